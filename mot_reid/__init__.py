@@ -1,0 +1,42 @@
+"""Train person re-identification models and track people with them.
+
+The public names are resolved on first use, so `import mot_reid` loads nothing heavy.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mot_reid.metrics.retrieval import evaluate_retrieval as evaluate_retrieval
+    from mot_reid.reid.embedder import Embedder as Embedder
+    from mot_reid.structures import Detections as Detections
+    from mot_reid.structures import Tracks as Tracks
+    from mot_reid.structures import TrackTable as TrackTable
+    from mot_reid.tracking.tracker import Tracker as Tracker
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Detections": "mot_reid.structures",
+    "Embedder": "mot_reid.reid.embedder",
+    "TrackTable": "mot_reid.structures",
+    "Tracker": "mot_reid.tracking.tracker",
+    "Tracks": "mot_reid.structures",
+    "evaluate_retrieval": "mot_reid.metrics.retrieval",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> object:
+    """Returns a public name, importing its module on first use (PEP 562)."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'mot_reid' has no attribute '{name}'; the public names are: {', '.join(_HOME)}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    """Lists the public names beside the module's own."""
+    return sorted({*globals(), *_HOME})
