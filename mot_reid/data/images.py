@@ -1,0 +1,100 @@
+"""Decode one image, or many at once, to (H, W, 3) uint8 RGB arrays."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+"""File name endings, in lower case, that the folder readers take for images."""
+
+_ORIENTATION = 0x0112  # the EXIF tag
+_CHUNK = 256
+
+Result = TypeVar("Result")
+
+
+def decode(path: str | Path) -> NDArray[np.uint8]:
+    """The picture in a file, upright as its EXIF orientation says.
+
+    Args:
+        path: An image file in any format that Pillow opens.
+
+    Returns:
+        (H, W, 3) uint8 RGB, writable.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: The file is truncated, or is no image.
+    """
+    try:
+        with Image.open(path) as image:
+            if image.getexif().get(_ORIENTATION, 1) != 1:
+                return np.array(ImageOps.exif_transpose(image).convert("RGB"))
+            return np.array(image.convert("RGB"))
+    except FileNotFoundError:
+        raise FileNotFoundError(f"image: got '{path}'; expected an existing file; check the path") from None
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        reason = "no image format recognised" if isinstance(error, Image.UnidentifiedImageError) else str(error)
+        raise ValueError(
+            f"image: got '{path}' ({reason}); expected a whole image file; replace or remove the file"
+        ) from None
+
+
+def decode_many(
+    paths: Iterable[str | Path], *, workers: int | None = None, progress: bool = True
+) -> list[NDArray[np.uint8]]:
+    """The pictures in many files, decoded by threads and in the order of `paths`.
+
+    Args:
+        paths: N image files.
+        workers: Threads; one for each processor when None.
+        progress: Show a progress bar.
+
+    Returns:
+        N arrays, (H, W, 3) uint8 RGB each; sizes may differ.
+
+    Raises:
+        FileNotFoundError, ValueError: As `decode`, for the first bad file.
+    """
+    return list(_in_threads(decode, list(paths), workers, "decoding" if progress else None))
+
+
+def find_bad(
+    paths: Iterable[str | Path], *, workers: int | None = None, progress: bool = True
+) -> list[tuple[str, str]]:
+    """Every file that `decode` refuses, with its reason, in the order of `paths`."""
+    paths = [str(path) for path in paths]
+    reasons = _in_threads(_refusal, paths, workers, "checking" if progress else None)
+    return [(path, reason) for path, reason in zip(paths, reasons) if reason is not None]
+
+
+def _refusal(path: str | Path) -> str | None:
+    try:
+        decode(path)
+    except (FileNotFoundError, ValueError) as error:
+        return str(error)
+    return None
+
+
+def _in_threads(
+    function: Callable[[Any], Result], items: Sequence[Any], workers: int | None, title: str | None
+) -> Iterator[Result]:
+    """Results in order; a failure stops the work that has not begun. Chunks keep the queue of waiting results short."""
+    from tqdm import tqdm
+
+    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+        remaining = iter(items)
+        with tqdm(total=len(items), desc=title, unit="image", disable=title is None, leave=False) as bar:
+            while chunk := list(islice(remaining, _CHUNK)):
+                for result in pool.map(function, chunk):
+                    bar.update()
+                    yield result
