@@ -1,0 +1,442 @@
+"""The types that flow: frozen struct-of-arrays, validated once.
+
+`Columns` is the behaviour they share; a type adds its fields, one `COLUMNS` entry per field and what must hold between
+them. Geometry is float64, appearance float32, identities int64; arrays are read-only; an absent column is `None`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mot_reid.boxes import FloatArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+StrArray = NDArray[np.str_]
+Array = NDArray[Any]
+
+_C = TypeVar("_C", bound="Columns")
+_COORDINATE_LIMIT = 1e7
+_UNIT_TOLERANCE = 1e-2
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """What one field of a struct-of-arrays holds.
+
+    Attributes:
+        dtype: NumPy type of the array (`str` for text).
+        width: `None` for `(N,)`; a number for `(N, width)`; -1 for `(N, any)`.
+        optional: whether the column may be absent (`None`).
+        fill: value of every row when the column is not given and not optional; `None` means it must be given.
+    """
+
+    dtype: type
+    width: int | None = None
+    optional: bool = False
+    fill: float | bool | str | None = None
+
+
+class Columns:
+    """Base of the struct-of-arrays types: length, selection, concatenation, tables.
+
+    A subclass is a `@dataclass(frozen=True, slots=True, eq=False)` whose fields are named in `COLUMNS` in the same
+    order, and may override `_check` for what must hold beyond type, shape and equal length.
+    """
+
+    __slots__ = ()
+    COLUMNS: ClassVar[dict[str, Column]] = {}
+
+    def __post_init__(self) -> None:
+        given: dict[str, Array | None] = {}
+        for name, column in self.COLUMNS.items():
+            given[name] = _as_column(type(self).__name__, name, getattr(self, name), column=column)
+        lengths = {name: len(array) for name, array in given.items() if array is not None}
+        rows = next(iter(lengths.values()))
+        if any(length != rows for length in lengths.values()):
+            raise ValueError(f"{type(self).__name__}: got {_spell(lengths)} rows; expected one length for all columns")
+        for name, column in self.COLUMNS.items():
+            array = given[name]
+            if array is None and not column.optional:
+                array = np.full(_shape(rows, column), column.fill, dtype=column.dtype)
+            if array is not None:
+                array.flags.writeable = False
+            object.__setattr__(self, name, array)
+        self._check()
+
+    def _check(self) -> None:
+        """Raises ValueError for what type, shape and length do not say. Called once, at construction."""
+
+    def __len__(self) -> int:
+        first = next(iter(self.COLUMNS))
+        return len(getattr(self, first))
+
+    def __getitem__(self: _C, index: ArrayLike | slice) -> _C:
+        """Returns the rows chosen by a boolean mask, an index, indices or a slice: always the same type.
+
+        Raises:
+            IndexError: if a mask has another length than the table or an index is out of range.
+        """
+        key: Any = index if isinstance(index, slice) else np.asarray(index)
+        if not isinstance(key, slice):
+            key = np.atleast_1d(key)
+            if key.dtype != np.bool_:
+                key = key.astype(np.int64, casting="same_kind") if key.size else np.zeros(0, np.int64)
+        return self._trusted({name: None if array is None else array[key] for name, array in self._arrays().items()})
+
+    def __iter__(self: _C) -> Iterator[_C]:
+        """Yields tables of one row."""
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        shapes = (f"{n} {a.dtype}{list(a.shape)}" for n, a in self._arrays().items() if a is not None)
+        return f"{type(self).__name__}({len(self)} rows: {', '.join(shapes)})"
+
+    @classmethod
+    def empty(cls: type[_C]) -> _C:
+        """Returns the table of no rows; optional columns are absent."""
+        return cls._trusted(
+            {n: None if c.optional else np.zeros(_shape(0, c), dtype=c.dtype) for n, c in cls.COLUMNS.items()}
+        )
+
+    @classmethod
+    def concatenate(cls: type[_C], parts: Iterable[_C]) -> _C:
+        """Returns the rows of all parts in their order.
+
+        Raises:
+            ValueError: if an optional column is given in some parts that have rows and absent in others.
+        """
+        tables = [part for part in parts if len(part)]
+        if not tables:
+            return cls.empty()
+        joined: dict[str, Array | None] = {}
+        for name in cls.COLUMNS:
+            arrays = [getattr(table, name) for table in tables]
+            absent = [array is None for array in arrays]
+            if any(absent) and not all(absent):
+                raise ValueError(
+                    f"{cls.__name__}.concatenate: got '{name}' in {absent.count(False)} of {len(tables)} parts; "
+                    "expected it in all or in none; drop it with replace(...) first"
+                )
+            joined[name] = None if all(absent) else np.concatenate(arrays)
+        return cls(**cast(Any, joined))
+
+    def replace(self: _C, **columns: ArrayLike | None) -> _C:
+        """Returns a copy with the named columns exchanged, validated anew.
+
+        Raises:
+            ValueError: if a name is no column of this type or a value does not fit.
+        """
+        for name in columns:
+            if name not in self.COLUMNS:
+                raise ValueError(
+                    f"{type(self).__name__}: no column '{name}'; expected one of {', '.join(self.COLUMNS)}"
+                )
+        return type(self)(**cast(Any, {**self._arrays(), **columns}))
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Returns a DataFrame: boxes as x1, y1, x2, y2, embeddings as a column of vectors, absent columns left out."""
+        import pandas as pd
+
+        frame: dict[str, Any] = {}
+        for name, array in self._arrays().items():
+            if array is None:
+                continue
+            if name == "xyxy":
+                frame.update(zip(("x1", "y1", "x2", "y2"), array.T))
+            else:
+                frame[name] = list(array) if array.ndim > 1 else array
+        return pd.DataFrame(frame)
+
+    def _repr_html_(self) -> str:
+        """Returns a small table for notebooks: the first rows, boxes rounded to a tenth of a pixel."""
+        shown = min(len(self), 8)
+        names = [n for n, a in self._arrays().items() if a is not None]
+        head = "".join(f"<th>{escape(n)}</th>" for n in names)
+        cells = ("".join(f"<td>{escape(_cell(getattr(self, n)[i]))}</td>" for n in names) for i in range(shown))
+        body = "".join(f"<tr>{row}</tr>" for row in cells)
+        more = f"<caption>and {len(self) - shown:,} more rows</caption>" if len(self) > shown else ""
+        title = f"<b>{type(self).__name__}</b> · {len(self):,} row{'' if len(self) == 1 else 's'}"
+        return f"<div>{title}<table>{more}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+
+    def _arrays(self) -> dict[str, Array | None]:
+        return {name: getattr(self, name) for name in self.COLUMNS}
+
+    @classmethod
+    def _trusted(cls: type[_C], arrays: dict[str, Array | None]) -> _C:
+        """Builds a table from arrays known to be valid, without checking or copying them; makes them read-only."""
+        table = object.__new__(cls)
+        for name, array in arrays.items():
+            if array is not None:
+                array.flags.writeable = False
+            object.__setattr__(table, name, array)
+        return table
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Detections(Columns):
+    """What a detector found in one frame.
+
+    Attributes:
+        xyxy: `(N, 4)` boxes in pixels, x1 <= x2, y1 <= y2.
+        score: `(N,)` confidence in [0, 1].
+        class_id: `(N,)`; 0 for every row when not given.
+        embedding: `(N, D)` float32 unit vectors or `None`; a row of NaN is an embedding that was not computed.
+
+    Raises:
+        ValueError: naming the column, the row and what was expected there.
+    """
+
+    xyxy: FloatArray
+    score: FloatArray
+    class_id: IntArray = None  # type: ignore[assignment]
+    embedding: NDArray[np.float32] | None = None
+
+    COLUMNS: ClassVar[dict[str, Column]] = {
+        "xyxy": Column(float, 4),
+        "score": Column(float),
+        "class_id": Column(np.int64, fill=0),
+        "embedding": Column(np.float32, -1, optional=True),
+    }
+
+    def _check(self) -> None:
+        _check_boxes("Detections.xyxy", self.xyxy)
+        _check_score("Detections.score", self.score)
+        if self.embedding is not None:
+            _check_unit("Detections.embedding", self.embedding)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Tracks(Columns):
+    """What a tracker says of one frame.
+
+    Attributes:
+        xyxy: `(T, 4)` boxes in pixels.
+        track_id: `(T,)` identities 1, 2, 3 .. in the order of their first report; unique in a frame.
+        score: `(T,)` score of the detection last seen of the track.
+        class_id: `(T,)`.
+        detection: `(T,)` row of the frame's detections that each track was matched with, or `None` for tracks that
+            were not seen in this frame (lost, coasted).
+
+    Raises:
+        ValueError: naming the column, the row and what was expected there.
+    """
+
+    xyxy: FloatArray
+    track_id: IntArray
+    score: FloatArray = None  # type: ignore[assignment]
+    class_id: IntArray = None  # type: ignore[assignment]
+    detection: IntArray | None = None
+
+    COLUMNS: ClassVar[dict[str, Column]] = {
+        "xyxy": Column(float, 4),
+        "track_id": Column(np.int64),
+        "score": Column(float, fill=1.0),
+        "class_id": Column(np.int64, fill=0),
+        "detection": Column(np.int64, optional=True),
+    }
+
+    def _check(self) -> None:
+        _check_boxes("Tracks.xyxy", self.xyxy)
+        _check_score("Tracks.score", self.score)
+        _check_rows("Tracks.track_id", self.track_id, self.track_id < 1, rule="identities from 1")
+        if len(np.unique(self.track_id)) != len(self):
+            raise ValueError(f"Tracks.track_id: got {self.track_id.tolist()}; expected every identity once in a frame")
+        if self.detection is not None:
+            _check_rows("Tracks.detection", self.detection, self.detection < 0, rule="a row index, from 0")
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class TrackTable(Columns):
+    """A sequence of frames with identities: the content of a MOTChallenge file.
+
+    Attributes:
+        frame: `(M,)` frame number, from 1.
+        track_id: `(M,)` identity, 0 or more.
+        xyxy: `(M, 4)` boxes in pixels.
+        score: `(M,)`; 1 for every row when not given.
+        class_id: `(M,)`; 0 for every row when not given.
+        ignore: `(M,)` rows of a ground truth that count neither as hit nor as miss; False when not given.
+
+    Raises:
+        ValueError: naming the column, the row and what was expected there.
+    """
+
+    frame: IntArray
+    track_id: IntArray
+    xyxy: FloatArray
+    score: FloatArray = None  # type: ignore[assignment]
+    class_id: IntArray = None  # type: ignore[assignment]
+    ignore: BoolArray = None  # type: ignore[assignment]
+
+    COLUMNS: ClassVar[dict[str, Column]] = {
+        "frame": Column(np.int64),
+        "track_id": Column(np.int64),
+        "xyxy": Column(float, 4),
+        "score": Column(float, fill=1.0),
+        "class_id": Column(np.int64, fill=0),
+        "ignore": Column(bool, fill=False),
+    }
+
+    def _check(self) -> None:
+        _check_rows("TrackTable.frame", self.frame, self.frame < 1, rule="frame numbers from 1")
+        _check_rows("TrackTable.track_id", self.track_id, self.track_id < 0, rule="identities from 0")
+        _check_boxes("TrackTable.xyxy", self.xyxy)
+        _check_rows("TrackTable.score", self.score, ~np.isfinite(self.score), rule="a finite number")
+
+    @classmethod
+    def from_frames(cls, frames: Iterable[Tracks]) -> TrackTable:
+        """Returns the table of a video whose n-th item (from 1) is what the tracker said of frame n."""
+        tracks = [Tracks.empty(), *frames]
+        number = np.repeat(np.arange(len(tracks)), [len(item) for item in tracks])
+        joined = [
+            np.concatenate([getattr(item, n) for item in tracks]) for n in ("track_id", "xyxy", "score", "class_id")
+        ]
+        return cls(number, *joined)
+
+
+def as_detections(value: Any) -> Detections:
+    """Returns detections from whatever a detector gives.
+
+    Args:
+        value: a `Detections`; an `(N, 5)` or `(N, 6)` array of x1, y1, x2, y2, score and class; an Ultralytics result
+            (or its `.boxes`); a supervision `Detections`. The last two are recognised by their attributes.
+
+    Raises:
+        ValueError: if it is none of these, or its values are no valid detections.
+    """
+    if isinstance(value, Detections):
+        return value
+    boxes: Any = getattr(value, "boxes", value)
+    if boxes is None:
+        raise ValueError(
+            f"as_detections: got a {type(value).__name__} without boxes; expected the result of a box detector"
+        )
+    if hasattr(boxes, "xyxy") and hasattr(boxes, "conf"):
+        return Detections(_numpy(boxes.xyxy), _numpy(boxes.conf), _class_ids(boxes.cls))
+    if hasattr(value, "xyxy") and hasattr(value, "confidence"):
+        if value.confidence is None:
+            raise ValueError("as_detections: got confidence None; expected a score for every box")
+        class_id = None if getattr(value, "class_id", None) is None else _class_ids(value.class_id)
+        return Detections(_numpy(value.xyxy), _numpy(value.confidence), cast(Any, class_id))
+    if not isinstance(value, (np.ndarray, list, tuple)) and not hasattr(value, "__array__"):
+        raise ValueError(f"as_detections: got {type(value).__name__}; {_ACCEPTED}")
+    return _from_array(_numpy(value))
+
+
+_ACCEPTED = "expected Detections, an (N, 5) or (N, 6) array, an Ultralytics result or a supervision Detections"
+
+
+def _from_array(array: Array) -> Detections:
+    if array.size == 0 and array.ndim <= 2:
+        return Detections.empty()
+    if array.ndim != 2 or array.shape[1] not in (5, 6):
+        raise ValueError(f"as_detections: got an array of shape {array.shape}; {_ACCEPTED}")
+    class_id = _class_ids(array[:, 5]) if array.shape[1] == 6 else None
+    return Detections(array[:, :4], array[:, 4], cast(Any, class_id))
+
+
+def _class_ids(values: object) -> IntArray:
+    array = _numpy(values)
+    if array.dtype.kind == "f" and not np.array_equal(array, np.trunc(array)):
+        raise ValueError(f"class_id: got {array.tolist()}; expected whole numbers")
+    return array.astype(np.int64)
+
+
+def _numpy(value: Any) -> Array:
+    """Returns an array from an array, a list or a torch tensor on any device, without importing torch."""
+    for step in ("detach", "cpu", "numpy"):
+        if hasattr(value, step):
+            value = getattr(value, step)()
+    return np.asarray(value)
+
+
+def _shape(rows: int, column: Column) -> tuple[int, ...]:
+    return (rows,) if column.width is None else (rows, max(column.width, 0))
+
+
+def _as_column(owner: str, name: str, value: object, *, column: Column) -> Array | None:
+    """Returns a fresh array of the column's type and shape, or None when absent and that is allowed."""
+    what = f"{owner}.{name}"
+    if value is None:
+        if column.optional or column.fill is not None:
+            return None
+        raise ValueError(f"{what}: got None; expected {_describe(column)}")
+    try:
+        array = _numpy(value)
+        if array.size == 0:
+            array = array.reshape(_shape(0, column)) if array.ndim == 1 else array
+        if (
+            column.dtype is int
+            and array.dtype.kind == "f"
+            and array.size
+            and not np.array_equal(array, np.trunc(array))
+        ):
+            raise TypeError("a fraction")
+        if np.dtype(column.dtype).kind == "b" and array.size and array.dtype.kind != "b":
+            raise TypeError("no boolean")
+        array = np.array(array, dtype=column.dtype)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{what}: got {_short(value)}; expected {_describe(column)}") from error
+    fits = array.ndim == 1 if column.width is None else array.ndim == 2 and column.width in (-1, array.shape[1])
+    if not fits:
+        raise ValueError(f"{what}: got shape {array.shape}; expected {_describe(column)}")
+    return array
+
+
+def _describe(column: Column) -> str:
+    shape = "(N,)" if column.width is None else f"(N, {'D' if column.width < 0 else column.width})"
+    kind = {"i": "whole numbers", "b": "booleans", "U": "text"}.get(np.dtype(column.dtype).kind, "numbers")
+    return f"{kind} of shape {shape}"
+
+
+def _check_boxes(what: str, xyxy: FloatArray) -> None:
+    # A NaN fails the comparison too, so one pass finds every fault; the reasons are sorted out only then.
+    if not len(xyxy) or (np.abs(xyxy).max() <= _COORDINATE_LIMIT and (xyxy[:, 2:] >= xyxy[:, :2]).all()):
+        return
+    finite = np.isfinite(xyxy).all(axis=1) & (np.abs(np.nan_to_num(xyxy)).max(axis=1) <= _COORDINATE_LIMIT)
+    _check_rows(what, xyxy, ~finite, rule=f"finite pixels within {_COORDINATE_LIMIT:.0e}")
+    _check_rows(what, xyxy, (xyxy[:, 2:] < xyxy[:, :2]).any(axis=1), rule="x1 <= x2 and y1 <= y2 (is it x, y, w, h?)")
+
+
+def _check_score(what: str, score: FloatArray) -> None:
+    if len(score) and not (score.min() >= 0 and score.max() <= 1):
+        _check_rows(what, score, ~((score >= 0) & (score <= 1)), rule="a score in [0, 1]")
+
+
+def _check_unit(what: str, vectors: Array) -> None:
+    norm = np.linalg.norm(vectors.astype(np.float64), axis=1)
+    present = ~np.isnan(vectors).all(axis=1)
+    _check_rows(
+        f"{what} (length)", norm, present & ~(np.abs(norm - 1) <= _UNIT_TOLERANCE), rule="1; divide by the norm first"
+    )
+
+
+def _check_rows(what: str, values: Array, faulty: Array, *, rule: str) -> None:
+    if faulty.any():
+        row = int(np.flatnonzero(faulty)[0])
+        raise ValueError(f"{what}: got {np.asarray(values[row]).tolist()} in row {row}; expected {rule}")
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _spell(lengths: dict[str, int]) -> str:
+    return ", ".join(f"{name} {length}" for name, length in lengths.items())
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return f"{len(value)} numbers" if len(value) > 4 else ", ".join(f"{v:.1f}" for v in value)
+    return f"{value:.3f}" if isinstance(value, np.floating) else str(value)
