@@ -3,32 +3,43 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+
+from mot_reid.structures import Column, Columns, IntArray, StrArray
 
 
-@dataclass(frozen=True)
-class IdentityTable:
-    """N crops as columns.
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class IdentityTable(Columns):
+    """N crops, one row each.
 
     Attributes:
-        path: (N,) str, an image file each.
-        person_id: (N,) int64; from 1, or 0 for a distractor (nobody asked for), -1 for junk (to be ignored).
-        camera_id: (N,) int64, or None when no camera is known.
+        path: `(N,)` an image file each.
+        person_id: `(N,)` from 1; 0 is a distractor (somebody nobody asks for), -1 is junk (to be ignored).
+        camera_id: `(N,)`, or `None` when no camera is known.
+
+    Raises:
+        ValueError: naming the column, the row and what was expected there.
     """
 
-    path: NDArray[np.str_]
-    person_id: NDArray[np.int64]
-    camera_id: NDArray[np.int64] | None = None
+    path: StrArray
+    person_id: IntArray
+    camera_id: IntArray | None = None
 
-    def __len__(self) -> int:
-        return len(self.path)
+    COLUMNS: ClassVar[dict[str, Column]] = {
+        "path": Column(str),
+        "person_id": Column(int),
+        "camera_id": Column(int, optional=True),
+    }
 
-    def __getitem__(self, rows: NDArray[np.bool_] | NDArray[np.int64] | slice) -> IdentityTable:
-        camera_id = None if self.camera_id is None else self.camera_id[rows]
-        return IdentityTable(self.path[rows], self.person_id[rows], camera_id)
+    def _check(self) -> None:
+        wrong = np.flatnonzero(self.person_id < -1)
+        if len(wrong):
+            raise ValueError(
+                f"IdentityTable.person_id: got {self.person_id[wrong[0]]} in row {wrong[0]}; "
+                "expected ids from 1, 0 for a distractor or -1 for junk"
+            )
 
 
 class IdentitySplits(NamedTuple):
@@ -39,7 +50,7 @@ class IdentitySplits(NamedTuple):
     gallery: IdentityTable
 
 
-def labels(person_id: NDArray[np.int64]) -> NDArray[np.int64]:
+def labels(person_id: IntArray) -> IntArray:
     """(N,) class labels 0, 1, .. P - 1, in the order of the sorted identities.
 
     Raises:
@@ -72,7 +83,8 @@ def split_identities(table: IdentityTable, fraction: float, seed: int) -> tuple[
         return table, table[:0]
     if persons < 2:
         raise ValueError(
-            f"split_identities: got {persons} person(s); expected at least 2 to hold one out; add persons, or use fraction 0"
+            f"split_identities: got {persons} person(s); expected at least 2 to hold one out; "
+            "add persons, or use fraction 0"
         )
     size = min(max(round(fraction * persons), 1), persons - 1)
     chosen = np.random.default_rng(seed).permutation(persons)[:size]
@@ -83,8 +95,8 @@ def split_identities(table: IdentityTable, fraction: float, seed: int) -> tuple[
 def query_gallery(table: IdentityTable, seed: int) -> tuple[IdentityTable, IdentityTable]:
     """(query, gallery): for each person and camera one random crop asks, and the rest answer, as in Market-1501.
 
-    A query is drawn only where an answer remains: persons seen by two cameras or more, and of those the cameras with two
-    crops or more. Without cameras, one crop asks for each person with two crops or more. The order of rows is kept.
+    A query is drawn only where an answer remains: persons seen by two cameras or more, and of those the cameras with
+    two crops or more. Without cameras, one crop asks for each person with two crops or more. The order of rows is kept.
 
     Args:
         table: N crops of persons with ids from 1.
@@ -96,7 +108,7 @@ def query_gallery(table: IdentityTable, seed: int) -> tuple[IdentityTable, Ident
     person = labels(table.person_id)
     camera = np.zeros_like(person) if table.camera_id is None else np.unique(table.camera_id, return_inverse=True)[1]
     group = person * (int(camera.max(initial=0)) + 1) + camera.reshape(-1)
-    groups, first, size = np.unique(group, return_index=True, return_counts=True)
+    _, first, size = np.unique(group, return_index=True, return_counts=True)
     askable = size >= 2
     if table.camera_id is not None:
         cameras_of_person = np.bincount(person[first])

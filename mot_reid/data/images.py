@@ -72,9 +72,9 @@ def find_bad(
     paths: Iterable[str | Path], *, workers: int | None = None, progress: bool = True
 ) -> list[tuple[str, str]]:
     """Every file that `decode` refuses, with its reason, in the order of `paths`."""
-    paths = [str(path) for path in paths]
-    reasons = _in_threads(_refusal, paths, workers, "checking" if progress else None)
-    return [(path, reason) for path, reason in zip(paths, reasons) if reason is not None]
+    names = [str(path) for path in paths]
+    reasons = _in_threads(_refusal, names, workers, "checking" if progress else None)
+    return [(name, reason) for name, reason in zip(names, reasons) if reason is not None]
 
 
 def _refusal(path: str | Path) -> str | None:

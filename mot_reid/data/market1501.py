@@ -84,7 +84,7 @@ def read(root: str | Path, *, official_counts: bool = True) -> IdentitySplits:
 
     Args:
         root: The folder Market-1501-v15.09.15, one of the same layout, or the parent of Market-1501-v15.09.15.
-        official_counts: Require the published numbers of images and identities. Turn off for another data set in this layout.
+        official_counts: Require the published numbers of images and identities; turn off for other data in this layout.
 
     Returns:
         The three tables, each in the order of its file names; camera ids count from 1.
