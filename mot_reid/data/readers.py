@@ -1,0 +1,180 @@
+"""One's own people: a folder per identity, or a CSV of paths and identities."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mot_reid.data.identities import IdentitySplits, IdentityTable
+from mot_reid.data.images import SUFFIXES
+from mot_reid.data.market1501 import parse_name
+
+SPLITS = ("train", "query", "gallery")
+COLUMNS = ("path", "person_id", "camera_id")
+
+Row = tuple[str, str, int | None]  # path, identity as written, camera
+
+
+def read_folders(root: str | Path) -> IdentitySplits:
+    """A data set of one folder per identity: `root/<identity>/*.jpg`, or the same below root/train, query and gallery.
+
+    Folder names are names of persons, whatever they are ("0", "anna"), numbered from 1 in natural order over all splits.
+    Of train, and query with gallery, either may be absent. Cameras are known when every file is named as in Market-1501 (`.._c3s1_..`) after its first part.
+
+    Args:
+        root: The folder.
+
+    Returns:
+        The three tables; query and gallery are empty when the folder has one list only (see `split_identities` and
+        `query_gallery`).
+
+    Raises:
+        FileNotFoundError: No such folder.
+        ValueError: No identities in it, only one image, or query without gallery.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise FileNotFoundError(f"folders: got '{root}'; expected an existing folder; check the path")
+    present = [name for name in SPLITS if (root / name).is_dir()]
+    if present:
+        rows = {name: _folder_rows(root / name) if name in present else [] for name in SPLITS}
+    else:
+        rows = {"train": _folder_rows(root), "query": [], "gallery": []}
+    return _build(rows, str(root), numbers_are_ids=False)
+
+
+def read_csv(path: str | Path) -> IdentitySplits:
+    """A data set listed in a CSV with the columns path, person_id and, where known, camera_id; others are ignored.
+
+    Paths are relative to the CSV's folder. When every person_id is a whole number they are kept as they are: from 1 for
+    persons, and in a gallery 0 for a distractor and -1 for junk, which is dropped. Otherwise they are names, numbered
+    from 1 in natural order.
+
+    Args:
+        path: One CSV, read as the train list; or a folder with train.csv, or query.csv and gallery.csv, or all three.
+
+    Returns:
+        The three tables; query and gallery are empty when there is one list only (see `split_identities` and
+        `query_gallery`).
+
+    Raises:
+        FileNotFoundError: The CSV, or an image in it, does not exist.
+        ValueError: The file is no CSV, misses a column or a value, or has only one image.
+    """
+    path = Path(path)
+    if path.is_dir():
+        present = [name for name in SPLITS if (path / f"{name}.csv").is_file()] or ["train"]
+        rows = {name: _csv_rows(path / f"{name}.csv") if name in present else [] for name in SPLITS}
+    else:
+        rows = {"train": _csv_rows(path), "query": [], "gallery": []}
+    return _build(rows, str(path), numbers_are_ids=True)
+
+
+def _folder_rows(root: Path) -> list[Row]:
+    folders = sorted((folder for folder in root.iterdir() if folder.is_dir()), key=lambda folder: _natural(folder.name))
+    rows: list[Row] = []
+    for folder in folders:
+        files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+        rows += [(str(path), folder.name, _camera(path.name)) for path in files]
+    if not rows:
+        raise ValueError(
+            f"folders: got no image below '{root}'; expected one folder per identity with images "
+            f"({', '.join(sorted(SUFFIXES))}) in it; move the images there"
+        )
+    return rows
+
+
+def _camera(name: str) -> int | None:
+    try:
+        return parse_name(name)[1]
+    except ValueError:
+        return None
+
+
+def _csv_rows(path: Path) -> list[Row]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise FileNotFoundError(f"csv: got '{path}'; expected an existing file; check the path") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"csv: got '{path}' ({error}); expected UTF-8 text; save it as CSV again") from None
+    try:
+        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+        found = list(reader.fieldnames or ())
+        missing = [name for name in COLUMNS[:2] if name not in found]
+        if missing:
+            raise ValueError(
+                f"csv '{path}': got columns {', '.join(found) or 'none'}; expected {', '.join(missing)} as well; "
+                "the first line names the columns path, person_id and optionally camera_id"
+            )
+        return [_csv_row(path, reader.line_num, values) for values in reader]
+    except csv.Error as error:
+        raise ValueError(
+            f"csv '{path}': after line {reader.line_num}: got {error}; expected comma separated values"
+        ) from None
+
+
+def _csv_row(table: Path, line: int, values: dict[str, str | None]) -> Row:
+    where = f"csv '{table}' line {line}"
+    image, person = values["path"], values["person_id"]
+    if not image or not person:
+        raise ValueError(f"{where}: got path '{image or ''}', person_id '{person or ''}'; expected both; fill them in")
+    image_path = table.parent / image
+    if not image_path.is_file():
+        raise FileNotFoundError(
+            f"{where}: got '{image_path}'; expected an existing image; paths are relative to the CSV's folder"
+        )
+    camera = values.get("camera_id")
+    if camera is not None and not re.fullmatch(r"-?\d+", camera.strip()):
+        raise ValueError(f"{where}: got camera_id '{camera}'; expected a whole number; remove the column if unknown")
+    return str(image_path), person.strip(), None if camera is None else int(camera)
+
+
+def _build(rows: dict[str, list[Row]], source: str, *, numbers_are_ids: bool) -> IdentitySplits:
+    """The three tables, identities numbered over all of them; checks what every reader must hold."""
+    everything = [row for name in SPLITS for row in rows[name]]
+    if len(everything) < 2:
+        raise ValueError(
+            f"'{source}': got {len(everything)} image(s); expected at least two images to compare; add images"
+        )
+    if bool(rows["query"]) != bool(rows["gallery"]):
+        there, gone = ("query", "gallery") if rows["query"] else ("gallery", "query")
+        raise ValueError(f"'{source}': got a {there} and no {gone}; expected both or neither; add or remove one")
+    number = _number([person for _, person, _ in everything], numbers_are_ids)
+    cameras_known = all(camera is not None for _, _, camera in everything)
+    tables = {name: _table(rows[name], number, cameras_known) for name in SPLITS}
+    for name in ("train", "query"):
+        low = tables[name].person_id < 1
+        if low.any():
+            raise ValueError(
+                f"'{source}': got person_id {tables[name].person_id[low][0]} in the {name} list; expected ids from 1 "
+                "(0 is a distractor and -1 junk, in a gallery only); number the persons from 1, or use names"
+            )
+    gallery = tables["gallery"]
+    return IdentitySplits(tables["train"], tables["query"], gallery[gallery.person_id != -1])
+
+
+def _table(rows: Sequence[Row], number: dict[str, int], cameras_known: bool) -> IdentityTable:
+    return IdentityTable(
+        path=np.array([path for path, _, _ in rows], dtype=np.str_),
+        person_id=np.array([number[person] for _, person, _ in rows], dtype=np.int64),
+        camera_id=np.array([camera for _, _, camera in rows], dtype=np.int64) if cameras_known else None,
+    )
+
+
+def _number(names: Iterable[str], numbers_are_ids: bool) -> dict[str, int]:
+    distinct = sorted(set(names), key=_natural)
+    if numbers_are_ids and all(re.fullmatch(r"-?\d+", name) for name in distinct):
+        return {name: int(name) for name in distinct}
+    return {name: i for i, name in enumerate(distinct, start=1)}
+
+
+def _natural(text: str) -> list[tuple[int, str]]:
+    """A sort key that puts "p2" before "p10"."""
+    parts = re.findall(r"\d+|\D+", text)
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
