@@ -1,0 +1,125 @@
+"""OSNet, the one backbone timm lacks: omni-scale feature learning in 2.2 million parameters.
+
+Reference: Zhou, Yang, Cavallaro, Xiang, "Omni-Scale Feature Learning for Person Re-Identification", ICCV 2019
+(arXiv 1905.00953), figures 3 to 5 and table 1; written from the paper. We differ in one place: the trunk ends with the
+last 1x1 convolution, and the paper's FC-512 + BN + ReLU head is left to the neck and projection of `ReIDNetwork`.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+STREAMS = 4
+WIDTHS = {"osnet_x1_0": 1.0, "osnet_x0_75": 0.75, "osnet_x0_5": 0.5, "osnet_x0_25": 0.25}
+"""The width multiplier of each published size."""
+
+
+class ConvBlock(nn.Sequential):
+    """A convolution without bias, batch normalisation and, unless linear, ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, *, kernel: int = 1, stride: int = 1, linear: bool = False) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False)
+        self.norm = nn.BatchNorm2d(outputs)
+        if not linear:
+            self.relu = nn.ReLU(inplace=True)
+
+
+class LightConv(nn.Sequential):
+    """A 3x3 convolution factorised into a pointwise and a depthwise one (section 3.1 of the paper)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)
+        self.depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
+        self.norm = nn.BatchNorm2d(channels)
+        self.relu = nn.ReLU(inplace=True)
+
+
+class AggregationGate(nn.Module):
+    """Weighs the channels of one stream by a small network that all streams of a block share (equation 3)."""
+
+    def __init__(self, channels: int, *, reduction: int = 16) -> None:
+        super().__init__()
+        hidden = max(1, channels // reduction)
+        self.squeeze = nn.Linear(channels, hidden)
+        self.expand = nn.Linear(hidden, channels)
+
+    def forward(self, stream: Tensor) -> Tensor:
+        """Returns the (B, C, h, w) stream, each channel scaled by its gate in (0, 1)."""
+        gate = self.expand(F.relu(self.squeeze(stream.mean(dim=(2, 3))))).sigmoid()
+        return stream * gate[:, :, None, None]
+
+
+class OmniScaleBlock(nn.Module):
+    """A residual bottleneck with four streams whose receptive fields are 3, 5, 7 and 9 pixels (figure 4)."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        middle = outputs // 4
+        self.reduce = ConvBlock(inputs, middle)
+        self.streams = nn.ModuleList(
+            nn.Sequential(*(LightConv(middle) for _ in range(depth))) for depth in range(1, STREAMS + 1)
+        )
+        self.gate = AggregationGate(middle)
+        self.expand = ConvBlock(middle, outputs, linear=True)
+        self.shortcut = nn.Identity() if inputs == outputs else ConvBlock(inputs, outputs, linear=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (B, inputs, h, w) to (B, outputs, h, w)."""
+        reduced = self.reduce(x)
+        mixed = self.gate(self.streams[0](reduced))
+        for stream in self.streams[1:]:
+            mixed = mixed + self.gate(stream(reduced))
+        return F.relu(self.expand(mixed) + self.shortcut(x))
+
+
+class OSNet(nn.Module):
+    """The OSNet trunk: images to a feature map 16 times smaller.
+
+    Args:
+        width: Multiplies every channel count; the paper publishes 1, 0.75, 0.5 and 0.25.
+
+    Attributes:
+        num_features: Channels of the feature map, 512 times `width`.
+    """
+
+    def __init__(self, *, width: float = 1.0) -> None:
+        super().__init__()
+        stem, *stages = (int(channels * width) for channels in (64, 256, 384, 512))
+        self.num_features = stages[-1]
+        self.stem = nn.Sequential(ConvBlock(3, stem, kernel=7, stride=2), nn.MaxPool2d(3, stride=2, padding=1))
+        self.stages = nn.Sequential()
+        inputs = stem
+        for number, outputs in enumerate(stages, start=1):
+            stage = nn.Sequential(
+                OmniScaleBlock(inputs, outputs), OmniScaleBlock(outputs, outputs), ConvBlock(outputs, outputs)
+            )
+            if number < len(stages):
+                stage.append(nn.AvgPool2d(2))
+            self.stages.append(stage)
+            inputs = outputs
+        self.apply(_initialise)
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        """Maps (B, 3, H, W) images to a (B, num_features, H / 16, W / 16) feature map."""
+        return self.stages(self.stem(images))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """As `forward_features`."""
+        return self.forward_features(images)
+
+
+def _initialise(module: nn.Module) -> None:
+    """Kaiming normal (fan out) for convolutions, N(0, 0.01) for the gates, as the published recipe has it."""
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    elif isinstance(module, nn.Linear):
+        nn.init.normal_(module.weight, std=0.01)
+        nn.init.zeros_(module.bias)
+
+
+def create(name: str) -> OSNet:
+    """Returns the OSNet of a published size, a key of `WIDTHS`, with fresh weights."""
+    return OSNet(width=WIDTHS[name])
