@@ -1,0 +1,263 @@
+"""Optimisers, the learning rate of every step, and the average of the weights."""
+
+from __future__ import annotations
+
+import functools
+import math
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from difflib import get_close_matches
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+
+SCHEDULES = ("constant", "step", "multistep", "cosine", "linear")
+OPTIMIZERS = ("adam", "adamw", "sgd")
+
+
+def build_optimizer(
+    network: nn.Module | Iterable[tuple[str, nn.Parameter]],
+    *,
+    name: str,
+    lr: float,
+    weight_decay: float = 0.0,
+    momentum: float = 0.9,
+    nesterov: bool = False,
+    betas: tuple[float, float] = (0.9, 0.999),
+    amsgrad: bool = False,
+    no_decay_norm_and_bias: bool = False,
+    bias_lr_factor: float = 1.0,
+) -> torch.optim.Optimizer:
+    """Returns an optimiser over the trainable parameters, in one to three groups so that its steps run in few kernels.
+
+    Args:
+        network: a module, or its ``named_parameters()``.
+        name: "adam" (weight decay added to the gradient), "adamw" (decoupled) or "sgd".
+        lr: base learning rate, multiplied by the schedule's factor.
+        weight_decay: of all parameters, unless the next but four says otherwise.
+        momentum: of SGD.
+        nesterov: of SGD.
+        betas: of Adam and AdamW.
+        amsgrad: of Adam and AdamW.
+        no_decay_norm_and_bias: no weight decay for parameters with fewer than two dimensions (norms, biases, GeM's p).
+        bias_lr_factor: learning rate of biases relative to lr; TransReID uses 2.
+
+    Raises:
+        ValueError: an unknown name, or nothing to train.
+    """
+    if name not in OPTIMIZERS:
+        raise ValueError(_unknown("optim.name", name, OPTIMIZERS))
+    named = network.named_parameters() if isinstance(network, nn.Module) else network
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for key, parameter in named:
+        if parameter.requires_grad:
+            decay = 0.0 if no_decay_norm_and_bias and parameter.ndim < 2 else weight_decay
+            rate = lr * bias_lr_factor if key.rpartition(".")[2] == "bias" else lr
+            groups.setdefault((rate, decay), []).append(parameter)
+    if not groups:
+        raise ValueError("optimiser: got no trainable parameter; expected at least one; unfreeze a part of the network")
+    settings = [{"params": part, "lr": rate, "weight_decay": decay} for (rate, decay), part in groups.items()]
+    if name == "sgd":
+        return torch.optim.SGD(settings, lr=lr, momentum=momentum, nesterov=nesterov)
+    kind = torch.optim.Adam if name == "adam" else torch.optim.AdamW
+    return kind(settings, lr=lr, betas=betas, amsgrad=amsgrad)
+
+
+def factor(
+    step: int,
+    *,
+    schedule: str,
+    epochs: float,
+    steps_per_epoch: int,
+    warmup_epochs: float = 0.0,
+    warmup_factor: float = 0.01,
+    milestones: Sequence[float] = (),
+    step_epochs: float = 40,
+    gamma: float = 0.1,
+    flat_epochs: float = 0.0,
+    final_factor: float = 0.0,
+    per: Literal["epoch", "step"] = "epoch",
+    count_from: Literal[0, 1] = 0,
+) -> float:
+    """Returns what the base learning rate is multiplied by at optimiser step `step`, counted from 0.
+
+    First the time t, in epochs: with ``per="epoch"`` the number of the epoch, with ``per="step"`` that of the step divided
+    by steps_per_epoch; `count_from` is the number that the recipe gives to the first. While t < warmup_epochs, the line
+    from warmup_factor (t = 0) to 1 (t = warmup_epochs); after that
+
+    * constant: 1
+    * step: gamma ** floor(t / step_epochs)
+    * multistep: gamma ** (number of milestones <= t)
+    * cosine: from 1 at flat_epochs to final_factor at `epochs`; 1 before. ``flat_epochs=warmup_epochs`` is a decay that
+      starts where the warm-up ends; 0 is timm's (the cosine's clock runs during the warm-up).
+    * linear: likewise, on a line.
+
+    How published recipes map:
+
+    * BoT numbers its epochs from 1 and steps the scheduler when an epoch starts, so epoch e has 0.01 (1 - e/10) + e/10
+      during its 10 warm-up epochs and 0.1 from epoch 40 on: ``multistep, milestones=(40, 70), warmup_epochs=10,
+      warmup_factor=0.01, per="epoch", count_from=1``. The same for AGW and, with its cosine, for TransReID.
+    * torch's schedulers stepped when an epoch ends (roadmap StepLR 40, torchreid): ``per="epoch", count_from=0``.
+    * fast-reid warms up for 2,000 iterations from 0.1: ``per="step", warmup_epochs=2000 / steps_per_epoch,
+      warmup_factor=0.1``. Its milestones [40, 90] act at epochs 50 and 100, because its scheduler rests while warming
+      up: write those. SBS: ``cosine, epochs=60, flat_epochs=30, final_factor=0.002`` (3.5e-4 to 7e-7).
+    """
+    number = step // steps_per_epoch if per == "epoch" else step
+    time = float(number + count_from) if per == "epoch" else (number + count_from) / steps_per_epoch
+    if time < warmup_epochs:
+        return warmup_factor + (1.0 - warmup_factor) * time / warmup_epochs
+    if schedule == "step":
+        return gamma ** math.floor(time / step_epochs)
+    if schedule == "multistep":
+        return gamma ** bisect_right(sorted(milestones), time)
+    if schedule == "constant" or time <= flat_epochs:
+        return 1.0
+    progress = min(1.0, (time - flat_epochs) / (epochs - flat_epochs))
+    remaining = 1.0 - progress if schedule == "linear" else 0.5 * (1.0 + math.cos(math.pi * progress))
+    return final_factor + (1.0 - final_factor) * remaining
+
+
+def build_schedule(
+    optimizer: torch.optim.Optimizer,
+    *,
+    schedule: str,
+    epochs: float,
+    steps_per_epoch: int,
+    warmup_epochs: float = 0.0,
+    warmup_factor: float = 0.01,
+    milestones: Sequence[float] = (),
+    step_epochs: float = 40,
+    gamma: float = 0.1,
+    flat_epochs: float = 0.0,
+    final_factor: float = 0.0,
+    per: Literal["epoch", "step"] = "epoch",
+    count_from: Literal[0, 1] = 0,
+) -> LambdaLR:
+    """Returns the scheduler to step after every optimiser step; `factor` explains the arguments.
+
+    A resumed scheduler keeps its step count and takes the settings given here, not those of the interrupted run.
+
+    Raises:
+        ValueError: an unknown schedule or a number out of its range.
+    """
+    if schedule not in SCHEDULES:
+        raise ValueError(_unknown("optim.schedule", schedule, SCHEDULES))
+    if per not in ("epoch", "step"):
+        raise ValueError(_unknown("optim.per", per, ("epoch", "step")))
+    rules = (
+        ("epochs", epochs, epochs > 0, "more than 0"),
+        ("steps_per_epoch", steps_per_epoch, steps_per_epoch >= 1, "at least 1"),
+        ("warmup_epochs", warmup_epochs, 0 <= warmup_epochs <= epochs, f"0 to epochs ({epochs})"),
+        ("step_epochs", step_epochs, step_epochs > 0, "more than 0"),
+        ("flat_epochs", flat_epochs, 0 <= flat_epochs < epochs, f"0 to below epochs ({epochs})"),
+        ("count_from", count_from, count_from in (0, 1), "0 or 1"),
+    )
+    for key, value, holds, rule in rules:
+        if not holds:
+            raise ValueError(f"optim.{key}: got {value}; expected {rule}")
+    multiplier = functools.partial(
+        factor,
+        schedule=schedule,
+        epochs=epochs,
+        steps_per_epoch=steps_per_epoch,
+        warmup_epochs=warmup_epochs,
+        warmup_factor=warmup_factor,
+        milestones=tuple(milestones),
+        step_epochs=step_epochs,
+        gamma=gamma,
+        flat_epochs=flat_epochs,
+        final_factor=final_factor,
+        per=per,
+        count_from=count_from,
+    )
+    return LambdaLR(optimizer, multiplier)
+
+
+class EMA:
+    """The exponential moving average of a module's weights, kept beside the module.
+
+    ``average += (1 - d) (weights - average)`` after each optimiser step, with d = min(decay, (1 + n) / (10 + n)) at the
+    n-th update from 0, so that the start is forgotten quickly. Buffers (running statistics of batch norm) are copied
+    from the module at each update, not averaged. All work is in a few fused kernels, on the module's device.
+    """
+
+    def __init__(self, module: nn.Module, *, decay: float = 0.999) -> None:
+        """Starts the average at the module's present weights.
+
+        Args:
+            module: its parameters and persistent buffers are followed by name.
+            decay: the limit of d, in [0, 1).
+
+        Raises:
+            ValueError: decay out of range.
+        """
+        if not 0 <= decay < 1:
+            raise ValueError(f"ema.decay: got {decay}; expected 0 to below 1")
+        self.decay, self.updates = decay, 0
+        self._average = {name: value.detach().clone() for name, value in module.state_dict().items()}
+        weights = {name for name, _ in module.named_parameters()}
+        self._weights = [name for name in self._average if name in weights]
+        self._buffers = [name for name in self._average if name not in weights]
+
+    @torch.no_grad()
+    def update(self, module: nn.Module) -> None:
+        """Moves the average towards the module's weights; to be called after each optimiser step."""
+        current = module.state_dict()
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        torch._foreach_lerp_(
+            [self._average[name] for name in self._weights], [current[name] for name in self._weights], 1.0 - decay
+        )
+        for name in self._buffers:
+            self._average[name].copy_(current[name])
+        self.updates += 1
+
+    @torch.no_grad()
+    def swap(self, module: nn.Module) -> None:
+        """Exchanges the module's weights and the average in place; a second call exchanges them back."""
+        current = module.state_dict()
+        for name, average in self._average.items():
+            kept = current[name].clone()
+            current[name].copy_(average)
+            average.copy_(kept)
+
+    @contextmanager
+    def applied(self, module: nn.Module) -> Iterator[nn.Module]:
+        """Gives the module the averaged weights inside the ``with`` block, and its own again afterwards."""
+        self.swap(module)
+        try:
+            yield module
+        finally:
+            self.swap(module)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns the number of updates and the averaged tensors (not copied)."""
+        return {"updates": self.updates, "average": dict(self._average)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continues from `state_dict`.
+
+        Raises:
+            ValueError: names or shapes that are not this module's.
+        """
+        loaded: dict[str, Tensor] = state["average"]
+        wrong = sorted(set(loaded) ^ set(self._average)) or [
+            name for name, value in loaded.items() if value.shape != self._average[name].shape
+        ]
+        if wrong:
+            raise ValueError(
+                f"EMA state: got other names or shapes, '{wrong[0]}' first of {len(wrong)}; expected the module's; "
+                "resume with the model settings of the interrupted run"
+            )
+        with torch.no_grad():
+            for name, value in loaded.items():
+                self._average[name].copy_(value)
+        self.updates = int(state["updates"])
+
+
+def _unknown(key: str, value: str, known: Sequence[str]) -> str:
+    near = get_close_matches(value, known, n=1)
+    hint = f"did you mean '{near[0]}'?" if near else "choose one of them"
+    return f"{key}: got '{value}'; expected {', '.join(known)}; {hint}"
