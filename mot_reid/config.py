@@ -127,19 +127,17 @@ class Synthetic:
 class Augment:
     """What happens to a training image, in this order."""
 
-    flip: Annotated[float, Share, "probability of a mirror image"]
     zoom: Annotated[float, Share, "probability of a random crop after enlarging by 1.125"]
+    flip: Annotated[float, Share, "probability of a mirror image"]
     pad: Annotated[int, Between(0), "pixels of border added before a random crop back to size; 0 for none"]
-    jitter: Annotated[float, Share, "probability of the colour changes below"]
     brightness: Annotated[float, Weight, "largest relative change of brightness"]
     contrast: Annotated[float, Weight, "largest relative change of contrast"]
     saturation: Annotated[float, Weight, "largest relative change of saturation"]
-    hue: Annotated[float, Between(0, 0.5), "largest turn of the hue circle, in turns"]
     grayscale: Annotated[float, Share, "probability of losing all colour"]
     erase: Annotated[float, Share, "probability of erasing a rectangle"]
     erase_area: Annotated[tuple[float, float], Share, "smallest and largest erased share of the image"]
     erase_aspect: Annotated[tuple[float, float], Positive, "smallest and largest height / width of the rectangle"]
-    erase_fill: Annotated[str, OneOf(("mean", "zero", "random", "bot")), "colour of the rectangle"]
+    erase_fill: Annotated[str, OneOf(("bot", "mean", "random")), "colour of the rectangle; bot: BoT's constant"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +145,9 @@ class Loss:
     """The terms of the loss. A weight of 0 leaves a term out."""
 
     cross_entropy: Annotated[float, Weight, "weight of the classification loss"]
+    classifier: Annotated[
+        str, OneOf(("linear", "circle")), "what gives its logits: a matrix, or circle loss on cosines"
+    ]
     label_smoothing: Annotated[float, Share, "share of the target spread over all persons"]
     triplet: Annotated[float, Weight, "weight of the batch-hard triplet loss"]
     triplet_margin: Annotated[float | None, Weight, "hinge margin; null is the soft margin"]
@@ -155,9 +156,9 @@ class Loss:
     weighted_triplet: Annotated[float, Weight, "weight of the weighted regularised triplet loss"]
     centre: Annotated[float, Weight, "weight of the centre loss"]
     centre_lr: Annotated[float, Positive, "learning rate of the centres"]
-    circle: Annotated[float, Weight, "weight of the circle loss"]
-    circle_margin: Annotated[float, Share, "relaxation margin of the circle loss"]
-    circle_scale: Annotated[float, Positive, "scale of the circle loss"]
+    circle: Annotated[float, Weight, "weight of the pairwise circle loss"]
+    circle_margin: Annotated[float, Share, "margin of the circle loss, in either form"]
+    circle_scale: Annotated[float, Positive, "scale of the circle loss, in either form"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,23 +167,27 @@ class Optim:
 
     name: Annotated[str, OneOf(("adam", "adamw", "sgd")), "optimiser"]
     lr: Annotated[float, Positive, "learning rate after the warm-up"]
-    weight_decay: Annotated[float, Weight, "weight decay of matrices and kernels"]
-    norm_weight_decay: Annotated[float, Weight, "weight decay of norm weights and biases"]
+    weight_decay: Annotated[float, Weight, "weight decay"]
+    no_decay_norm_and_bias: Annotated[bool, "spare norms and biases the weight decay"]
+    bias_lr_factor: Annotated[float, Positive, "learning rate of biases, relative to lr"]
     betas: Annotated[tuple[float, float], Share, "decay of Adam's two moments"]
+    amsgrad: Annotated[bool, "AMSGrad's form of Adam and AdamW"]
     momentum: Annotated[float, Share, "momentum of SGD"]
     nesterov: Annotated[bool, "Nesterov's form of SGD"]
-    schedule: Annotated[str, OneOf(("constant", "step", "multistep", "cosine")), "learning rate after the warm-up"]
-    interval: Annotated[str, OneOf(("epoch", "step")), "how often the learning rate is set"]
-    first_epoch: Annotated[int, Between(0, 1), "number of the first epoch in the schedule; recipes count from 0 or 1"]
+    schedule: Annotated[str, OneOf(("constant", "step", "multistep", "cosine", "linear")), "after the warm-up"]
+    per: Annotated[str, OneOf(("epoch", "step")), "how often the learning rate is set"]
+    count_from: Annotated[int, Between(0, 1), "the number a recipe gives to its first epoch"]
     warmup_epochs: Annotated[float, Weight, "epochs of linear warm-up"]
     warmup_factor: Annotated[float, Share, "share of the learning rate at which the warm-up starts"]
-    milestones: Annotated[tuple[int, ...], Count, "epochs of a decay (multistep)"]
-    step_epochs: Annotated[int, Count, "epochs between two decays (step)"]
+    milestones: Annotated[tuple[float, ...], Positive, "epochs of a decay (multistep)"]
+    step_epochs: Annotated[float, Positive, "epochs between two decays (step)"]
     gamma: Annotated[float, Share, "factor of a decay (step, multistep)"]
-    flat_epochs: Annotated[float, Weight, "epochs before the cosine starts, warm-up included (cosine)"]
-    final_factor: Annotated[float, Share, "share of the learning rate at the end (cosine)"]
+    flat_epochs: Annotated[float, Weight, "epoch from which the rate falls, warm-up included (cosine, linear)"]
+    final_factor: Annotated[float, Share, "share of the learning rate at the end (cosine, linear)"]
     freeze_epochs: Annotated[float, Weight, "epochs at the start during which the backbone stays as it is"]
-    ema: Annotated[float | None, Share, "decay of the moving average of weights that is scored and kept; null for none"]
+    ema: Annotated[
+        float | None, Between(0, 0.999999), "decay of the averaged weights that are scored and kept; null: none"
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
