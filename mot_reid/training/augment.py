@@ -1,8 +1,8 @@
 """Augmentation of a whole batch on its device: every image its own draw, no loop over images, no wait for the host.
 
 Two halves, because recipes put the normalisation between them: `BatchAugment.distort` works on images in [0, 1] at the
-network's size, `BatchAugment.erase` on the normalised batch. Draws and their application are separate functions, so each
-can be checked alone. Random numbers come from the generator given, which lives on the images' device.
+network's size, `BatchAugment.erase` on the normalised batch. Draws and their application are separate functions, each
+to be checked alone. Random numbers come from the generator given, which lives on the images' device.
 """
 
 from __future__ import annotations

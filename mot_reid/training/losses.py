@@ -142,7 +142,7 @@ def triplet_statistics(
     """Returns what to log about a batch's hardest triplets: three scalars on the device, without gradient.
 
     ``active`` is the fraction of anchors whose hardest positive is farther than the hardest negative minus the margin
-    (margin None: 0); ``positive`` and ``negative`` are the mean hardest distances. Only anchors that count are included.
+    (margin None: 0); ``positive`` and ``negative`` are the mean hardest distances. Only anchors that count enter.
     """
     with torch.no_grad():
         positive, negative, valid = _hardest(features.detach(), labels, normalise=normalise)

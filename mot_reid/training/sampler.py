@@ -54,7 +54,7 @@ class PKSampler(_EpochSampler):
 
     An epoch has `batches` batches, by default ``max(1, len(labels) // (P * K))``, in every epoch and on every rank.
     Within an epoch, identities are visited in shuffled rounds: visits per identity differ by at most one, and a batch
-    holds P different ones. The visits to an identity go through its images in shuffled rounds likewise: uses of its images
+    holds P different ones. The visits to an identity go through its images in shuffled rounds likewise: their uses
     differ by at most one, and none is twice in a batch while the identity has K images or more. An identity with n < K
     images gives all of them K // n times, and K % n of them, in rounds, to fill up.
 
@@ -100,7 +100,7 @@ class PKSampler(_EpochSampler):
             )
         if identities % world_size:
             raise ValueError(
-                f"sampler.identities: got {identities} for {world_size} processes; expected a multiple of their number, "
+                f"sampler.identities: got {identities} for {world_size} processes; expected a multiple, "
                 "so that each gets whole identities"
             )
         if batches is None:
@@ -126,8 +126,8 @@ class PKSampler(_EpochSampler):
 class ShuffleSampler(_EpochSampler):
     """Shuffled batches of images whatever their identity, for recipes with cross-entropy alone.
 
-    An epoch has ``count // batch_size`` batches by default: the last incomplete one is dropped. With more `batches`, the
-    images come in shuffled rounds, and none is twice in a batch.
+    An epoch has ``count // batch_size`` batches by default: the last incomplete one is dropped. With more `batches`
+    the images come in shuffled rounds, and none is twice in a batch.
     """
 
     def __init__(
