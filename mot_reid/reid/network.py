@@ -1,0 +1,224 @@
+"""The Re-ID network: backbone, pooling, optional projection, neck and, while training, a classifier.
+
+Reference: Luo et al., "Bag of Tricks and A Strong Baseline for Deep Person Re-identification", CVPRW 2019 (BNNeck, last
+stride 1); Radenovic et al., "Fine-tuning CNN Image Retrieval with No Human Annotation", TPAMI 2019 (GeM).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple, TypedDict
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mot_reid.reid.pretrained import create_backbone
+
+
+class NetworkOutput(NamedTuple):
+    """What the network gives while training.
+
+    Attributes:
+        feature: (B, D) float32 before the neck, not normalised: for metric losses.
+        embedding: (B, D) float32 after the neck, not normalised: what the classifier sees.
+        logits: (B, C) float32, or None without a classifier.
+    """
+
+    feature: Tensor
+    embedding: Tensor
+    logits: Tensor | None
+
+
+class NetworkConfig(TypedDict):
+    """What is needed to build the network again, as the checkpoint stores it."""
+
+    backbone: str
+    last_stride: int
+    pooling: str
+    neck: str
+    embedding_dim: int
+    projection: bool
+
+
+class GeM(nn.Module):
+    """Generalised-mean pooling with a learnable exponent: p = 1 is the average, p to infinity the maximum.
+
+    Args:
+        p: The exponent at the start.
+        eps: Smaller activations count as this.
+    """
+
+    def __init__(self, *, p: float = 3.0, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.p = nn.Parameter(torch.tensor([p]))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (B, C, ...) to (B, C), in float32 whatever the precision around it."""
+        return x.float().flatten(2).clamp(min=self.eps).pow(self.p).mean(dim=2).pow(1.0 / self.p)
+
+
+class AveragePool(nn.Module):
+    """Global average pooling in float32."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (B, C, ...) to (B, C)."""
+        return x.float().flatten(2).mean(dim=2)
+
+
+class BNNeck(nn.BatchNorm1d):
+    """Batch normalisation whose scale is learned and whose shift stays zero (Luo et al., section 3.6)."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__(dim)
+        self.bias.requires_grad_(False)
+
+
+class ReIDNetwork(nn.Module):
+    """Images to embeddings.
+
+    In training mode a forward pass gives a `NetworkOutput`, in evaluation mode (B, D) float32 unit-length embeddings.
+
+    Args:
+        backbone: A timm model or one of `osnet.WIDTHS`.
+        num_classes: Identities that the classifier tells apart; None for no classifier.
+        pooling: "avg"; "gem", learnable from p = 3; or "token", the class token of a ViT. The first two leave a ViT's
+            prefix tokens out.
+        neck: "bnneck", or "none", with which the embedding is the feature itself.
+        embedding_dim: D, reached by BN and a linear layer before the neck; None keeps the backbone's own dimension.
+        last_stride: Stride of a ResNet's last stage: 1 doubles its feature map. Other backbones have no such stage.
+        weights: "pretrained", "none" or a file, see `create_backbone`.
+        image_size: Height and width in pixels of the images.
+        drop_path: Stochastic depth rate in [0, 1).
+        embedding: "after_neck" or "before_neck": what evaluation returns.
+
+    Attributes:
+        embedding_dim: D.
+
+    Raises:
+        ValueError: If a choice is unknown or the backbone does not offer it.
+        FileNotFoundError: If `weights` names no file.
+        RuntimeError: If the pretrained weights cannot be had.
+    """
+
+    def __init__(
+        self,
+        backbone: str,
+        *,
+        num_classes: int | None = None,
+        pooling: str = "avg",
+        neck: str = "bnneck",
+        embedding_dim: int | None = None,
+        last_stride: int = 1,
+        weights: str = "pretrained",
+        image_size: tuple[int, int] = (256, 128),
+        drop_path: float = 0.0,
+        embedding: str = "after_neck",
+    ) -> None:
+        super().__init__()
+        _check_choice("pooling", pooling, ("avg", "gem", "token"))
+        _check_choice("neck", neck, ("bnneck", "none"))
+        _check_choice("embedding", embedding, ("after_neck", "before_neck"))
+        _check_choice("last_stride", last_stride, (1, 2))
+        self.backbone = create_backbone(backbone, weights=weights, image_size=image_size, drop_path=drop_path)
+        if last_stride == 1:
+            _keep_resolution(self.backbone)
+        self.pooling = pooling
+        self.pool = GeM() if pooling == "gem" else AveragePool()
+        self.prefix_tokens = int(getattr(self.backbone, "num_prefix_tokens", 0))
+        if pooling == "token" and not getattr(self.backbone, "has_class_token", self.prefix_tokens > 0):
+            raise ValueError(f"pooling: got 'token'; expected 'avg' or 'gem', since '{backbone}' has no class token")
+        self.channels_last = getattr(self.backbone, "output_fmt", "NCHW") == "NHWC"
+        dim = int(self.backbone.num_features)  # type: ignore[arg-type]
+        self.projection: nn.Module = nn.Identity() if embedding_dim is None else _projection(dim, embedding_dim)
+        self.embedding_dim = dim if embedding_dim is None else embedding_dim
+        self.neck: nn.Module = BNNeck(self.embedding_dim) if neck == "bnneck" else nn.Identity()
+        self.classifier = None if num_classes is None else _classifier(self.embedding_dim, num_classes)
+        self.taken: Literal["after_neck", "before_neck"] = embedding  # type: ignore[assignment]
+        self.config = NetworkConfig(
+            backbone=backbone,
+            last_stride=last_stride,
+            pooling=pooling,
+            neck=neck,
+            embedding_dim=self.embedding_dim,
+            projection=embedding_dim is not None,
+        )
+
+    def forward(self, images: Tensor) -> NetworkOutput | Tensor:
+        """Embeds (B, 3, H, W) normalised float images.
+
+        Returns:
+            A `NetworkOutput` in training mode, else the (B, D) float32 unit-length embedding.
+        """
+        feature = self.projection(self.pooled(self.feature_map(images))).float()
+        if not self.training and self.taken == "before_neck":
+            return F.normalize(feature)
+        embedding = self.neck(feature).float()
+        if not self.training:
+            return F.normalize(embedding)
+        logits = None if self.classifier is None else self.classifier(embedding).float()
+        return NetworkOutput(feature, embedding, logits)
+
+    def feature_map(self, images: Tensor) -> Tensor:
+        """Returns the backbone's (B, C, h, w) map, or a ViT's (B, N, C) tokens."""
+        x = self.backbone.forward_features(images)  # type: ignore[operator]
+        return x.permute(0, 3, 1, 2) if self.channels_last and x.ndim == 4 else x
+
+    def pooled(self, x: Tensor) -> Tensor:
+        """Returns the (B, C) float32 summary of what `feature_map` gives."""
+        if x.ndim == 4:
+            return self.pool(x)
+        if self.pooling == "token":
+            return x[:, 0].float()
+        return self.pool(x[:, self.prefix_tokens :].transpose(1, 2))
+
+
+def from_config(
+    config: NetworkConfig, *, image_size: tuple[int, int] = (256, 128), embedding: str = "after_neck"
+) -> ReIDNetwork:
+    """Returns the network a `NetworkConfig` describes, with random weights and no classifier."""
+    return ReIDNetwork(
+        config["backbone"],
+        pooling=config["pooling"],
+        neck=config["neck"],
+        embedding_dim=config["embedding_dim"] if config["projection"] else None,
+        last_stride=config["last_stride"],
+        weights="none",
+        image_size=image_size,
+        embedding=embedding,
+    )
+
+
+def _check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
+    """Raises ValueError unless the value is among the choices."""
+    if value not in choices:
+        expected = ", ".join(repr(choice) for choice in choices)
+        raise ValueError(f"{name}: got {value!r}; expected one of {expected}")
+
+
+def _projection(inputs: int, outputs: int) -> nn.Sequential:
+    """Returns BN and a bias-free linear layer."""
+    linear = nn.Linear(inputs, outputs, bias=False)
+    nn.init.kaiming_normal_(linear.weight, mode="fan_out")
+    return nn.Sequential(nn.BatchNorm1d(inputs), linear)
+
+
+def _classifier(inputs: int, outputs: int) -> nn.Linear:
+    """Returns the bias-free classifier, started at N(0, 0.001)."""
+    linear = nn.Linear(inputs, outputs, bias=False)
+    nn.init.normal_(linear.weight, std=0.001)
+    return linear
+
+
+def _keep_resolution(backbone: nn.Module) -> None:
+    """Sets every stride of a ResNet's last stage to 1 in place, without dilation; other backbones are left alone."""
+    from timm.models.resnet import ResNet
+
+    if not isinstance(backbone, ResNet):
+        return
+    last: nn.Module = backbone.layer4
+    for module in last.modules():
+        if isinstance(module, nn.Conv2d) and module.stride == (2, 2):
+            module.stride = (1, 1)
+        elif isinstance(module, nn.AvgPool2d) and module.stride in (2, (2, 2)):
+            module.kernel_size = module.stride = 1

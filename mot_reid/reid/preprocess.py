@@ -1,0 +1,134 @@
+"""Preprocess: pixels to what the network takes; one class for training, validation and serving."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocess:
+    """Resizes and normalises RGB images.
+
+    Attributes:
+        height: Of the network's input, pixels.
+        width: Of the network's input, pixels.
+        interpolation: "bilinear" or "bicubic", both with antialiasing when the image shrinks.
+        mean: Of each channel in RGB order, in units where white is 1.
+        std: Of each channel in RGB order, in the same unit.
+        color: Order of the channels the network takes, "rgb" or "bgr". The images given are always RGB.
+
+    Raises:
+        ValueError: If a value is out of its range.
+    """
+
+    height: int = 256
+    width: int = 128
+    interpolation: str = "bilinear"
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+    color: str = "rgb"
+
+    def __post_init__(self) -> None:
+        for name in ("height", "width"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name}: got {value!r}; expected a whole number of pixels, at least 1")
+        for name, choices in (("interpolation", ("bilinear", "bicubic")), ("color", ("rgb", "bgr"))):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name}: got {getattr(self, name)!r}; expected '{choices[0]}' or '{choices[1]}'")
+        for name in ("mean", "std"):
+            values = tuple(float(value) for value in getattr(self, name))
+            if len(values) != 3 or not np.isfinite(values).all() or (name == "std" and min(values) <= 0):
+                rule = "three finite numbers" + (" above 0" if name == "std" else "")
+                raise ValueError(f"{name}: got {getattr(self, name)!r}; expected {rule}")
+            object.__setattr__(self, name, values)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.height, self.width
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Maps (B, 3, h, w) uint8 RGB images to (B, 3, H, W) float32 network input on the same device."""
+        return self.normalise(self.resize(images))
+
+    def resize(self, images: Tensor) -> Tensor:
+        """Maps (B, 3, h, w) uint8 or float images to (B, 3, H, W) float32 in [0, 255], unrounded."""
+        images = images.float()
+        if tuple(images.shape[-2:]) == self.size:
+            return images
+        images = F.interpolate(images, self.size, mode=self.interpolation, align_corners=False, antialias=True)
+        return images.clamp(0, 255) if self.interpolation == "bicubic" else images
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Maps (B, 3, H, W) float32 in [0, 255] to zero mean and unit deviation, in the network's channel order."""
+        mean = torch.tensor(self.mean, device=images.device).mul(255)[:, None, None]
+        std = torch.tensor(self.std, device=images.device).mul(255)[:, None, None]
+        images = (images - mean) / std
+        return images.flip(1) if self.color == "bgr" else images
+
+    def crops(self, image: np.ndarray | Tensor, xyxy: np.ndarray) -> Tensor:
+        """Cuts boxes out of an image and preprocesses them.
+
+        The box rule: corners are rounded to the nearest pixel; of a box partly outside, the part inside the image is
+        taken; a box with no pixel inside the image is seen as a plain crop of the mean colour.
+
+        Args:
+            image: (H, W, 3) uint8 RGB, an array, or a tensor whose device the result shares.
+            xyxy: (N, 4) boxes in pixels of the image.
+
+        Returns:
+            (N, 3, height, width) float32; for a box that is the whole image exactly what `__call__` gives.
+
+        Raises:
+            ValueError: If the image is no (H, W, 3) uint8, or a box is not finite or has x2 < x1 or y2 < y1.
+        """
+        pixels = torch.as_tensor(np.ascontiguousarray(image) if isinstance(image, np.ndarray) else image)
+        if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != torch.uint8:
+            raise ValueError(f"image: got {pixels.dtype} of shape {tuple(pixels.shape)}; expected uint8 (H, W, 3)")
+        corners = _pixel_corners(xyxy, height=pixels.shape[0], width=pixels.shape[1])
+        planes = pixels.permute(2, 0, 1)[None]
+        blank = torch.tensor(self.mean, device=pixels.device).mul(255)[None, :, None, None].expand(1, 3, *self.size)
+        crops = [
+            self.resize(planes[:, :, y1:y2, x1:x2]) if x1 < x2 and y1 < y2 else blank for x1, y1, x2, y2 in corners
+        ]
+        return self.normalise(torch.cat(crops) if crops else blank[:0])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the fields as JSON can hold them."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Preprocess:
+        """Returns what `to_dict` described.
+
+        Raises:
+            ValueError: If a field is missing, unknown or out of range.
+        """
+        names = [field.name for field in fields(cls)]
+        if set(values) != set(names):
+            raise ValueError(f"preprocess: got the fields {sorted(values)}; expected {sorted(names)}")
+        return cls(**values)
+
+
+def _pixel_corners(xyxy: np.ndarray, *, height: int, width: int) -> list[list[int]]:
+    """Returns whole-pixel corners within the image; x1 >= x2 or y1 >= y2 where nothing of the box is inside."""
+    boxes = np.asarray(xyxy, dtype=np.float64)
+    if boxes.size == 0:
+        return []
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise ValueError(f"xyxy: got shape {boxes.shape}; expected (N, 4)")
+    wrong = ~np.isfinite(boxes).all(axis=1) | (boxes[:, 2] < boxes[:, 0]) | (boxes[:, 3] < boxes[:, 1])
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise ValueError(f"xyxy: got {boxes[row].tolist()} in row {row}; expected finite x1 <= x2 and y1 <= y2")
+    return np.rint(boxes).clip(0, [width, height, width, height]).astype(np.int64).tolist()
