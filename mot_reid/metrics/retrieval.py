@@ -111,18 +111,13 @@ def evaluate_retrieval(
         Zheng et al., Scalable Person Re-identification: A Benchmark, ICCV 2015 (protocol);
         Ye et al., Deep Learning for Person Re-identification: A Survey and Outlook, TPAMI 2021 (mINP).
     """
-    query = _embedding("query_embedding", query_embedding)
-    gallery = _embedding("gallery_embedding", gallery_embedding)
-    if query.shape[1] != gallery.shape[1]:
-        raise ValueError(
-            f"gallery_embedding: got {gallery.shape[1]} columns; expected the query's {query.shape[1]}; "
-            "embed both with the same model"
-        )
+    query = check_embedding("query_embedding", query_embedding)
+    gallery = check_embedding("gallery_embedding", gallery_embedding, like=query)
     people = _people((len(query), len(gallery)), query_person_id, gallery_person_id, query_camera_id, gallery_camera_id)
     gallery = gallery if people.keep is None else gallery[people.keep]
-    _choice("metric", metric, ("cosine", "euclidean"))
+    check_choice("metric", metric, ("cosine", "euclidean"))
     if metric == "cosine":
-        query, gallery = _unit("query_embedding", query), _unit("gallery_embedding", gallery)
+        query, gallery = unit_rows("query_embedding", query), unit_rows("gallery_embedding", gallery)
         shift = None
     else:
         # |q - g|^2 = |q|^2 - 2 (q.g - |g|^2 / 2): the same order for one query, and half of the work
@@ -195,12 +190,12 @@ def pool_queries(
     Raises:
         ValueError: If shapes do not fit, a value is not finite or a vector has no direction.
     """
-    unit = _unit("embedding", _embedding("embedding", embedding))
+    unit = unit_rows("embedding", check_embedding("embedding", embedding))
     key = np.stack([_ids("person_id", person_id, len(unit)), _ids("camera_id", camera_id, len(unit))], axis=1)
     pairs, member = np.unique(key, axis=0, return_inverse=True)
     total = np.zeros((len(pairs), unit.shape[1]), dtype=np.float32)
     np.add.at(total, member.reshape(-1), unit)
-    return _unit("embedding", total), pairs[:, 0], pairs[:, 1]
+    return unit_rows("embedding", total), pairs[:, 0], pairs[:, 1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +253,7 @@ def _people(
 def _evaluate(
     similarity: Similarity, people: _People, average_precision: AveragePrecision, max_rank: int
 ) -> RetrievalResult:
-    _choice("average_precision", average_precision, ("plain", "trapezoid"))
+    check_choice("average_precision", average_precision, ("plain", "trapezoid"))
     if max_rank < 1:
         raise ValueError(f"max_rank: got {max_rank}; expected at least 1")
     queries = len(people.begin)
@@ -320,10 +315,20 @@ def _rank_row(row: NDArray[np.floating], ordered: NDArray[np.floating], match: N
     return np.sort(rank)
 
 
-def _embedding(name: str, value: ArrayLike) -> NDArray[np.float32]:
+def check_embedding(name: str, value: ArrayLike, *, like: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+    """Returns the value as float32 (N, D), or says what is wrong with it.
+
+    Raises:
+        ValueError: If it is not a finite, non-empty matrix, or not as wide as `like`.
+    """
     array = np.ascontiguousarray(value, dtype=np.float32)
     if array.ndim != 2 or 0 in array.shape:
         raise ValueError(f"{name}: got shape {array.shape}; expected (images, dimensions), neither of them 0")
+    if like is not None and array.shape[1] != like.shape[1]:
+        raise ValueError(
+            f"{name}: got {array.shape[1]} columns; expected the query's {like.shape[1]}; "
+            "embed both with the same model"
+        )
     bad = ~np.isfinite(array).all(axis=1)
     if bad.any():
         raise ValueError(
@@ -332,13 +337,22 @@ def _embedding(name: str, value: ArrayLike) -> NDArray[np.float32]:
     return array
 
 
-def _unit(name: str, embedding: NDArray[np.float32]) -> NDArray[np.float32]:
+def unit_rows(name: str, embedding: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Returns the rows scaled to length 1.
+
+    Raises:
+        ValueError: If a row has length 0.
+    """
     length = np.linalg.norm(embedding, axis=1, keepdims=True)
     if not length.all():
-        raise ValueError(
-            f"{name}: got a vector of length 0 in row {length.argmin()}; expected a direction for 'cosine'"
-        )
+        raise ValueError(f"{name}: got a vector of length 0 in row {length.argmin()}; expected a direction")
     return embedding / length
+
+
+def check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Raises ValueError unless the value is one of those allowed."""
+    if value not in allowed:
+        raise ValueError(f"{name}: got '{value}'; expected one of {', '.join(allowed)}")
 
 
 def _ids(name: str, value: ArrayLike, length: int) -> NDArray[np.int64]:
@@ -348,8 +362,3 @@ def _ids(name: str, value: ArrayLike, length: int) -> NDArray[np.int64]:
     if array.dtype.kind not in "iu":
         raise ValueError(f"{name}: got {array.dtype}; expected integers")
     return array.astype(np.int64)
-
-
-def _choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ValueError(f"{name}: got '{value}'; expected one of {', '.join(allowed)}")
