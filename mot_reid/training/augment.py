@@ -135,10 +135,9 @@ class BatchAugment:
         if self.erase_fill == "random":
             noise = torch.randn(images.shape, generator=generator, device=images.device, dtype=torch.float32)
             return erase_boxes(images, boxes, fill=noise.to(images.dtype))
-        value = BOT_FILL if self.erase_fill == "bot" else (0.0, 0.0, 0.0)
-        return erase_boxes(
-            images, boxes, fill=torch.tensor(value, dtype=images.dtype, device=images.device)[:, None, None]
-        )
+        # filled on the device: a list copied there would make the host wait
+        values = [images.new_full((1, 1), value if self.erase_fill == "bot" else 0.0) for value in BOT_FILL]
+        return erase_boxes(images, boxes, fill=torch.stack(values))
 
 
 def flip_where(images: Tensor, flipped: Tensor) -> Tensor:
@@ -197,15 +196,18 @@ def draw_erasures(
     Reference:
         Zhong et al., "Random Erasing Data Augmentation", AAAI 2020, algorithm 1; numbers of BoT's RandomErasing.
     """
-    draws = torch.rand(2, count, attempts, generator=generator, device=device, dtype=torch.float64)
+    draws = torch.rand(2, count, attempts, generator=generator, device=device)
     pixels = (area[0] + (area[1] - area[0]) * draws[0]) * (height * width)
     ratio = aspect[0] + (aspect[1] - aspect[0]) * draws[1]
     tall, wide = (pixels * ratio).sqrt().round(), (pixels / ratio).sqrt().round()
     fits = (tall < height) & (wide < width)
     first = fits.to(torch.uint8).argmax(1, keepdim=True)
     box_height, box_width = tall.gather(1, first)[:, 0], wide.gather(1, first)[:, 0]
-    chance, y, x = torch.rand(3, count, generator=generator, device=device, dtype=torch.float64)
-    top, left = (y * (height - box_height + 1)).floor(), (x * (width - box_width + 1)).floor()
+    chance, y, x = torch.rand(3, count, generator=generator, device=device)
+    spare_height, spare_width = height - box_height, width - box_width
+    top, left = (y * (spare_height + 1)).floor(), (x * (spare_width + 1)).floor()
+    # the product can be rounded up to the bound
+    top, left = torch.minimum(top, spare_height), torch.minimum(left, spare_width)
     erased = fits.any(1) & (chance < probability)
     return torch.stack([top, left, box_height, box_width], 1).masked_fill(~erased[:, None], 0.0).long()
 
