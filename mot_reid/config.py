@@ -249,7 +249,9 @@ def _read(path: Path, root: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"{shown}: cannot be read: {error.strerror}") from None
     except Exception as error:  # the YAML library's own errors, which this module does not import
-        raise ConfigError(f"{shown}: not valid YAML: {' '.join(str(error).split())}") from None
+        problem, mark = getattr(error, "problem", error), getattr(error, "problem_mark", None)
+        place = f", line {mark.line + 1}" if mark else ""
+        raise ConfigError(f"{shown}{place}: not valid YAML: {' '.join(str(problem).split())}") from None
     if not isinstance(loaded, DictConfig):
         raise ConfigError(f"{shown}: got a list; expected a mapping of sections")
     return OmegaConf.to_container(loaded, resolve=False)  # type: ignore[return-value]

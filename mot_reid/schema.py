@@ -56,6 +56,7 @@ class Run:
     name: Annotated[str, "name of the run"]
     dir: Annotated[str, "folder the run writes to"]
     seed: Annotated[int, Between(0), "seed of every random number"]
+    score_untrained: Annotated[bool, "score the network on the test split before training, too"]
     experiment: Annotated[str, "the experiment this came from; filled in while loading"]
 
 
