@@ -210,6 +210,7 @@ class EMA:
     def update(self, module: nn.Module) -> None:
         """Moves the average towards the module's weights; to be called after each optimiser step."""
         current = module.state_dict()
+        self._follow(current)
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         torch._foreach_lerp_(
             [self._average[name] for name in self._weights], [current[name] for name in self._weights], 1.0 - decay
@@ -222,6 +223,7 @@ class EMA:
     def swap(self, module: nn.Module) -> None:
         """Exchanges the module's weights and the average in place; a second call exchanges them back."""
         current = module.state_dict()
+        self._follow(current)
         for name, average in self._average.items():
             kept = current[name].clone()
             current[name].copy_(average)
@@ -235,6 +237,12 @@ class EMA:
             yield module
         finally:
             self.swap(module)
+
+    def _follow(self, current: dict[str, Tensor]) -> None:
+        """Moves the average to the devices of the module's tensors, where it is not there yet."""
+        for name, average in self._average.items():
+            if average.device != current[name].device:
+                self._average[name] = average.to(current[name].device)
 
     def state_dict(self) -> dict[str, Any]:
         """Returns the number of updates and the averaged tensors (not copied)."""
@@ -262,6 +270,6 @@ class EMA:
 
 
 def _unknown(key: str, value: str, known: Sequence[str]) -> str:
-    near = get_close_matches(value, known, n=1)
+    near = get_close_matches(value.lower(), known, n=1)
     hint = f"did you mean '{near[0]}'?" if near else "choose one of them"
     return f"{key}: got '{value}'; expected {', '.join(known)}; {hint}"
