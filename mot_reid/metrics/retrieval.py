@@ -29,6 +29,7 @@ Metric = Literal["cosine", "euclidean"]
 AveragePrecision = Literal["plain", "trapezoid"]
 
 JUNK = -1
+DISTRACTOR = 0
 BLOCK_ELEMENTS = 2**23
 """Similarities held at a time (float32: 32 MB); bounds the memory and does not change the result."""
 ROWS_PER_TASK = 32
@@ -191,7 +192,7 @@ def pool_queries(
         ValueError: If shapes do not fit, a value is not finite or a vector has no direction.
     """
     unit = unit_rows("embedding", check_embedding("embedding", embedding))
-    key = np.stack([_ids("person_id", person_id, len(unit)), _ids("camera_id", camera_id, len(unit))], axis=1)
+    key = np.stack([check_ids("person_id", person_id, len(unit)), check_ids("camera_id", camera_id, len(unit))], axis=1)
     pairs, member = np.unique(key, axis=0, return_inverse=True)
     total = np.zeros((len(pairs), unit.shape[1]), dtype=np.float32)
     np.add.at(total, member.reshape(-1), unit)
@@ -232,13 +233,13 @@ def _people(
     gallery_camera_id: ArrayLike | None,
 ) -> _People:
     queries, galleries = shape
-    query_person = _ids("query_person_id", query_person_id, queries)
-    gallery_person = _ids("gallery_person_id", gallery_person_id, galleries)
+    query_person = check_ids("query_person_id", query_person_id, queries)
+    gallery_person = check_ids("gallery_person_id", gallery_person_id, galleries)
     if (query_camera_id is None) != (gallery_camera_id is None):
         missing = "query_camera_id" if query_camera_id is None else "gallery_camera_id"
         raise ValueError(f"{missing}: got None; expected camera ids on both sides; give both or neither")
-    query_camera = None if query_camera_id is None else _ids("query_camera_id", query_camera_id, queries)
-    gallery_camera = None if gallery_camera_id is None else _ids("gallery_camera_id", gallery_camera_id, galleries)
+    query_camera = None if query_camera_id is None else check_ids("query_camera_id", query_camera_id, queries)
+    gallery_camera = None if gallery_camera_id is None else check_ids("gallery_camera_id", gallery_camera_id, galleries)
     keep = None
     if (gallery_person == JUNK).any():
         keep = np.flatnonzero(gallery_person != JUNK)
@@ -355,7 +356,12 @@ def check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
         raise ValueError(f"{name}: got '{value}'; expected one of {', '.join(allowed)}")
 
 
-def _ids(name: str, value: ArrayLike, length: int) -> NDArray[np.int64]:
+def check_ids(name: str, value: ArrayLike, length: int) -> NDArray[np.int64]:
+    """Returns the value as int64 (length,), or says what is wrong with it.
+
+    Raises:
+        ValueError: If it has another shape or is not integer.
+    """
     array = np.asarray(value)
     if array.shape != (length,):
         raise ValueError(f"{name}: got shape {array.shape}; expected ({length},), one per image")
