@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as reference
 
@@ -259,6 +260,16 @@ def test_distorted_images_stay_between_0_and_1() -> None:
 def test_settings_out_of_range_are_refused(changes: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         BatchAugment(**changes)
+
+
+@pytest.mark.parametrize("changes", [{}, {"erase_fill": "mean"}, ALL_ON], ids=["bot", "mean", "all on"])
+def test_augmentation_asks_for_no_value(changes: dict) -> None:
+    """Fake tensors have no values, so anything that made an accelerator wait for the host would raise."""
+    transform = BatchAugment(**changes)
+    with FakeTensorMode():
+        images = torch.empty(6, 3, 24, 12)
+        out = transform.erase(transform.distort(images, seeded()), seeded())
+    assert out.shape == images.shape
 
 
 @pytest.mark.gpu

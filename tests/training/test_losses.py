@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from pytorch_metric_learning.losses import CircleLoss as OtherCircleLoss
 from pytorch_metric_learning.miners import BatchHardMiner
 from pytorch_metric_learning.reducers import MeanReducer
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from mot_reid.training import losses
 
@@ -279,6 +281,15 @@ def test_module_refuses_shapes_that_do_not_fit() -> None:
         losses.BatchHardTripletLoss()(torch.rand(4, 3), torch.zeros(5))
     with pytest.raises(ValueError, match="centre loss: got features of size 3; expected 5"):
         losses.CentreLoss(2, 5)(torch.rand(4, 3), torch.zeros(4, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("function", [function for _, function in MODULES])
+def test_function_asks_for_no_value(function: Callable[[Tensor, Tensor], Tensor]) -> None:
+    """Fake tensors have no values, so anything that made an accelerator wait for the host would raise."""
+    with FakeTensorMode():
+        features = torch.empty(9, 8, requires_grad=True)
+        function(features, torch.empty(9, dtype=torch.int64)).backward()
+    assert features.grad is not None
 
 
 @pytest.mark.gpu
