@@ -23,8 +23,9 @@ Row = tuple[str, str, int | None]  # path, identity as written, camera
 def read_folders(root: str | Path) -> IdentitySplits:
     """A data set of one folder per identity: `root/<identity>/*.jpg`, or the same below root/train, query and gallery.
 
-    Folder names are names of persons, whatever they are ("0", "anna"), numbered from 1 in natural order over all splits.
-    Of train, and query with gallery, either may be absent. Cameras are known when every file is named as in Market-1501 (`.._c3s1_..`) after its first part.
+    Folder names are names of persons, whatever they are ("0", "anna"), numbered from 1 in natural order over all
+    splits. Of train, and query with gallery, either may be absent. Cameras are known when every file is named as in
+    Market-1501, such as 0002_c1s1_000451_03.jpg.
 
     Args:
         root: The folder.
