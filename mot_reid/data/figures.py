@@ -123,7 +123,7 @@ def draw_person(person: Person, pose: Pose, height: int) -> Image.Image:
 
 
 def paste_person(canvas: Image.Image, figure: Image.Image, middle: float, feet: float) -> None:
-    """Lay a drawn person over `canvas`, in place, with the feet at (middle, feet) in pixels; the overhang is cut off."""
+    """Lay a drawn person over `canvas`, in place, feet at (middle, feet) in pixels; the overhang is cut off."""
     canvas.paste(figure, (round(middle - figure.width / 2), round(feet) - figure.height), figure)
 
 
