@@ -304,6 +304,36 @@ class TrackTable(Columns):
         return cls(number, *joined)
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Decisions(Columns):
+    """Why a tracker matched what it matched in one frame.
+
+    Attributes:
+        track_id: `(K,)` identity; 0 for a track that was not reported yet.
+        detection: `(K,)` row of the frame's detections.
+        stage: `(K,)` what decided: `<band of the box>/<group of tracks>/<cost>`, or `memory`.
+        iou: `(K,)` overlap of the predicted and the detected box; NaN where it was not asked.
+        cosine: `(K,)` similarity of appearance; NaN where it was not asked.
+        cost: `(K,)` cost of the pair.
+    """
+
+    track_id: IntArray
+    detection: IntArray
+    stage: StrArray
+    iou: FloatArray
+    cosine: FloatArray
+    cost: FloatArray
+
+    COLUMNS: ClassVar[dict[str, Column]] = {
+        "track_id": Column(np.int64),
+        "detection": Column(np.int64),
+        "stage": Column(str),
+        "iou": Column(float),
+        "cosine": Column(float),
+        "cost": Column(float),
+    }
+
+
 def as_detections(value: Any) -> Detections:
     """Returns detections from whatever a detector gives.
 
@@ -421,7 +451,7 @@ def _check_unit(what: str, vectors: Array) -> None:
     )
 
 
-def _check_rows(what: str, values: Array, faulty: Array, *, rule: str) -> None:
+def _check_rows(what: str, values: Array, faulty: Any, *, rule: str) -> None:
     if faulty.any():
         row = int(np.flatnonzero(faulty)[0])
         raise ValueError(f"{what}: got {np.asarray(values[row]).tolist()} in row {row}; expected {rule}")

@@ -1,0 +1,160 @@
+"""What it costs to call a box and a track the same person.
+
+Most pairs of a frame do not overlap and can never be matched, so candidates are kept as a list of the pairs that do
+(`Pairs`), not as a matrix. A cost is a pure function `(pairs, scene) -> (K,)`: 1 minus a similarity in [0, 1].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.floating[Any]]
+IntArray = NDArray[np.int64]
+
+# Above this many comparisons, sorting by x and looking only at neighbours is faster than comparing all with all.
+_SWEEP_FROM = 4096
+_EVIDENCE = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Candidate pairs: `row` of a track, `column` of a box, their `iou`, and `cosine` (NaN: unknown), each `(K,)`."""
+
+    row: IntArray
+    column: IntArray
+    iou: FloatArray
+    cosine: FloatArray | None = None
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def take(self, index: IntArray) -> Pairs:
+        """Returns the pairs at `(J,)` indices."""
+        cosine = None if self.cosine is None else self.cosine.take(index)
+        return Pairs(self.row.take(index), self.column.take(index), self.iou.take(index), cosine)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What costs may know beside the pairs: `(N,)` box scores, and the thresholds of appearance."""
+
+    score: FloatArray
+    gate: float = 0.5
+    proximity: float = 0.5
+
+
+def overlapping_pairs(first: FloatArray, second: FloatArray, *, pixel: float = 0.0) -> Pairs:
+    """Returns every pair of boxes that share some area, sorted by row.
+
+    Args:
+        first: `(4, n)` boxes x1, y1, x2, y2, one per column; a column of NaN overlaps nothing.
+        second: `(4, m)` boxes likewise.
+        pixel: added to x2 and y2 first (see `Preset.pixel`).
+    """
+    if pixel:
+        grow = np.array([[0.0], [0.0], [pixel], [pixel]])
+        first, second = first + grow, second + grow
+    n, m = first.shape[1], second.shape[1]
+    if n * m < _SWEEP_FROM:
+        size = np.minimum(first[2:, :, None], second[2:, None, :])
+        size -= np.maximum(first[:2, :, None], second[:2, None, :])
+        row, column = (size.min(axis=0) > 0).nonzero()
+        width, height = size[:, row, column]
+    else:
+        row, column = _neighbours(first, second)
+        size = np.minimum(first[2:].take(row, axis=1), second[2:].take(column, axis=1))
+        size -= np.maximum(first[:2].take(row, axis=1), second[:2].take(column, axis=1))
+        real = (size.min(axis=0) > 0).nonzero()[0]
+        row, column = row.take(real), column.take(real)
+        width, height = size.take(real, axis=1)
+    common = width * height
+    area_first = (first[2] - first[0]) * (first[3] - first[1])
+    area_second = (second[2] - second[0]) * (second[3] - second[1])
+    return Pairs(row, column, common / (area_first.take(row) + area_second.take(column) - common))
+
+
+def _neighbours(first: FloatArray, second: FloatArray) -> tuple[IntArray, IntArray]:
+    """Returns rows and columns of the pairs whose x ranges may overlap."""
+    order = second[0].argsort(kind="stable")
+    left = second[0].take(order)
+    widest = (second[2] - second[0]).max()
+    begin = np.searchsorted(left, first[0] - widest, side="left")
+    end = np.searchsorted(left, first[2], side="left")
+    count = np.maximum(end - begin, 0)
+    row = np.repeat(np.arange(len(count)), count)
+    within = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
+    return row, order.take(within + begin.take(row))
+
+
+def iou(pairs: Pairs, scene: Scene) -> FloatArray:
+    """Returns 1 - IoU."""
+    return 1.0 - pairs.iou
+
+
+def iou_score(pairs: Pairs, scene: Scene) -> FloatArray:
+    """Returns 1 - IoU x score: ByteTrack's fused cost, which prefers boxes that the detector is sure of."""
+    return 1.0 - pairs.iou * scene.score.take(pairs.column)
+
+
+def appearance(pairs: Pairs, scene: Scene) -> FloatArray:
+    """Returns the smaller of `iou_score` and half the cosine distance of pairs that are close and alike (BoT-SORT)."""
+    motion = iou_score(pairs, scene)
+    if pairs.cosine is None:
+        return motion
+    # NaN compares false, so a pair without embeddings keeps its motion cost.
+    alike = (pairs.cosine >= scene.gate) & (pairs.iou >= scene.proximity)
+    return np.where(alike, np.minimum(motion, (1.0 - pairs.cosine) / 2), motion)
+
+
+def blend(pairs: Pairs, scene: Scene) -> FloatArray:
+    """Returns `iou_score` moved down for pairs that look alike and up for pairs that do not (ours).
+
+    The evidence of appearance is 0 at the gate, 1 for identical embeddings, at least -1, and counts `_EVIDENCE` times.
+    """
+    motion = iou_score(pairs, scene)
+    if pairs.cosine is None:
+        return motion
+    evidence = np.clip((pairs.cosine - scene.gate) / (1.0 - scene.gate), -1.0, 1.0)
+    blended = np.where(pairs.iou >= scene.proximity, motion - _EVIDENCE * evidence, np.inf)
+    return np.where(np.isnan(pairs.cosine), motion, blended)
+
+
+COSTS: dict[str, Callable[[Pairs, Scene], FloatArray]] = {
+    "iou": iou,
+    "last_observed": iou,
+    "direction": iou,
+    "iou_score": iou_score,
+    "appearance": appearance,
+    "blend": blend,
+}
+
+
+def direction_bonus(
+    reference: FloatArray, direction: FloatArray, boxes: FloatArray, *, score: FloatArray
+) -> FloatArray:
+    """Returns the `(n, m)` agreement in [-0.5, 0.5] of each step with the track's direction, times the box's score.
+
+    Args:
+        reference: `(4, n)` earlier observed box of each track, x1, y1, x2, y2; NaN where it was never observed.
+        direction: `(2, n)` unit vectors; zero where unknown, NaN where never observed.
+        boxes: `(4, m)`.
+        score: `(m,)`.
+
+    Reference:
+        Cao et al., Observation-Centric SORT, CVPR 2023, equation 5.
+    """
+    step = unit_step(reference[:, :, None], boxes[:, None, :])
+    cosine = np.clip((direction[:, :, None] * step).sum(axis=0), -1, 1)
+    bonus = (np.pi / 2 - np.arccos(cosine)) / np.pi * score
+    return np.nan_to_num(bonus)
+
+
+def unit_step(start: FloatArray, end: FloatArray) -> FloatArray:
+    """Returns the `(2, ..)` direction from the centre of `start` `(4, ..)` to that of `end`; zero for no movement."""
+    step = ((end[:2] + end[2:]) - (start[:2] + start[2:])) / 2
+    return step / (np.sqrt((step**2).sum(axis=0)) + 1e-6)

@@ -1,0 +1,141 @@
+"""What happens to the rows after matching: seen, missed, dropped, born. Each function changes the store it is given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mot_reid.tracking.costs import overlapping_pairs, unit_step
+from mot_reid.tracking.matching import Boxes, Matches, reference_boxes
+from mot_reid.tracking.motion import VELOCITY, Filter
+from mot_reid.tracking.presets import Preset
+from mot_reid.tracking.store import Store
+
+FloatArray = NDArray[np.floating[Any]]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+# Times in seconds come with rounding; a track is not dropped for a millionth of a frame.
+_SLACK = 1e-6
+
+
+def observe(
+    store: Store, state: FloatArray, boxes: Boxes, *, matches: Matches, motion: Filter, clock: float, max_missed: float
+) -> None:
+    """Takes the predicted `state`, updated where tracks were matched, and counts sights and misses.
+
+    Args:
+        state: `(5, 4, n)` predicted; becomes the store's.
+        clock: time of this frame, in frames.
+        max_missed: frames unseen that a track survives; only the parity switch `late` asks.
+    """
+    row, column = matches.row, matches.column
+    xyxy = boxes.xyxy.take(column, axis=1)
+    store.missed += 1
+    if "observed" in store.names:
+        state = _observe_path(store, state, xyxy, row=row, motion=motion, clock=clock)
+    if len(row):
+        state[:, :, row] = motion.update(state.take(row, axis=2), motion.measure(xyxy))
+        if "late" in store.names:
+            store.late[row] |= clock - store.seen[row] > max_missed + 1 + _SLACK
+        store.missed[row] = 0
+        store.hits[row] += 1
+        store.seen[row] = clock
+        store.score[row] = boxes.score[column]
+    store.filter = state
+
+
+def _observe_path(
+    store: Store, state: FloatArray, xyxy: FloatArray, *, row: IntArray, motion: Filter, clock: float
+) -> FloatArray:
+    """Keeps what observation-centric presets remember, and replays the absence of tracks found again."""
+    known = ~np.isnan(store.observed[0])
+    if motion.motion.replay:
+        back = np.flatnonzero(known[row] & (store.missed[row] > 1))
+        if len(back):
+            again = row[back]
+            gap = np.maximum(np.rint(clock - store.seen[again]).astype(np.int64), 2)
+            state[:, :, again] = motion.replay(
+                store.frozen[:, :, again], store.observed[:, again], xyxy[:, back], gap=gap
+            )
+        leaving = known & (store.missed == 1)
+        leaving[row] = False
+        store.frozen[:, :, leaving] = state[:, :, leaving]
+    direction = unit_step(reference_boxes(store)[:, row], xyxy)
+    store.direction[:, row] = np.where(known[row], direction, 0.0)
+    store.observed[:, row] = xyxy
+    latest = np.full_like(store.observed, np.nan)
+    latest[:, row] = xyxy
+    store.recent = np.concatenate((store.recent[1:], latest[None]))
+    return state
+
+
+def age(
+    store: Store, unseen: BoolArray, *, motion: Filter, preset: Preset, clock: float, max_missed: float
+) -> BoolArray:
+    """Lets unseen tracks coast and returns which of them are to be dropped."""
+    life = preset.life
+    if motion.stops:
+        rows = unseen.nonzero()[0]
+        for axis in motion.stops:
+            store.filter[VELOCITY, axis][rows] = 0
+    if not life.sticky:
+        store.hits[unseen] = 0
+    dropped = clock - store.seen > max_missed + preset.expiry_slip + _SLACK
+    if preset.expiry_slip:
+        dropped |= store.late
+    if life.tentative_dies:
+        dropped |= ~store.confirmed
+    return dropped & unseen
+
+
+def confirm(store: Store, *, preset: Preset, frame: int) -> None:
+    """Confirms the tracks that were seen often enough, and in the first frames all."""
+    life = preset.life
+    enough = (store.missed == 0) if frame <= life.warmup else (store.hits >= life.confirm_hits) & (store.missed == 0)
+    store.confirmed = store.confirmed | enough if life.sticky else enough
+
+
+def give_birth(
+    store: Store, boxes: Boxes, matches: Matches, *, motion: Filter, preset: Preset, clock: float
+) -> IntArray:
+    """Begins a track at every free box that may begin one; returns their columns."""
+    free = np.ones(boxes.high, np.bool_)
+    free[matches.column[matches.column < boxes.high]] = False
+    if preset.life.birth is not None:
+        free &= boxes.score[: boxes.high] >= preset.life.birth
+    column = free.nonzero()[0]
+    if len(column):
+        time = np.full(len(column), clock)
+        store.append(
+            filter=motion.initiate(motion.measure(boxes.xyxy.take(column, axis=1))),
+            class_id=boxes.class_id.take(column),
+            score=boxes.score.take(column),
+            born=time,
+            seen=time,
+        )
+    return column
+
+
+def duplicates(store: Store, dropped: BoolArray, *, motion: Filter, preset: Preset) -> BoolArray:
+    """Returns `dropped` with, of each seen and lost pair that overlap too much, the younger; of equals the seen one."""
+    limit = preset.life.duplicate
+    seen, lost = np.flatnonzero((store.missed == 0) & ~dropped), np.flatnonzero((store.missed > 0) & ~dropped)
+    if limit is None or not len(seen) or not len(lost):
+        return dropped
+    xyxy = motion.boxes(store.filter)
+    pairs = overlapping_pairs(xyxy.take(seen, axis=1), xyxy.take(lost, axis=1), pixel=preset.pixel)
+    twin = (pairs.iou > limit).nonzero()[0]
+    if not len(twin):
+        return dropped
+    seen, lost = seen[pairs.row[twin]], lost[pairs.column[twin]]
+    same = store.class_id[seen] == store.class_id[lost]
+    seen, lost = seen[same], lost[same]
+    lived = store.seen - store.born
+    older = lived[seen] > lived[lost]
+    dropped = dropped.copy()
+    dropped[lost[older]] = True
+    dropped[seen[~older]] = True
+    return dropped

@@ -1,0 +1,266 @@
+"""Trackers as data: SORT, ByteTrack, OC-SORT, BoT-SORT and ByteTrack with appearance are frozen values.
+
+The engine in `tracker.py` reads them; a further tracker is a further value. Times are frames at 30 frames per second
+(the tracker's `frame_rate` scales them). A limit bounds a cost, and every cost is 1 minus a similarity in [0, 1], so a
+limit of 0.9 accepts an IoU of 0.1.
+
+Where our value differs from the code that its authors published:
+
+- *Scores on the border.* The originals drop a box whose score equals `high`; here it belongs to the low band.
+- *Pixels.* ByteTrack and BoT-SORT compute IoU with inclusive pixels (+ 1); here coordinates are continuous.
+- *Expiry.* Their lost tracks can be found one frame longer than documented, and one found in that frame is dropped at
+  its next miss; here `max_missed` frames unseen are survived and no more.
+- *Negative coordinates.* OC-SORT takes a box whose coordinates sum to less than zero for "never observed".
+- *ByteTrack's match threshold* is 0.8 in the paper and in the code's default, 0.9 in the commands of its README that
+  give the published numbers. The preset uses 0.9, as its other values are those of the published numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from mot_reid.tracking.motion import Motion, Noise
+
+BoxBand = Literal["high", "low"]
+TrackGroup = Literal["all", "confirmed", "seen", "tentative"]
+CostName = Literal["iou", "iou_score", "direction", "last_observed", "appearance", "blend"]
+Policy = Literal["gated", "cut", "clear_or_cut"]
+
+
+@dataclass(frozen=True, slots=True)
+class Bands:
+    """Score bands: high is `score > high` (`None`: every box), low is `low < score <= high` (`None`: none)."""
+
+    high: float | None
+    low: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One round of matching free boxes with free tracks.
+
+    Attributes:
+        boxes: band of the boxes.
+        tracks: `all`; `confirmed` (seen lately or lost); `seen` (confirmed and seen in the previous frame);
+            `tentative`.
+        cost: name of a cost in `costs.py`.
+        limit: largest cost of a pair.
+        policy: `gated`: a pair is formed only where it is cheaper than leaving both alone; `cut`: the best total
+            over all pairs, then pairs beyond the limit are dropped; `clear_or_cut`: as `cut`, unless the pairs within
+            the limit are one-to-one already.
+    """
+
+    boxes: BoxBand
+    tracks: TrackGroup
+    cost: CostName
+    limit: float
+    policy: Policy = "gated"
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """Birth, confirmation and death.
+
+    Attributes:
+        birth: least score of a box that may begin a track (`None`: every box of the high band).
+        confirm_hits: sights after the first that confirm a track.
+        warmup: first frames in which every track is confirmed at once.
+        sticky: whether a confirmed track stays confirmed; else each miss starts the count again.
+        tentative_dies: whether a tentative track dies at its first miss.
+        max_missed: frames unseen that a track survives.
+        duplicate: IoU of a seen and a lost track above which the younger is dropped (`None`: never).
+        reports_tentative: whether tracks are reported before they are confirmed.
+    """
+
+    birth: float | None
+    confirm_hits: int
+    warmup: int
+    sticky: bool
+    tentative_dies: bool
+    max_missed: int
+    duplicate: float | None = None
+    reports_tentative: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Appearance:
+    """How embeddings are kept and used.
+
+    Attributes:
+        ema: weight of the past in a track's mean embedding.
+        gate: least cosine similarity of a pair; `None`: the threshold calibrated for the model, else 0.5.
+        proximity: least IoU of a pair that appearance may join.
+        exemplars: number of differing embeddings kept beside the mean; 0 keeps the mean only.
+        max_lost_seconds: how long a lost identity is remembered and found again by appearance alone; 0 turns the
+            memory off.
+        memory: most identities remembered.
+        refresh: frames after which a track's embedding is computed anew although nothing is ambiguous.
+    """
+
+    ema: float = 0.9
+    gate: float | None = None
+    proximity: float = 0.5
+    exemplars: int = 0
+    max_lost_seconds: float = 0.0
+    memory: int = 256
+    refresh: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Direction:
+    """OC-SORT's momentum: the bonus of a pair whose step continues the track's direction.
+
+    Attributes:
+        inertia: weight of the bonus.
+        span: frames back to the observation that the direction is measured from.
+    """
+
+    inertia: float
+    span: int
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A tracker.
+
+    Attributes:
+        name: how it is asked for.
+        report: whether the filter's box or the detector's box is reported.
+        camera: how camera motion is estimated when an image is given.
+        pixel: added to x2 and y2 when overlaps are computed; 1 reproduces the inclusive pixels of the originals.
+        expiry_slip: 1 reproduces the late expiry of the originals of ByteTrack and BoT-SORT.
+    """
+
+    name: str
+    motion: Motion
+    bands: Bands
+    stages: tuple[Stage, ...]
+    life: Life
+    appearance: Appearance | None = None
+    direction: Direction | None = None
+    camera: Literal["none", "sparse_flow", "ecc"] = "none"
+    report: Literal["filtered", "observed"] = "filtered"
+    pixel: float = 0.0
+    expiry_slip: int = 0
+
+
+_SORT_MOTION = Motion(
+    space="xysr",
+    scale=(3, 3, 3, 3),
+    initial=(
+        Noise(absolute=(10**0.5, 10**0.5, 10**0.5, 10**0.5)),
+        Noise(absolute=(100.0, 100.0, 100.0, 0.0)),  # the aspect has no velocity
+    ),
+    process=(Noise(absolute=(1.0, 1.0, 1.0, 1.0)), Noise(absolute=(0.1, 0.1, 0.01, 0.0))),
+    measurement=Noise(absolute=(1.0, 1.0, 10**0.5, 10**0.5)),
+)
+
+_BYTETRACK_MOTION = Motion(
+    space="xyah",
+    scale=(3, 3, 3, 3),
+    initial=(
+        Noise(relative=(1 / 10, 1 / 10, 0.0, 1 / 10), absolute=(0.0, 0.0, 1e-2, 0.0)),
+        Noise(relative=(1 / 16, 1 / 16, 0.0, 1 / 16), absolute=(0.0, 0.0, 1e-5, 0.0)),
+    ),
+    process=(
+        Noise(relative=(1 / 20, 1 / 20, 0.0, 1 / 20), absolute=(0.0, 0.0, 1e-2, 0.0)),
+        Noise(relative=(1 / 160, 1 / 160, 0.0, 1 / 160), absolute=(0.0, 0.0, 1e-5, 0.0)),
+    ),
+    measurement=Noise(relative=(1 / 20, 1 / 20, 0.0, 1 / 20), absolute=(0.0, 0.0, 1e-1, 0.0)),
+    stops=(3,),
+    predicts_tentative=False,
+)
+
+_BOTSORT_MOTION = Motion(
+    space="cxcywh",
+    scale=(2, 3, 2, 3),
+    initial=(Noise(relative=(1 / 10,) * 4), Noise(relative=(1 / 16,) * 4)),
+    process=(Noise(relative=(1 / 20,) * 4), Noise(relative=(1 / 160,) * 4)),
+    measurement=Noise(relative=(1 / 20,) * 4),
+    stops=(2, 3),
+    predicts_tentative=False,
+)
+
+SORT = Preset(
+    name="sort",
+    motion=_SORT_MOTION,
+    bands=Bands(high=None, low=None),
+    stages=(Stage("high", "all", "iou", 0.7, "clear_or_cut"),),
+    life=Life(birth=None, confirm_hits=3, warmup=3, sticky=False, tentative_dies=False, max_missed=1),
+)
+"""Bewley et al., Simple Online and Realtime Tracking, ICIP 2016."""
+
+OCSORT = Preset(
+    name="ocsort",
+    motion=Motion(
+        space="xysr",
+        scale=_SORT_MOTION.scale,
+        initial=_SORT_MOTION.initial,
+        process=_SORT_MOTION.process,
+        measurement=_SORT_MOTION.measurement,
+        replay=True,
+    ),
+    bands=Bands(high=0.6, low=None),
+    stages=(
+        Stage("high", "all", "direction", 0.7, "clear_or_cut"),
+        Stage("high", "all", "last_observed", 0.7, "cut"),
+    ),
+    life=Life(birth=None, confirm_hits=3, warmup=3, sticky=False, tentative_dies=False, max_missed=30),
+    direction=Direction(inertia=0.2, span=3),
+    report="observed",
+)
+"""Cao et al., Observation-Centric SORT, CVPR 2023."""
+
+BYTETRACK = Preset(
+    name="bytetrack",
+    motion=_BYTETRACK_MOTION,
+    bands=Bands(high=0.6, low=0.1),
+    stages=(
+        Stage("high", "confirmed", "iou_score", 0.9),
+        Stage("low", "seen", "iou", 0.5),
+        Stage("high", "tentative", "iou_score", 0.7),
+    ),
+    life=Life(birth=0.7, confirm_hits=1, warmup=1, sticky=True, tentative_dies=True, max_missed=30, duplicate=0.85),
+)
+"""Zhang et al., ByteTrack: Multi-Object Tracking by Associating Every Detection Box, ECCV 2022."""
+
+BOTSORT = Preset(
+    name="botsort",
+    motion=_BOTSORT_MOTION,
+    bands=Bands(high=0.6, low=0.1),
+    stages=(
+        Stage("high", "confirmed", "appearance", 0.8),
+        Stage("low", "seen", "iou", 0.5),
+        Stage("high", "tentative", "appearance", 0.7),
+    ),
+    life=Life(
+        birth=0.7,
+        confirm_hits=1,
+        warmup=1,
+        sticky=True,
+        tentative_dies=True,
+        max_missed=30,
+        duplicate=0.85,
+        reports_tentative=True,
+    ),
+    appearance=Appearance(ema=0.9, gate=0.5, proximity=0.5),
+    camera="sparse_flow",
+)
+"""Aharon et al., BoT-SORT: Robust Associations Multi-Pedestrian Tracking, 2022."""
+
+BYTETRACK_REID = Preset(
+    name="bytetrack_reid",
+    motion=_BYTETRACK_MOTION,
+    bands=BYTETRACK.bands,
+    stages=(
+        Stage("high", "confirmed", "blend", 0.9),
+        Stage("low", "seen", "iou", 0.5),
+        Stage("high", "tentative", "iou_score", 0.7),
+    ),
+    life=BYTETRACK.life,
+    appearance=Appearance(exemplars=5, proximity=0.1, max_lost_seconds=60.0),
+)
+"""Ours: ByteTrack whose first stage weighs appearance, with a memory of the identities that left."""
+
+PRESETS: dict[str, Preset] = {preset.name: preset for preset in (SORT, BYTETRACK, OCSORT, BOTSORT, BYTETRACK_REID)}

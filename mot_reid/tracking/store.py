@@ -1,0 +1,121 @@
+"""The rows of a tracker: one array per property, one position per track, no object per track."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.floating[Any]]
+IntArray = NDArray[np.int64]
+
+_ALWAYS: dict[str, tuple[tuple[int, ...], type]] = {
+    "filter": ((5, 4), np.float64),
+    "track_id": ((), np.int64),
+    "class_id": ((), np.int64),
+    "score": ((), np.float64),
+    "confirmed": ((), np.bool_),
+    "hits": ((), np.int64),
+    "missed": ((), np.int64),
+    "born": ((), np.float64),
+    "seen": ((), np.float64),
+}
+
+
+class Store:
+    """Columns of equal length; position i of every column is track i, older tracks first.
+
+    Attributes:
+        filter: `(5, 4, n)` state (see `motion.py`).
+        track_id: `(n,)` public identity; 0 as long as none was given.
+        class_id: `(n,)`.
+        score: `(n,)` score of the box last seen.
+        confirmed: `(n,)`.
+        hits: `(n,)` sights since the birth, or since the last miss where confirmation is not sticky.
+        missed: `(n,)` updates since the track was seen; 0: seen in the last one.
+        born: `(n,)` time of birth in frames.
+        seen: `(n,)` time of the last sight in frames.
+        observed: `(4, n)` box last seen after the birth, NaN before (observation-centric presets).
+        recent: `(span, 4, n)` boxes of the last `span` updates, oldest first, NaN where unseen (likewise).
+        direction: `(2, n)` direction of movement (likewise).
+        frozen: `(5, 4, n)` state at the first miss of the present absence (likewise).
+        late: `(n,)` found after it should have expired (only with `Preset.expiry_slip`).
+    """
+
+    __slots__ = ("born", "class_id", "confirmed", "direction", "filter", "frozen", "hits", "late", "missed", "names",
+                 "observed", "recent", "score", "seen", "track_id")  # fmt: skip
+
+    filter: FloatArray
+    track_id: IntArray
+    class_id: IntArray
+    score: FloatArray
+    confirmed: NDArray[np.bool_]
+    hits: IntArray
+    missed: IntArray
+    born: FloatArray
+    seen: FloatArray
+    observed: FloatArray
+    recent: FloatArray
+    direction: FloatArray
+    frozen: FloatArray
+    late: NDArray[np.bool_]
+
+    def __init__(self, *, span: int | None = None, late: bool = False) -> None:
+        shapes = dict(_ALWAYS)
+        if span is not None:
+            shapes |= {
+                "observed": ((4,), np.float64),
+                "recent": ((span, 4), np.float64),
+                "direction": ((2,), np.float64),
+                "frozen": ((5, 4), np.float64),
+            }
+        if late:
+            shapes["late"] = ((), np.bool_)
+        self.names = tuple(shapes)
+        for name, (shape, dtype) in shapes.items():
+            setattr(self, name, np.zeros((*shape, 0), dtype))
+
+    def __len__(self) -> int:
+        return len(self.track_id)
+
+    def keep(self, index: IntArray) -> None:
+        """Keeps the tracks at `(k,)` positions, in that order."""
+        for name in self.names:
+            setattr(self, name, getattr(self, name).take(index, axis=-1))
+
+    def append(self, **columns: NDArray[Any]) -> None:
+        """Adds tracks; a column that is not given begins at 0 (False), or at NaN for observations."""
+        count = columns["filter"].shape[-1]
+        for name in self.names:
+            old = getattr(self, name)
+            new = columns.get(name)
+            if new is None:
+                fill = np.nan if name in ("observed", "recent") else 0
+                new = np.full((*old.shape[:-1], count), fill, dtype=old.dtype)
+            setattr(self, name, np.concatenate((old, new), axis=-1))
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Returns a copy of every column by name."""
+        return {name: getattr(self, name).copy() for name in self.names}
+
+    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Takes the columns that `arrays` returned.
+
+        Raises:
+            ValueError: if a column is missing or has another shape or type.
+        """
+        count = np.asarray(arrays.get("track_id", ())).shape[-1]
+        fresh = {}
+        for name in self.names:
+            old = getattr(self, name)
+            value = arrays.get(name)
+            expected = (*old.shape[:-1], count)
+            if value is None or np.shape(value) != expected or np.asarray(value).dtype != old.dtype:
+                raise ValueError(
+                    f"tracker state, '{name}': got {'nothing' if value is None else np.shape(value)}; "
+                    f"expected {old.dtype} of shape {expected}; load it into a tracker of the same preset"
+                )
+            fresh[name] = np.array(value)
+        for name, value in fresh.items():
+            setattr(self, name, value)

@@ -1,0 +1,377 @@
+"""`Tracker`: boxes of one frame after the other in, identities out. The one stateful loop of every preset."""
+
+from __future__ import annotations
+
+from os import PathLike
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mot_reid.structures import Decisions, Tracks, as_detections
+from mot_reid.tracking import lifecycle
+from mot_reid.tracking.appearance import Gallery, Memory
+from mot_reid.tracking.camera import CameraMethod, CameraMotion
+from mot_reid.tracking.costs import Pairs, Scene
+from mot_reid.tracking.embedding import AppearanceMode, EmbedderLike, EmbeddingSource
+from mot_reid.tracking.knobs import find_preset, refuse_unknown, with_knobs
+from mot_reid.tracking.matching import Boxes, Matches, arrange, associate, candidates
+from mot_reid.tracking.motion import Filter
+from mot_reid.tracking.presets import Preset
+from mot_reid.tracking.recall import recall
+from mot_reid.tracking.state import pack, unpack
+from mot_reid.tracking.store import Store
+
+FloatArray = NDArray[np.floating[Any]]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+Image = NDArray[np.uint8]
+
+_KNOBS = ("reid", "frame_rate", "appearance", "camera", "explain", "high", "low", "birth", "limit", "confirm_hits",
+          "max_missed", "duplicate", "gate", "proximity", "max_lost_seconds")  # fmt: skip
+# Times in seconds come with rounding: a step this near to one frame is one frame.
+_ROUNDING = 1e-6
+
+
+class Tracker:
+    """Gives the people of a video identities, online, one frame per `update`.
+
+    Args:
+        preset: `bytetrack`, `bytetrack_reid`, `botsort`, `ocsort`, `sort`, or a `presets.Preset`.
+        reid: what computes embeddings: the path or name of an exported checkpoint, or a callable
+            `(image, xyxy (N, 4)) -> (N, D)` with an optional attribute `threshold` (the calibrated cosine
+            similarity). `None`: embeddings come with the detections, or appearance is not used.
+        frame_rate: frames per second; times that a preset gives in frames are for 30 and are scaled.
+        appearance: with `reid`, which boxes are embedded: `on_demand`: where motion is ambiguous (several candidates,
+            or a lost track in reach) and now and then elsewhere; `always`: every box of the high band.
+        camera: how camera motion is estimated from the images: `none`, `sparse_flow` or `ecc`.
+        explain: whether `decisions` is kept for each frame.
+        high: score above which a box is of the high band.
+        low: score above which a box is of the low band.
+        birth: least score of a box that begins a track; follows `high` when only that is given.
+        limit: largest cost of a pair in the first stage.
+        confirm_hits: sights after the first that confirm a track.
+        max_missed: frames (at 30 per second) unseen that a track survives.
+        duplicate: IoU of a seen and a lost track above which the younger is dropped.
+        gate: least cosine similarity of the same person; the model's calibrated threshold when not given.
+        proximity: least IoU of a pair that appearance may join.
+        max_lost_seconds: how long a lost identity is remembered and recognised by appearance alone; 0: not at all.
+        **misspelt: no further names; the nearest one is offered.
+
+    Raises:
+        TypeError: for an unknown knob.
+        ValueError: for an unknown preset, or a value that is out of range or of no use to the preset.
+    """
+
+    def __init__(
+        self,
+        preset: str | Preset = "bytetrack",
+        *,
+        reid: str | PathLike[str] | EmbedderLike | None = None,
+        frame_rate: float = 30.0,
+        appearance: AppearanceMode = "on_demand",
+        camera: CameraMethod | None = None,
+        explain: bool = False,
+        high: float | None = None,
+        low: float | None = None,
+        birth: float | None = None,
+        limit: float | None = None,
+        confirm_hits: int | None = None,
+        max_missed: int | None = None,
+        duplicate: float | None = None,
+        gate: float | None = None,
+        proximity: float | None = None,
+        max_lost_seconds: float | None = None,
+        **misspelt: NoReturn,
+    ) -> None:
+        refuse_unknown(misspelt, _KNOBS)
+        if not 0 < frame_rate < float("inf"):
+            raise ValueError(f"frame_rate: got {frame_rate}; expected frames per second, more than 0")
+        self.preset = with_knobs(
+            find_preset(preset), high=high, low=low, birth=birth, limit=limit, confirm_hits=confirm_hits,
+            max_missed=max_missed, duplicate=duplicate, gate=gate, proximity=proximity,
+            max_lost_seconds=max_lost_seconds, camera=camera,
+        )  # fmt: skip
+        self.frame_rate = float(frame_rate)
+        self.explain = explain
+        self._source = EmbeddingSource(reid, appearance, preset=self.preset, frame_rate=self.frame_rate)
+        self._filter = Filter(self.preset.motion)
+        self._max_missed = (
+            max(1, int(self.preset.life.max_missed * frame_rate / 30)) if self.preset.life.max_missed else 0
+        )
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets everything, identities included; the tracker is as new."""
+        self._store, self._gallery, self._memory, self._camera = self._blank()
+        self._frame = 0
+        self._clock = 0.0
+        self._seconds: float | None = None
+        self._next_id = 1
+        self._decisions = Decisions.empty()
+
+    def update(self, detections: Any, image: Image | None = None, *, time_seconds: float | None = None) -> Tracks:
+        """Returns the tracks seen in the next frame.
+
+        Args:
+            detections: what a detector found: `Detections`, an `(N, 5)` or `(N, 6)` array of x1, y1, x2, y2, score
+                and class, an Ultralytics result or a supervision `Detections`. No detections: an empty one.
+            image: `(H, W, 3)` frame; needed with `reid`, used for camera motion where the preset asks for it.
+            time_seconds: when the frame was taken, growing from call to call; for videos that skip frames. Given
+                always or never between two resets.
+
+        Raises:
+            ValueError: if the input is not valid; the tracker is then as it was before.
+        """
+        found = as_detections(detections)
+        steps = self._steps(time_seconds)
+        boxes = arrange(found, self.preset.bands)
+        state, small = self._predict(steps, image, boxes)
+        pairs = candidates(self._filter.boxes(state), self._store, boxes, pixel=self.preset.pixel)
+        self._add_embeddings(boxes, pairs, image)
+        pairs = self._with_cosine(pairs, boxes)
+        scene = Scene(
+            boxes.score, self._source.gate, self.preset.appearance.proximity if self.preset.appearance else 1.0
+        )
+        matches = associate(self.preset, self._store, boxes, pairs=pairs, scene=scene)
+        # From here on nothing can fail: what was computed above becomes the state.
+        self._frame += 1
+        self._clock += steps
+        self._seconds = time_seconds
+        if small is not None:
+            self._camera.remember(small)
+        return self._commit(state, boxes, matches)
+
+    @property
+    def lost(self) -> Tracks:
+        """Confirmed tracks that were not seen in the last frame, where the filter believes them to be now."""
+        store = self._store
+        rows = np.flatnonzero((store.missed > 0) & (store.track_id > 0))
+        return self._tracks(rows, self._filter.boxes(self._store.filter.take(rows, axis=2)), None)
+
+    @property
+    def decisions(self) -> Decisions:
+        """Which stage formed each pair of the last frame, and at what IoU, cosine and cost.
+
+        Raises:
+            ValueError: if the tracker was made without `explain=True`.
+        """
+        if not self.explain:
+            raise ValueError("decisions: got a tracker with explain=False; expected Tracker(..., explain=True)")
+        return self._decisions
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """Returns the whole state as arrays by name; `numpy.savez(path, **state)` stores it without pickle."""
+        scalars = {"frame": self._frame, "clock": self._clock, "next_id": self._next_id}
+        scalars["seconds"] = np.nan if self._seconds is None else self._seconds
+        return pack(self.preset.name, scalars, self._store, gallery=self._gallery, memory=self._memory,
+                    camera=self._camera)  # fmt: skip
+
+    def load_state_dict(self, state: Any) -> None:
+        """Continues where the tracker that gave `state` stood.
+
+        Args:
+            state: what `state_dict` returned, or the same read from an npz file.
+
+        Raises:
+            ValueError: if it is of another preset, of a newer format, or incomplete; the tracker is then unchanged.
+        """
+        store, gallery, memory, camera = self._blank()
+        numbers = unpack(state, self.preset.name, store, gallery=gallery, memory=memory, camera=camera)
+        self._store, self._gallery, self._memory, self._camera = store, gallery, memory, camera
+        self._frame, self._next_id = int(numbers["frame"]), int(numbers["next_id"])
+        self._clock = float(numbers["clock"])
+        self._seconds = None if np.isnan(numbers["seconds"]) else float(numbers["seconds"])
+        self._decisions = Decisions.empty()
+
+    # ---- before anything changes --------------------------------------------------------------------------------
+
+    def _steps(self, time_seconds: float | None) -> float:
+        """Returns the frames (at the frame rate) since the last update."""
+        if self._frame == 0:
+            if time_seconds is not None and not np.isfinite(time_seconds):
+                raise ValueError(f"time_seconds: got {time_seconds}; expected a finite number")
+            return 1.0
+        if time_seconds is None and self._seconds is None:
+            return 1.0
+        if time_seconds is None or self._seconds is None:
+            raise ValueError(
+                f"time_seconds: got {time_seconds} after {self._seconds}; expected it in every update or in none; "
+                "reset() begins a new video"
+            )
+        if not self._seconds < time_seconds < float("inf"):
+            raise ValueError(f"time_seconds: got {time_seconds}; expected more than the last, {self._seconds}")
+        steps = (time_seconds - self._seconds) * self.frame_rate
+        return 1.0 if abs(steps - 1.0) < _ROUNDING else steps
+
+    def _blank(self) -> tuple[Store, Gallery, Memory, CameraMotion]:
+        direction, look = self.preset.direction, self.preset.appearance
+        slots = look.exemplars if look else 0
+        return (
+            Store(span=None if direction is None else direction.span, late=bool(self.preset.expiry_slip)),
+            Gallery(slots),
+            Memory(look.memory if look else 0, slots=slots),
+            CameraMotion(self.preset.camera),
+        )
+
+    def _predict(self, steps: float, image: Image | None, boxes: Boxes) -> tuple[FloatArray, Image | None]:
+        """Returns where the filter expects the tracks now, and the frame for the camera to remember."""
+        store = self._store
+        state = store.filter
+        if self.preset.motion.predicts_tentative or store.confirmed.all():
+            state = self._filter.predict(state, steps)
+        else:
+            rows = np.flatnonzero(store.confirmed)
+            state = state.copy()
+            state[:, :, rows] = self._filter.predict(state.take(rows, axis=2), steps)
+        if image is None or self.preset.camera == "none":
+            return state, None
+        transform, small = self._camera.estimate(image, boxes.xyxy[:, : boxes.high].T)
+        return self._filter.warp(state, transform), small
+
+    def _add_embeddings(self, boxes: Boxes, pairs: Pairs, image: Image | None) -> None:
+        """Adds embeddings to `boxes` where the tracker computes them itself."""
+        if self.preset.appearance is None:
+            boxes.embedding = None
+        elif boxes.embedding is not None:
+            self._check_embedding(boxes.embedding)
+        elif self._source.embedder is not None:
+            columns = self._source.columns(boxes, pairs, self._store, gallery=self._gallery, clock=self._clock)
+            if len(columns):
+                boxes.embedding = self._source.embed(image, boxes, columns)
+                self._check_embedding(boxes.embedding)
+
+    def _check_embedding(self, embedding: NDArray[np.float32]) -> None:
+        known = self._gallery.dimension or self._memory.gallery.dimension
+        if known and embedding.shape[1] != known:
+            raise ValueError(f"embedding: got size {embedding.shape[1]}; expected {known}, as in the frames before")
+
+    def _with_cosine(self, pairs: Pairs, boxes: Boxes) -> Pairs:
+        """Returns the pairs with the similarity of those whose appearance is known on both sides."""
+        if boxes.embedding is None or not self._gallery.dimension or not len(pairs):
+            return pairs
+        known = ~np.isnan(boxes.embedding[:, 0])
+        known[boxes.high :] = False
+        index = np.flatnonzero(known[pairs.column])
+        cosine = np.full(len(pairs), np.nan)
+        cosine[index] = self._gallery.similarity(pairs.row[index], boxes.embedding[pairs.column[index]])
+        return Pairs(pairs.row, pairs.column, pairs.iou, cosine)
+
+    # ---- the new state ------------------------------------------------------------------------------------------
+
+    def _commit(self, state: FloatArray, boxes: Boxes, matches: Matches) -> Tracks:
+        """Moves the matched tracks to their boxes, lets the others age, begins new ones and reports."""
+        store, preset, clock = self._store, self.preset, self._clock
+        lifecycle.observe(
+            store, state, boxes, matches=matches, motion=self._filter, clock=clock, max_missed=self._max_missed
+        )
+        unseen = store.missed > 0
+        any_unseen = bool(unseen.any())
+        born = lifecycle.give_birth(store, boxes, matches, motion=self._filter, preset=preset, clock=clock)
+        column = np.full(len(store), -1)
+        column[matches.row] = matches.column
+        if len(born):
+            column[-len(born) :] = born
+        self._remember_looks(boxes, column)
+        dropped = np.zeros(len(store), np.bool_)
+        if any_unseen:
+            unseen = store.missed > 0
+            dropped = lifecycle.age(
+                store, unseen, motion=self._filter, preset=preset, clock=clock, max_missed=self._max_missed
+            )
+            dropped = lifecycle.duplicates(store, dropped, motion=self._filter, preset=preset)
+        lifecycle.confirm(store, preset=preset, frame=self._frame)
+        recalled = self._name(dropped)
+        if self.explain:
+            self._explain(boxes, matches, recalled, column)
+        if dropped.any():
+            column = column[self._drop(dropped)]
+        return self._report(boxes, column)
+
+    def _remember_looks(self, boxes: Boxes, column: IntArray) -> None:
+        """Adds the embeddings of the matched boxes to their tracks."""
+        if self.preset.appearance is None:
+            return
+        gallery = self._gallery
+        if len(gallery) < len(column):
+            gallery.extend(Gallery(gallery.slots, size=len(column) - len(gallery), dimension=gallery.dimension))
+        if boxes.embedding is None:
+            return
+        known = ~np.isnan(boxes.embedding[:, 0])
+        known[boxes.high :] = False
+        row = np.flatnonzero(column >= 0)
+        row = row[known[column[row]]]
+        gallery.observe(row, boxes.embedding[column[row]], ema=self.preset.appearance.ema, clock=self._clock)
+
+    def _reported(self) -> BoolArray:
+        seen = self._store.missed == 0
+        return seen if self.preset.life.reports_tentative else seen & self._store.confirmed
+
+    def _name(self, dropped: BoolArray) -> tuple[IntArray, IntArray, FloatArray]:
+        """Gives identities to the tracks that are reported for the first time; returns those that were recognised."""
+        store, look = self._store, self.preset.appearance
+        unnamed = np.flatnonzero(self._reported() & (store.track_id == 0) & ~dropped)
+        recalled: tuple[IntArray, IntArray, FloatArray] = (unnamed[:0], unnamed[:0], np.zeros(0))
+        if not len(unnamed):
+            return recalled
+        if look is not None and look.max_lost_seconds > 0:
+            recalled = recall(
+                store, self._gallery, self._memory, new=unnamed, dropped=dropped, gate=self._source.gate,
+                oldest=self._clock - look.max_lost_seconds * self.frame_rate,
+            )  # fmt: skip
+            unnamed = unnamed[store.track_id[unnamed] == 0]
+        store.track_id[unnamed] = np.arange(self._next_id, self._next_id + len(unnamed))
+        self._next_id += len(unnamed)
+        return recalled
+
+    def _drop(self, dropped: BoolArray) -> IntArray:
+        """Removes tracks, those with a known face into the memory; returns the positions of the others."""
+        kept = np.flatnonzero(~dropped)
+        look, store = self.preset.appearance, self._store
+        if look is not None:
+            if look.max_lost_seconds > 0 and self._gallery.dimension:
+                expired = self._clock - store.seen > self._max_missed + self.preset.expiry_slip
+                gone = np.flatnonzero(dropped & expired & (store.track_id > 0) & ~np.isnan(self._gallery.mean[:, 0]))
+                gone = gone[~np.isin(store.track_id[gone], store.track_id[kept])]
+                self._memory.add(
+                    store.track_id[gone], store.class_id[gone], store.seen[gone], gallery=self._gallery.select(gone)
+                )
+            self._gallery.keep(kept)
+        store.keep(kept)
+        return kept
+
+    def _report(self, boxes: Boxes, column: IntArray) -> Tracks:
+        """Returns the tracks seen in this frame."""
+        rows = self._reported().nonzero()[0]
+        xyxy = self._filter.boxes(self._store.filter.take(rows, axis=2))
+        column = column.take(rows)
+        if self.preset.report == "observed":
+            xyxy = boxes.xyxy.take(column, axis=1)
+        return self._tracks(rows, xyxy, boxes.source.take(column))
+
+    def _tracks(self, rows: IntArray, xyxy: FloatArray, detection: IntArray | None) -> Tracks:
+        store = self._store
+        return Tracks._trusted(
+            {
+                "xyxy": xyxy.T,
+                "track_id": store.track_id.take(rows),
+                "score": store.score.take(rows),
+                "class_id": store.class_id.take(rows),
+                "detection": detection,
+            }
+        )
+
+    def _explain(
+        self, boxes: Boxes, matches: Matches, recalled: tuple[IntArray, IntArray, FloatArray], column: IntArray
+    ) -> None:
+        names = [f"{stage.boxes}/{stage.tracks}/{stage.cost}" for stage in self.preset.stages]
+        row, identity, cosine = recalled
+        absent = np.full(len(row), np.nan)
+        self._decisions = Decisions(
+            track_id=np.concatenate((self._store.track_id[matches.row], identity)),
+            detection=boxes.source[np.concatenate((matches.column, column[row]))],
+            stage=np.array([names[number] for number in matches.stage] + ["memory"] * len(row), dtype=str),
+            iou=np.concatenate((matches.iou, absent)),
+            cosine=np.concatenate((matches.cosine, cosine)),
+            cost=np.concatenate((matches.cost, 1.0 - cosine)),
+        )
