@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mot_reid.reid.osnet import OSNet
 from mot_reid.reid.pretrained import create_backbone
 
 
@@ -121,7 +122,7 @@ class ReIDNetwork(nn.Module):
         _check_choice("embedding", embedding, ("after_neck", "before_neck"))
         _check_choice("last_stride", last_stride, (1, 2))
         self.backbone = create_backbone(backbone, weights=weights, image_size=image_size, drop_path=drop_path)
-        if last_stride == 1:
+        if last_stride == 1 and not isinstance(self.backbone, OSNet):
             _keep_resolution(self.backbone)
         self.pooling = pooling
         self.pool = GeM() if pooling == "gem" else AveragePool()
@@ -216,8 +217,7 @@ def _keep_resolution(backbone: nn.Module) -> None:
 
     if not isinstance(backbone, ResNet):
         return
-    last: nn.Module = backbone.layer4
-    for module in last.modules():
+    for module in backbone.get_submodule("layer4").modules():
         if isinstance(module, nn.Conv2d) and module.stride == (2, 2):
             module.stride = (1, 1)
         elif isinstance(module, nn.AvgPool2d) and module.stride in (2, (2, 2)):

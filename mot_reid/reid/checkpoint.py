@@ -1,0 +1,382 @@
+"""The artifact: weights, preprocessing, calibration and provenance in one safe file that tests itself.
+
+A `model.safetensors` holds the network's tensors without the classifier, two probe tensors (an image and the embedding
+it must give) and one JSON string in the header. Nothing in it can run code; JSON and tensors carry a checksum each.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mot_reid.reid.network import NetworkConfig, ReIDNetwork, from_config
+from mot_reid.reid.preprocess import Preprocess
+
+FORMAT = "mot_reid.reid"
+FORMAT_VERSION = 1
+METADATA_KEY = "mot_reid"
+PROBE_AGREEMENT = 0.9999
+"""The least cosine between the stored and the recomputed embedding of the probe."""
+
+_FIELDS = {"format", "format_version", "network", "preprocess", "embedding", "calibration", "provenance", "licence"}
+_CHECKSUMS = {"tensors_sha256", "metadata_sha256"}
+_MAX_HEADER = 100_000_000
+
+
+class CheckpointError(ValueError):
+    """A file that is no checkpoint of ours, or no longer the one that was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A Re-ID model as it was exported.
+
+    Attributes:
+        network: In evaluation mode, without classifier, float32.
+        preprocess: What the network was validated with.
+        metadata: All that the file says of itself.
+    """
+
+    network: ReIDNetwork
+    preprocess: Preprocess
+    metadata: dict[str, Any]
+
+    @property
+    def calibration(self) -> dict[str, Any] | None:
+        """The calibrated threshold and how it was found, or None."""
+        return self.metadata["calibration"]
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Where the weights come from."""
+        return self.metadata["provenance"]
+
+    @property
+    def licence(self) -> str:
+        """The terms under which the weights may be used."""
+        return self.metadata["licence"]
+
+
+def build_metadata(
+    network: ReIDNetwork,
+    preprocess: Preprocess,
+    *,
+    provenance: Mapping[str, Any],
+    licence: str,
+    calibration: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Returns what a checkpoint says of itself, as JSON can hold it.
+
+    Raises:
+        ValueError: If a value cannot be written as JSON, NaN and infinity included.
+    """
+    metadata = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "network": dict(network.config),
+        "preprocess": preprocess.to_dict(),
+        "embedding": {"taken": network.taken, "unit_length": True, "metric": "cosine"},
+        "calibration": None if calibration is None else dict(calibration),
+        "provenance": dict(provenance),
+        "licence": licence,
+    }
+    return json.loads(_canonical(metadata))
+
+
+def save(
+    path: str | Path,
+    network: ReIDNetwork,
+    preprocess: Preprocess,
+    *,
+    provenance: Mapping[str, Any],
+    licence: str,
+    calibration: Mapping[str, Any] | None = None,
+    dtype: str = "float32",
+) -> None:
+    """Writes a checkpoint, whole or not at all.
+
+    Args:
+        path: Usually `model.safetensors`; replaced if it exists.
+        network: Its classifier is left out. A compiled network is taken as it was before.
+        preprocess: What the network was validated with.
+        provenance: Any JSON, such as experiment, config, git, seed, dataset, scores, versions, created.
+        licence: One sentence on the terms of use.
+        calibration: From `metrics.calibration`: threshold, false_match_rate, true_match_rate, roc, identities.
+        dtype: "float32", or "float16" for matrices and filters of half the size (vectors stay float32).
+
+    Raises:
+        ValueError: If the dtype is unknown, a weight is not finite in it, or a value cannot be written as JSON.
+    """
+    network = getattr(network, "_orig_mod", network)
+    metadata = build_metadata(network, preprocess, provenance=provenance, licence=licence, calibration=calibration)
+    tensors = _exported(network, dtype)
+    image = probe_image()
+    tensors["probe.image"] = image
+    tensors["probe.embedding"] = _probe(_rebuild(metadata, tensors), preprocess, image)
+    write(path, tensors, metadata)
+
+
+def load(path: str | Path, *, device: str | torch.device = "cpu") -> Artifact:
+    """Reads a checkpoint and lets it embed its probe before anything else.
+
+    Args:
+        path: A `model.safetensors`, or a Lightning `.ckpt` of ours (see `from_lightning`; it has no probe).
+        device: Where the network goes.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        CheckpointError: If the file is foreign, newer than this version, truncated, changed, or fails its probe.
+    """
+    path = Path(path)
+    if path.suffix == ".ckpt":
+        artifact = from_lightning(path)
+        artifact.network.to(device)
+        return artifact
+    metadata = describe(path)
+    tensors = _read_tensors(path)
+    if digest_tensors(tensors) != metadata["tensors_sha256"]:
+        raise CheckpointError(f"'{path}': the weights are not those that were written; get the file again")
+    image, expected = tensors.get("probe.image"), tensors.get("probe.embedding")
+    if image is None or expected is None:
+        raise CheckpointError(f"'{path}': the probe is missing; expected the tensors probe.image and probe.embedding")
+    network, preprocess = _built(path, metadata, tensors)
+    agreement = float((_probe(network, preprocess, image) * expected).sum())
+    if not agreement > PROBE_AGREEMENT:
+        raise CheckpointError(
+            f"'{path}': the probe's embedding has cosine {agreement:.5f} to the stored one; expected above "
+            f"{PROBE_AGREEMENT}; this version computes something else than the one that wrote the file"
+        )
+    return Artifact(network.to(device), preprocess, metadata)
+
+
+def describe(path: str | Path) -> dict[str, Any]:
+    """Returns what a checkpoint says of itself, reading its header alone.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        CheckpointError: If the file is foreign, newer than this version, truncated, or its header was changed.
+    """
+    path = Path(path)
+    return parse_metadata(_read_header(path).get("__metadata__", {}).get(METADATA_KEY), path)
+
+
+def parse_metadata(text: object, path: str | Path) -> dict[str, Any]:
+    """Returns the checked content of a checkpoint's JSON string.
+
+    Args:
+        text: The string found in the file, or None.
+        path: The file it was found in, for the message.
+
+    Raises:
+        CheckpointError: As `describe`.
+    """
+    if not isinstance(text, str):
+        raise CheckpointError(f"'{path}': not a checkpoint of mot_reid (no '{METADATA_KEY}' in its header)")
+    try:
+        metadata = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"'{path}': its description is not valid JSON; get the file again") from error
+    if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
+        raise CheckpointError(f"'{path}': not a checkpoint of mot_reid (its format is not '{FORMAT}')")
+    version = metadata.get("format_version")
+    if isinstance(version, int) and version > FORMAT_VERSION:
+        raise CheckpointError(
+            f"'{path}': written in format version {version}; this mot_reid reads up to {FORMAT_VERSION}; upgrade it"
+        )
+    content = {key: value for key, value in metadata.items() if key != "metadata_sha256"}
+    if set(metadata) != _FIELDS | _CHECKSUMS or _sha256(_canonical(content)) != metadata["metadata_sha256"]:
+        raise CheckpointError(f"'{path}': its description is not the one that was written; get the file again")
+    return metadata
+
+
+def from_lightning(path: str | Path) -> Artifact:
+    """Reads a Lightning checkpoint of ours as a model, its averaged weights where it has them.
+
+    It must hold, under "mot_reid", what `build_metadata` gives; under "state_dict", the network's tensors with the
+    prefix "network."; optionally, under "ema_state_dict", averaged tensors without a prefix, which go before those.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        CheckpointError: If the file is no Lightning checkpoint of ours, or its tensors do not fit.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"checkpoint: got '{path}'; expected an existing file")
+    try:
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise CheckpointError(f"'{path}': cannot be read as a Lightning checkpoint without running code") from error
+    if not isinstance(content, dict) or not {METADATA_KEY, "state_dict"} <= set(content):
+        raise CheckpointError(f"'{path}': not a checkpoint of mot_reid (no '{METADATA_KEY}' and 'state_dict' in it)")
+    try:
+        signed = parse_metadata(_signed({**content[METADATA_KEY], "tensors_sha256": ""}), path)
+        metadata = {key: value for key, value in signed.items() if key not in _CHECKSUMS}
+        tensors = {
+            key.removeprefix("network.").removeprefix("_orig_mod."): value
+            for key, value in content["state_dict"].items()
+            if key.startswith("network.")
+        }
+        averaged = content.get("ema_state_dict") or {}
+        tensors.update({key.removeprefix("_orig_mod."): value for key, value in averaged.items()})
+    except CheckpointError:
+        raise
+    except Exception as error:
+        raise CheckpointError(f"'{path}': '{METADATA_KEY}' or 'state_dict' is not as mot_reid writes it") from error
+    tensors = {key: value for key, value in tensors.items() if not key.startswith("classifier.")}
+    network, preprocess = _built(path, metadata, tensors)
+    return Artifact(network, preprocess, metadata)
+
+
+def write(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
+    """Writes tensors and metadata with their checksums: a temporary sibling, synchronised, then renamed."""
+    from safetensors.torch import save as serialise
+
+    path = Path(path)
+    content = {key: value for key, value in metadata.items() if key not in _CHECKSUMS}
+    text = _signed({**content, "tensors_sha256": digest_tensors(tensors)})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(serialise(dict(tensors), metadata={METADATA_KEY: text}))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def probe_image() -> Tensor:
+    """Returns the (3, 96, 40) uint8 picture of the self-test: smooth colours under fine noise, the same everywhere."""
+    generator = np.random.Generator(np.random.PCG64(1501))
+    coarse = generator.integers(0, 256, (3, 8, 4)).repeat(12, axis=1).repeat(10, axis=2)
+    noise = generator.integers(-32, 33, (3, 96, 40))
+    return torch.from_numpy((coarse + noise).clip(0, 255).astype(np.uint8))
+
+
+def digest_tensors(tensors: Mapping[str, Tensor]) -> str:
+    """Returns the SHA-256 of the names, types, shapes and bytes of all tensors."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(memoryview(tensor.reshape(-1).view(torch.uint8).numpy()))
+    return digest.hexdigest()
+
+
+def _exported(network: ReIDNetwork, dtype: str) -> dict[str, Tensor]:
+    """Returns copies of the network's tensors in the type asked for, without the classifier."""
+    if dtype not in ("float32", "float16"):
+        raise ValueError(f"dtype: got {dtype!r}; expected 'float32' or 'float16'")
+    tensors = {}
+    for name, tensor in network.state_dict().items():
+        if name.startswith("classifier."):
+            continue
+        half = dtype == "float16" and tensor.is_floating_point() and tensor.ndim > 1
+        tensor = tensor.detach().cpu().to(torch.float16 if half else tensor.dtype).contiguous().clone()
+        if not torch.isfinite(tensor).all():
+            raise ValueError(f"'{name}': holds values that are not finite in {dtype}; expected finite weights")
+        tensors[name] = tensor
+    return tensors
+
+
+def _rebuild(metadata: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> ReIDNetwork:
+    """Returns the network of the metadata in evaluation mode, every one of its tensors taken from those given."""
+    preprocess = Preprocess.from_dict(metadata["preprocess"])
+    config: NetworkConfig = metadata["network"]
+    network = from_config(config, image_size=preprocess.size, embedding=metadata["embedding"]["taken"])
+    state = {name: tensor for name, tensor in tensors.items() if not name.startswith("probe.")}
+    network.load_state_dict(
+        {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+    )
+    return network.eval()
+
+
+def _built(path: Path, metadata: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> tuple[ReIDNetwork, Preprocess]:
+    """Returns network and preprocessing, or raises CheckpointError if metadata and tensors do not belong together."""
+    try:
+        return _rebuild(metadata, tensors), Preprocess.from_dict(metadata["preprocess"])
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        reason = reason if len(reason) <= 400 else reason[:400] + ".."
+        raise CheckpointError(f"'{path}': its weights and its description do not fit each other ({reason})") from error
+
+
+@torch.inference_mode()
+def _probe(network: ReIDNetwork, preprocess: Preprocess, image: Tensor) -> Tensor:
+    """Returns the (D,) embedding of the probe image."""
+    embedding = network(preprocess(image[None]))
+    assert isinstance(embedding, Tensor)
+    return embedding[0].clone()
+
+
+def _read_header(path: Path) -> dict[str, Any]:
+    """Returns the JSON header of a safetensors file after checking that the file is as long as the header says."""
+    if not path.is_file():
+        raise FileNotFoundError(f"checkpoint: got '{path}'; expected an existing file")
+    with path.open("rb") as file:
+        start = file.read(8)
+        length = struct.unpack("<Q", start)[0] if len(start) == 8 else _MAX_HEADER + 1
+        if length > _MAX_HEADER:
+            raise CheckpointError(f"'{path}': not a safetensors file")
+        raw = file.read(length)
+    try:
+        header = json.loads(raw.decode())
+        ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+        expected = 8 + length + max(ends, default=0)
+        header["__metadata__"] = dict(header.get("__metadata__") or {})
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
+        raise CheckpointError(f"'{path}': not a safetensors file, or its header was cut or changed") from error
+    size = path.stat().st_size
+    if size != expected:
+        raise CheckpointError(f"'{path}': {size} bytes long; expected {expected}; the file was cut or changed")
+    return header
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    """Returns the tensors of a safetensors file."""
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except Exception as error:
+        raise CheckpointError(f"'{path}': its tensors cannot be read; the file was cut or changed") from error
+
+
+def _signed(content: Mapping[str, Any]) -> str:
+    """Returns the JSON text of the content with its own checksum added."""
+    return _canonical({**content, "metadata_sha256": _sha256(_canonical(content))})
+
+
+def _sha256(text: str) -> str:
+    """Returns the SHA-256 of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _canonical(content: Mapping[str, Any]) -> str:
+    """Returns the one JSON text of the content: sorted keys, no spaces, no NaN; NumPy values as numbers and lists."""
+    try:
+        return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False, default=_plain)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"metadata: cannot be written as JSON ({error}); expected numbers, text, lists, dicts"
+        ) from error
+
+
+def _plain(value: object) -> object:
+    """Returns a NumPy array, a NumPy number or a path as JSON has it."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.tolist()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    raise TypeError(f"got {type(value).__name__}")
