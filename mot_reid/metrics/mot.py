@@ -1,0 +1,317 @@
+"""How good is a tracker? HOTA, CLEAR and Identity by the rules of MOTChallenge, per sequence and summed.
+
+The numbers are TrackEval's. py-motmetrics finds the pairs of CLEAR, on our overlaps; they are counted here, since
+py-motmetrics counts mostly tracked, fragments and remembered identities by other rules (see `_clear_pairs`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import reduce
+from operator import add
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from mot_reid.boxes import FloatArray
+from mot_reid.metrics.hota import Hota, score_hota
+from mot_reid.metrics.mot_rules import EPSILON, IOU_THRESHOLD, Benchmark, ScoredSequence, apply_rules
+from mot_reid.structures import TrackTable
+
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Clear:
+    """CLEAR counts at IoU 0.5, which add up over sequences, and the scores they give.
+
+    Attributes:
+        frames: Number of frames.
+        tp: Matched boxes.
+        fn: Ground-truth boxes without a match (misses).
+        fp: Result boxes without a match (false alarms).
+        idsw: Identity switches: a person's track is another than when it was last matched.
+        frag: Fragments: how often the matching of a person resumes after an interruption.
+        mt: Mostly tracked persons: matched in more than 80% of their boxes.
+        pt: Partly tracked persons.
+        ml: Mostly lost persons: matched in less than 20%.
+        similarity_sum: IoU summed over the matches.
+    """
+
+    frames: int
+    tp: int
+    fn: int
+    fp: int
+    idsw: int
+    frag: int
+    mt: int
+    pt: int
+    ml: int
+    similarity_sum: float
+
+    def __add__(self, other: Clear) -> Clear:
+        """Returns the sums of both: the score of the sequences together."""
+        return Clear(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
+
+    @property
+    def mota(self) -> float:
+        """Accuracy: 1 minus misses, false alarms and switches per ground-truth box. May be negative."""
+        return (self.tp - self.fp - self.idsw) / max(1, self.tp + self.fn)
+
+    @property
+    def moda(self) -> float:
+        """Accuracy of detection alone: without the switches."""
+        return (self.tp - self.fp) / max(1, self.tp + self.fn)
+
+    @property
+    def smota(self) -> float:
+        """Soft accuracy: matches count by their IoU."""
+        return (self.similarity_sum - self.fp - self.idsw) / max(1, self.tp + self.fn)
+
+    @property
+    def motal(self) -> float:
+        """Accuracy with the logarithm (base 10) of the number of switches."""
+        return (self.tp - self.fp - (np.log10(self.idsw) if self.idsw else 0)) / max(1, self.tp + self.fn)
+
+    @property
+    def motp(self) -> float:
+        """Precision: mean IoU of the matches."""
+        return self.similarity_sum / max(1, self.tp)
+
+    @property
+    def recall(self) -> float:
+        """Share of the ground-truth boxes that are matched."""
+        return self.tp / max(1, self.tp + self.fn)
+
+    @property
+    def precision(self) -> float:
+        """Share of the result boxes that are matched."""
+        return self.tp / max(1, self.tp + self.fp)
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of recall and precision."""
+        return self.tp / max(1, self.tp + 0.5 * self.fn + 0.5 * self.fp)
+
+    @property
+    def fp_per_frame(self) -> float:
+        """False alarms per frame."""
+        return self.fp / max(1, self.frames)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Identity counts at IoU 0.5 under the best one-to-one naming of persons and tracks; they add up over sequences.
+
+    Attributes:
+        idtp: Boxes on the right person under that naming.
+        idfn: Ground-truth boxes that are not.
+        idfp: Result boxes that are not.
+    """
+
+    idtp: int
+    idfn: int
+    idfp: int
+
+    def __add__(self, other: Identity) -> Identity:
+        """Returns the sums of both: the score of the sequences together."""
+        return Identity(self.idtp + other.idtp, self.idfn + other.idfn, self.idfp + other.idfp)
+
+    @property
+    def idf1(self) -> float:
+        """Harmonic mean of identity recall and precision."""
+        return self.idtp / max(1, self.idtp + 0.5 * self.idfn + 0.5 * self.idfp)
+
+    @property
+    def idr(self) -> float:
+        """Identity recall."""
+        return self.idtp / max(1, self.idtp + self.idfn)
+
+    @property
+    def idp(self) -> float:
+        """Identity precision."""
+        return self.idtp / max(1, self.idtp + self.idfp)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClearPairs:
+    """The matches of CLEAR, sorted by person, then frame: where a tracker loses and swaps identities.
+
+    Attributes:
+        person: (M,) identity in the ground truth.
+        track: (M,) identity in the result.
+        frame: (M,) frame number.
+        similarity: (M,) IoU.
+        switch: (M,) bool: the person was last matched to another track (by the previous row).
+        fragment: (M,) bool: the person was matched before, but not in the frame before.
+    """
+
+    person: IntArray
+    track: IntArray
+    frame: IntArray
+    similarity: FloatArray
+    switch: NDArray[np.bool_]
+    fragment: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MotScores:
+    """The three families of scores, of one sequence or of several together."""
+
+    hota: Hota
+    clear: Clear
+    identity: Identity
+
+    def __add__(self, other: MotScores) -> MotScores:
+        """Returns the scores of the sequences of both together."""
+        return MotScores(self.hota + other.hota, self.clear + other.clear, self.identity + other.identity)
+
+    def to_dict(self) -> dict[str, float]:
+        """Returns the scores in plain numbers; fractions, HOTA's averaged over its thresholds."""
+        hota = {
+            name: getattr(self.hota, name)
+            for name in ("hota", "deta", "assa", "detre", "detpr", "assre", "asspr", "loca")
+        }
+        clear = ("mota", "motp", "recall", "precision", "idsw", "frag", "mt", "pt", "ml", "tp", "fn", "fp", "frames")
+        identity = ("idf1", "idr", "idp", "idtp", "idfn", "idfp")
+        return (
+            {name: float(value.mean()) for name, value in hota.items()}
+            | {name: getattr(self.clear, name) for name in clear}
+            | {name: getattr(self.identity, name) for name in identity}
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MotResult:
+    """Scores of a tracker on a benchmark.
+
+    Attributes:
+        sequences: Scores by name of the sequence.
+        combined: Of all sequences together: counts are summed before any ratio, scores are not averaged.
+        pairs: The matches of CLEAR by name of the sequence, with every switch and fragment.
+    """
+
+    sequences: dict[str, MotScores]
+    combined: MotScores
+    pairs: dict[str, ClearPairs]
+
+    def to_dict(self) -> dict[str, dict]:
+        """Returns `{"combined": {..}, "sequences": {name: {..}}}` in plain numbers."""
+        return {
+            "combined": self.combined.to_dict(),
+            "sequences": {name: scores.to_dict() for name, scores in self.sequences.items()},
+        }
+
+
+def evaluate_mot(
+    ground_truth: TrackTable | Mapping[str, TrackTable],
+    result: TrackTable | Mapping[str, TrackTable],
+    *,
+    benchmark: Benchmark = "MOT17",
+    lengths: Mapping[str, int] | None = None,
+) -> MotResult:
+    """Returns HOTA, CLEAR and Identity of a tracker, per sequence and over all sequences.
+
+    Args:
+        ground_truth: Tables by name of the sequence, or one table (its sequence is then called "sequence").
+            `class_id` and `ignore` are those of the benchmark, see `mot_rules`.
+        result: The tracker's tables under the same names. An empty table is a tracker that found nothing.
+        benchmark: Whose rules: "MOT15" (no classes: also for data of your own), "MOT16", "MOT17" or "MOT20".
+        lengths: Number of frames by name; the last frame with a box where not given.
+
+    Raises:
+        ValueError: If a sequence has no result or no ground truth, or a table breaks the rules of the benchmark.
+
+    Reference:
+        Luiten et al., HOTA, IJCV 2021; Bernardin and Stiefelhagen, CLEAR MOT, EURASIP JIVP 2008; Ristani et al.,
+        Performance Measures and a Data Set for Multi-Target, Multi-Camera Tracking, ECCV Workshops 2016.
+    """
+    truths = {"sequence": ground_truth} if isinstance(ground_truth, TrackTable) else dict(ground_truth)
+    results = {"sequence": result} if isinstance(result, TrackTable) else dict(result)
+    if not truths or set(truths) != set(results):
+        alone = ", ".join(sorted(set(truths) ^ set(results))) or "no sequence"
+        raise ValueError(
+            f"result: got {alone} on one side only; expected the same sequences in ground truth and result"
+        )
+    sequences, pairs = {}, {}
+    for name, truth in truths.items():
+        try:
+            scored = apply_rules(truth, results[name], benchmark=benchmark, length=(lengths or {}).get(name))
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+        clear, pairs[name] = score_clear(scored)
+        sequences[name] = MotScores(score_hota(scored), clear, score_identity(scored))
+    return MotResult(sequences, reduce(add, sequences.values()), pairs)
+
+
+def score_clear(sequence: ScoredSequence) -> tuple[Clear, ClearPairs]:
+    """Returns the CLEAR counts of one sequence, and the matches they come from."""
+    person, track, step, number, similarity = _clear_pairs(sequence)
+    order = np.lexsort((step, person))
+    person, track, step, number = person[order], track[order], step[order], number[order]
+    again = np.append(False, np.diff(person) == 0)[: len(person)]
+    switch = again & np.append(False, np.diff(track) != 0)[: len(person)]
+    fragment = again & np.append(False, np.diff(step) > 1)[: len(person)]
+    ratio = np.bincount(person, minlength=len(sequence.truth_id)) / sequence.truth_boxes
+    tp, mt, ml = len(person), int((ratio > 0.8).sum()), int((ratio < 0.2).sum())
+    clear = Clear(
+        frames=sequence.length,
+        tp=tp,
+        fn=int(sequence.truth_boxes.sum()) - tp,
+        fp=int(sequence.result_boxes.sum()) - tp,
+        idsw=int(switch.sum()),
+        frag=int(fragment.sum()),
+        mt=mt,
+        pt=len(ratio) - mt - ml,
+        ml=ml,
+        similarity_sum=float(similarity.sum()),
+    )
+    pairs = ClearPairs(
+        sequence.truth_id[person], sequence.result_id[track], number, similarity[order], switch, fragment
+    )
+    return clear, pairs
+
+
+def _clear_pairs(sequence: ScoredSequence) -> tuple[IntArray, IntArray, IntArray, IntArray, FloatArray]:
+    """Returns person, track, step, frame number and IoU of every match; frames without a box on one side are no step.
+
+    py-motmetrics carries pairs on and solves for the rest. By itself it carries a pair on however long ago it was last
+    matched; TrackEval does so only from one step to the next, so we have it forget older pairs.
+    """
+    from motmetrics import MOTAccumulator
+
+    accumulator = MOTAccumulator()
+    found, step = [], 0
+    for frame in sequence.frames:
+        if not frame.similarity.size:
+            continue
+        distance = np.where(frame.similarity >= IOU_THRESHOLD - EPSILON, 1 - frame.similarity, np.nan)
+        accumulator.update(frame.truth, frame.result, distance, frameid=step)
+        accumulator.m = {o: h for o, h in accumulator.m.items() if accumulator.last_match[o] == step}
+        pairs = np.array(list(accumulator.m.items()), dtype=np.int64).reshape(-1, 2)
+        row, column = (
+            np.argmax(side == ids[:, None], axis=1)
+            for side, ids in ((frame.truth, pairs[:, 0]), (frame.result, pairs[:, 1]))
+        )
+        found.append(
+            (pairs, np.full(len(pairs), step), np.full(len(pairs), frame.number), frame.similarity[row, column])
+        )
+        step += 1
+    if not found:
+        nothing = np.zeros(0, dtype=np.int64)
+        return nothing, nothing, nothing, nothing, np.zeros(0)
+    pairs, steps, numbers, similarity = (np.concatenate(column) for column in zip(*found))
+    return pairs[:, 0], pairs[:, 1], steps, numbers, similarity
+
+
+def score_identity(sequence: ScoredSequence) -> Identity:
+    """Returns the Identity counts of one sequence: those of the naming that gets most boxes right."""
+    together = np.zeros((len(sequence.truth_id), len(sequence.result_id)), dtype=np.int64)
+    for frame in sequence.frames:
+        row, column = np.nonzero(frame.similarity >= IOU_THRESHOLD)
+        together[frame.truth[row], frame.result[column]] += 1
+    row, column = linear_sum_assignment(together, maximize=True)
+    idtp = int(together[row, column].sum())
+    return Identity(idtp, int(sequence.truth_boxes.sum()) - idtp, int(sequence.result_boxes.sum()) - idtp)

@@ -1,0 +1,174 @@
+"""What counts on which benchmark? Turns a ground truth and a result into the frames that are scored.
+
+The rules of MOTChallenge, in one place:
+
+- MOT15 has no classes: every row of the ground truth counts that is not marked to be ignored.
+- MOT16, MOT17 and MOT20 have classes: only pedestrians (class 1) count, without the rows marked to be ignored.
+  First every result box is matched to the ground truth of *all* classes (IoU of at least 0.5, largest sum), and those
+  matched to something that looks like a pedestrian but is not to be counted (a person on a vehicle, a static person, a
+  distractor, a reflection; on MOT20 also a vehicle) are removed: they are neither right nor wrong.
+- A result box on an ignored pedestrian is a false positive, as on the benchmark's server.
+- Visibility plays no part.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from mot_reid.boxes import FloatArray, iou
+from mot_reid.structures import TrackTable
+
+Benchmark = Literal["MOT15", "MOT16", "MOT17", "MOT20"]
+
+IOU_THRESHOLD = 0.5
+EPSILON = float(np.finfo(float).eps)
+"""Slack of every threshold, as in TrackEval: a similarity of 0.5 that rounding made smaller still counts."""
+
+PEDESTRIAN = 1
+CLASSES = range(1, 14)
+_LIKE_A_PEDESTRIAN = (2, 7, 8, 12)
+_VEHICLE = 6
+DISTRACTOR_CLASSES: dict[Benchmark, tuple[int, ...]] = {
+    "MOT15": (),
+    "MOT16": _LIKE_A_PEDESTRIAN,
+    "MOT17": _LIKE_A_PEDESTRIAN,
+    "MOT20": (*_LIKE_A_PEDESTRIAN, _VEHICLE),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoredFrame:
+    """One frame that has boxes on at least one side. Persons and tracks are counted from 0 within the sequence.
+
+    Attributes:
+        number: Frame number, from 1.
+        truth: (n,) person of each ground-truth box.
+        result: (m,) track of each result box.
+        similarity: (n, m) IoU.
+        truth_xyxy: (n, 4) pixels.
+        result_xyxy: (m, 4) pixels.
+    """
+
+    number: int
+    truth: NDArray[np.int64]
+    result: NDArray[np.int64]
+    similarity: FloatArray
+    truth_xyxy: FloatArray
+    result_xyxy: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoredSequence:
+    """A sequence after the benchmark's rules: only what counts is left.
+
+    Attributes:
+        frames: The frames with boxes, in order.
+        length: Number of frames of the sequence, those without boxes included.
+        truth_id: (P,) identity in the ground truth of each person.
+        result_id: (T,) identity in the result of each track.
+        truth_boxes: (P,) number of boxes of each person.
+        result_boxes: (T,) number of boxes of each track.
+    """
+
+    frames: tuple[ScoredFrame, ...]
+    length: int
+    truth_id: NDArray[np.int64]
+    result_id: NDArray[np.int64]
+    truth_boxes: NDArray[np.int64]
+    result_boxes: NDArray[np.int64]
+
+
+def apply_rules(
+    ground_truth: TrackTable, result: TrackTable, *, benchmark: Benchmark, length: int | None = None
+) -> ScoredSequence:
+    """Returns what is scored of one sequence.
+
+    Args:
+        ground_truth: Boxes with `class_id` (except for MOT15) and `ignore`.
+        result: A tracker's boxes; their scores and classes play no part.
+        benchmark: Whose rules.
+        length: Number of frames; the last frame seen on either side when not given.
+
+    Raises:
+        ValueError: If the benchmark is unknown, an identity appears twice in a frame, a class is unknown to the
+            benchmark or a frame lies beyond the given length.
+    """
+    if benchmark not in DISTRACTOR_CLASSES:
+        raise ValueError(f"benchmark: got '{benchmark}'; expected one of {', '.join(get_args(Benchmark))}")
+    last = max((int(table.frame.max()) for table in (ground_truth, result) if len(table)), default=0)
+    length = last if length is None else length
+    if last > length:
+        raise ValueError(f"frame: got {last}; expected at most {length}, the length of the sequence")
+    _check_identities("ground truth", ground_truth)
+    _check_identities("result", result)
+    if benchmark != "MOT15":
+        _check_classes(ground_truth, benchmark)
+    keep = ~ground_truth.ignore
+    if benchmark != "MOT15":
+        keep = keep & (ground_truth.class_id == PEDESTRIAN)
+    drop = np.zeros(len(result), dtype=bool)
+    parts = []
+    for number, truth_rows, result_rows in _frames(ground_truth, result):
+        similarity = iou(ground_truth.xyxy[truth_rows], result.xyxy[result_rows])
+        drop[result_rows[_on_distractors(similarity, ground_truth.class_id[truth_rows], benchmark)]] = True
+        truth_kept, result_kept = keep[truth_rows], ~drop[result_rows]
+        parts.append((number, truth_rows[truth_kept], result_rows[result_kept], similarity[truth_kept][:, result_kept]))
+    truth_id, truth, truth_boxes = _relabel(ground_truth.track_id, keep)
+    result_id, track, result_boxes = _relabel(result.track_id, ~drop)
+    frames = tuple(
+        ScoredFrame(number, truth[g], track[r], similarity, ground_truth.xyxy[g], result.xyxy[r])
+        for number, g, r, similarity in parts
+        if len(g) or len(r)
+    )
+    return ScoredSequence(frames, length, truth_id, result_id, truth_boxes, result_boxes)
+
+
+def _frames(ground_truth: TrackTable, result: TrackTable) -> list[tuple[int, NDArray[np.int64], NDArray[np.int64]]]:
+    """Returns number, ground-truth rows and result rows of every frame, rows in the order of the table."""
+    orders = [np.argsort(table.frame, kind="stable") for table in (ground_truth, result)]
+    numbers = np.union1d(ground_truth.frame, result.frame)
+    rows = []
+    for table, order in zip((ground_truth, result), orders):
+        rows.append(np.split(order, np.searchsorted(table.frame[order], numbers[1:], side="left")))
+    return list(zip(numbers.tolist(), *rows)) if len(numbers) else []
+
+
+def _on_distractors(similarity: FloatArray, class_id: NDArray[np.int64], benchmark: Benchmark) -> NDArray[np.int64]:
+    """Returns the columns matched to a box of a distractor class."""
+    distractor = np.isin(class_id, DISTRACTOR_CLASSES[benchmark])
+    if not distractor.any() or not similarity.size:
+        return np.zeros(0, dtype=np.int64)
+    score = np.where(similarity < IOU_THRESHOLD - EPSILON, 0, similarity)
+    row, column = linear_sum_assignment(score, maximize=True)
+    return column[(score[row, column] > EPSILON) & distractor[row]]
+
+
+def _relabel(
+    identity: NDArray[np.int64], counts: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Returns the identities that count, the number from 0 of each row's identity, and how many rows each has."""
+    unique, boxes = np.unique(identity[counts], return_counts=True)
+    return unique, np.searchsorted(unique, identity), boxes
+
+
+def _check_identities(what: str, table: TrackTable) -> None:
+    order = np.lexsort((table.track_id, table.frame))
+    frame, identity = table.frame[order], table.track_id[order]
+    twice = np.flatnonzero((np.diff(frame) == 0) & (np.diff(identity) == 0))
+    if len(twice):
+        at = twice[0]
+        raise ValueError(f"{what}: got identity {identity[at]} twice in frame {frame[at]}; expected it once")
+
+
+def _check_classes(ground_truth: TrackTable, benchmark: Benchmark) -> None:
+    unknown = ~np.isin(ground_truth.class_id, CLASSES)
+    if unknown.any():
+        raise ValueError(
+            f"ground truth: got class {ground_truth.class_id[unknown][0]}; expected {CLASSES.start} to "
+            f"{CLASSES.stop - 1} on {benchmark}; score data without classes as MOT15"
+        )
