@@ -1,7 +1,7 @@
 """How good is a tracker? HOTA, CLEAR and Identity by the rules of MOTChallenge, per sequence and summed.
 
-The numbers are TrackEval's. py-motmetrics finds the pairs of CLEAR, on our overlaps; they are counted here, since
-py-motmetrics counts mostly tracked, fragments and remembered identities by other rules (see `_clear_pairs`).
+The numbers are TrackEval's. Where boxes contest a match in CLEAR, py-motmetrics decides, on our overlaps; the counting
+is ours, since py-motmetrics counts mostly tracked, fragments and remembered identities by other rules.
 """
 
 from __future__ import annotations
@@ -277,33 +277,47 @@ def score_clear(sequence: ScoredSequence) -> tuple[Clear, ClearPairs]:
 def _clear_pairs(sequence: ScoredSequence) -> tuple[IntArray, IntArray, IntArray, IntArray, FloatArray]:
     """Returns person, track, step, frame number and IoU of every match; frames without a box on one side are no step.
 
-    py-motmetrics carries pairs on and solves for the rest. By itself it carries a pair on however long ago it was last
-    matched; TrackEval does so only from one step to the next, so we have it forget older pairs.
+    Pairs of the step before are carried on while their IoU is at least 0.5. Of the other boxes, two that are near
+    each other and near nothing else match; py-motmetrics decides between the rest. (It could carry pairs on by
+    itself, but would do so however long ago they were matched; TrackEval does so only from one step to the next.)
     """
-    from motmetrics import MOTAccumulator
-
-    accumulator = MOTAccumulator()
-    found, step = [], 0
-    for frame in sequence.frames:
-        if not frame.similarity.size:
-            continue
-        distance = np.where(frame.similarity >= IOU_THRESHOLD - EPSILON, 1 - frame.similarity, np.nan)
-        accumulator.update(frame.truth, frame.result, distance, frameid=step)
-        accumulator.m = {o: h for o, h in accumulator.m.items() if accumulator.last_match[o] == step}
-        pairs = np.array(list(accumulator.m.items()), dtype=np.int64).reshape(-1, 2)
-        row, column = (
-            np.argmax(side == ids[:, None], axis=1)
-            for side, ids in ((frame.truth, pairs[:, 0]), (frame.result, pairs[:, 1]))
+    last_track, last_step = np.full((2, len(sequence.truth_id)), -1, dtype=np.int64)
+    steps = [frame for frame in sequence.frames if frame.similarity.size]
+    matches = []
+    for step, frame in enumerate(steps):
+        near = frame.similarity >= IOU_THRESHOLD - EPSILON
+        last = np.where(last_step[frame.truth] == step - 1, last_track[frame.truth], -1)
+        match = near & (last[:, None] == frame.result)
+        free = near & ~match.any(axis=1)[:, None] & ~match.any(axis=0)
+        alone = free & (free.sum(axis=1) == 1)[:, None] & (free.sum(axis=0) == 1)
+        match |= alone
+        contested = free & ~alone
+        if contested.any():
+            match |= _decide(contested, frame.similarity)
+        row, column = np.nonzero(match)
+        person, track = frame.truth[row], frame.result[column]
+        last_track[person], last_step[person] = track, step
+        matches.append(
+            (person, track, np.full(len(row), step), np.full(len(row), frame.number), frame.similarity[match])
         )
-        found.append(
-            (pairs, np.full(len(pairs), step), np.full(len(pairs), frame.number), frame.similarity[row, column])
-        )
-        step += 1
-    if not found:
+    if not matches:
         nothing = np.zeros(0, dtype=np.int64)
         return nothing, nothing, nothing, nothing, np.zeros(0)
-    pairs, steps, numbers, similarity = (np.concatenate(column) for column in zip(*found))
-    return pairs[:, 0], pairs[:, 1], steps, numbers, similarity
+    person, track, step_of, number, similarity = (np.concatenate(column) for column in zip(*matches))
+    return person, track, step_of, number, similarity
+
+
+def _decide(contested: NDArray[np.bool_], similarity: FloatArray) -> NDArray[np.bool_]:
+    """Returns which of the contested pairs match: as many as can, with the largest sum of similarities."""
+    from motmetrics import MOTAccumulator
+
+    row, column = np.flatnonzero(contested.any(axis=1)), np.flatnonzero(contested.any(axis=0))
+    part = np.ix_(row, column)
+    accumulator = MOTAccumulator(auto_id=True)
+    accumulator.update(row, column, np.where(contested[part], 1 - similarity[part], np.nan))
+    match = np.zeros_like(contested)
+    match[list(accumulator.m.keys()), list(accumulator.m.values())] = True
+    return match
 
 
 def score_identity(sequence: ScoredSequence) -> Identity:

@@ -111,11 +111,12 @@ def apply_rules(
     keep = ~ground_truth.ignore
     if benchmark != "MOT15":
         keep = keep & (ground_truth.class_id == PEDESTRIAN)
+    distractor = np.isin(ground_truth.class_id, DISTRACTOR_CLASSES[benchmark])
     drop = np.zeros(len(result), dtype=bool)
     parts = []
     for number, truth_rows, result_rows in _frames(ground_truth, result):
         similarity = iou(ground_truth.xyxy[truth_rows], result.xyxy[result_rows])
-        drop[result_rows[_on_distractors(similarity, ground_truth.class_id[truth_rows], benchmark)]] = True
+        drop[result_rows[_on_distractors(similarity, distractor[truth_rows])]] = True
         truth_kept, result_kept = keep[truth_rows], ~drop[result_rows]
         parts.append((number, truth_rows[truth_kept], result_rows[result_kept], similarity[truth_kept][:, result_kept]))
     truth_id, truth, truth_boxes = _relabel(ground_truth.track_id, keep)
@@ -138,14 +139,13 @@ def _frames(ground_truth: TrackTable, result: TrackTable) -> list[tuple[int, NDA
     return list(zip(numbers.tolist(), *rows)) if len(numbers) else []
 
 
-def _on_distractors(similarity: FloatArray, class_id: NDArray[np.int64], benchmark: Benchmark) -> NDArray[np.int64]:
-    """Returns the columns matched to a box of a distractor class."""
-    distractor = np.isin(class_id, DISTRACTOR_CLASSES[benchmark])
-    if not distractor.any() or not similarity.size:
+def _on_distractors(similarity: FloatArray, distractor: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Returns the columns matched to a row that is a distractor."""
+    near = similarity >= IOU_THRESHOLD - EPSILON
+    if not near[distractor].any():
         return np.zeros(0, dtype=np.int64)
-    score = np.where(similarity < IOU_THRESHOLD - EPSILON, 0, similarity)
-    row, column = linear_sum_assignment(score, maximize=True)
-    return column[(score[row, column] > EPSILON) & distractor[row]]
+    row, column = linear_sum_assignment(np.where(near, similarity, 0), maximize=True)
+    return column[near[row, column] & distractor[row]]
 
 
 def _relabel(
