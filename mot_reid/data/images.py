@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 _ORIENTATION = 0x0112  # the EXIF tag
 _CHUNK = 256
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
@@ -65,7 +66,7 @@ def decode_many(
     Raises:
         FileNotFoundError, ValueError: As `decode`, for the first bad file.
     """
-    return list(_in_threads(decode, list(paths), workers, "decoding" if progress else None))
+    return list(in_threads(decode, list(paths), workers, "decoding" if progress else None))
 
 
 def find_bad(
@@ -73,22 +74,21 @@ def find_bad(
 ) -> list[tuple[str, str]]:
     """Every file that `decode` refuses, with its reason, in the order of `paths`."""
     names = [str(path) for path in paths]
-    reasons = _in_threads(_refusal, names, workers, "checking" if progress else None)
+    reasons = in_threads(_refusal, names, workers, "checking" if progress else None)
     return [(name, reason) for name, reason in zip(names, reasons) if reason is not None]
 
 
-def _refusal(path: str | Path) -> str | None:
-    try:
-        decode(path)
-    except (FileNotFoundError, ValueError) as error:
-        return str(error)
-    return None
-
-
-def _in_threads(
-    function: Callable[[Any], Result], items: Sequence[Any], workers: int | None, title: str | None
+def in_threads(
+    function: Callable[[Item], Result], items: Sequence[Item], workers: int | None, title: str | None
 ) -> Iterator[Result]:
-    """Results in order; a failure stops the work that has not begun. Chunks keep the queue of waiting results short."""
+    """The results of `function` in the order of `items`; a failure stops the work that has not begun.
+
+    Args:
+        function: Called in threads.
+        items: Its arguments. Chunks of them keep few results waiting.
+        workers: Threads; one for each processor when None.
+        title: Of the progress bar; None shows none.
+    """
     from tqdm import tqdm
 
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
@@ -98,3 +98,11 @@ def _in_threads(
                 for result in pool.map(function, chunk):
                     bar.update()
                     yield result
+
+
+def _refusal(path: str | Path) -> str | None:
+    try:
+        decode(path)
+    except (FileNotFoundError, ValueError) as error:
+        return str(error)
+    return None

@@ -28,8 +28,9 @@ OFFICIAL_COUNTS: Mapping[str, int] = {
     "gallery images": 15_913,
 }
 
+SUFFIXES = (".jpg", ".jpeg", ".png")
+
 _NAME = re.compile(r"^(-1|\d+)_c(\d+)(?=[s_])")
-_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 def parse_name(name: str) -> tuple[int, int]:
@@ -63,6 +64,11 @@ def find_root(path: str | Path) -> Path:
     )
 
 
+def list_images(folder: str | Path) -> list[Path]:
+    """The image files of one folder in the order of their names."""
+    return sorted(path for path in Path(folder).iterdir() if path.suffix.lower() in SUFFIXES)
+
+
 def read_folder(folder: str | Path) -> IdentityTable:
     """The images of one Market-1501 folder in the order of their names, junk and distractors included.
 
@@ -70,7 +76,7 @@ def read_folder(folder: str | Path) -> IdentityTable:
         ValueError: An image's name is not one of Market-1501's.
     """
     folder = Path(folder)
-    names = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
+    names = [path.name for path in list_images(folder)]
     parsed = np.array([parse_name(name) for name in names], dtype=np.int64).reshape(-1, 2)
     return IdentityTable(
         path=np.array([str(folder / name) for name in names], dtype=np.str_),

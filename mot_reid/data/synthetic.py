@@ -8,12 +8,8 @@ contrast and the background, so that colour alone does not tell who somebody is.
 from __future__ import annotations
 
 import json
-import os
-import shutil
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +17,9 @@ from PIL import Image, ImageFilter
 
 from mot_reid.data import market1501
 from mot_reid.data.figures import CLOTHES, Person, draw_person, paste_person, random_person, random_pose
+from mot_reid.data.folders import new_folder
 from mot_reid.data.identities import IdentitySplits
+from mot_reid.data.images import in_threads
 
 WIDTH, HEIGHT = 64, 128
 VERSION = 1
@@ -142,13 +140,13 @@ def generate(
     if _is_drawn(root, description):
         return root
     crops = _plan(identities, test_identities, cameras, images_per_camera)
-    part = root.with_name(f".{root.name}.{uuid4().hex}.part")
     try:
-        _draw_all(part, crops, seed, progress=progress)
-        (part / _MARKER).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
-        _publish(part, root, description)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        with new_folder(root) as part:
+            _draw_all(part, crops, seed, progress=progress)
+            (part / _MARKER).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+    except OSError:  # another process may have been first
+        if not _is_drawn(root, description):
+            raise
     return root
 
 
@@ -160,20 +158,6 @@ def _is_drawn(root: Path, description: dict[str, int]) -> bool:
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise ValueError(f"synthetic: got '{root}', which holds something else; expected a new folder; choose another")
     return False
-
-
-def _publish(part: Path, root: Path, description: dict[str, int]) -> None:
-    """Move the finished folder to its name, over an older drawing if need be; another process may be first."""
-    old = part.with_suffix(".old")
-    try:
-        if root.exists():
-            os.replace(root, old)
-        os.replace(part, root)
-    except OSError:
-        if not _is_drawn(root, description):
-            raise
-    finally:
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def _plan(identities: int, test_identities: int, cameras: int, images_per_camera: int) -> list[_Crop]:
@@ -195,8 +179,6 @@ def _plan(identities: int, test_identities: int, cameras: int, images_per_camera
 
 
 def _draw_all(folder: Path, crops: list[_Crop], seed: int, *, progress: bool) -> None:
-    from tqdm import tqdm
-
     for name in market1501.FOLDERS.values():
         (folder / name).mkdir(parents=True)
 
@@ -206,9 +188,8 @@ def _draw_all(folder: Path, crops: list[_Crop], seed: int, *, progress: bool) ->
         image = draw_crop(person, camera, np.random.default_rng([seed, 2, *crop.picture]), junk=crop.junk)
         Image.fromarray(image).save(folder / crop.file, quality=88)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for _ in tqdm(pool.map(draw, crops), "drawing", len(crops), unit="image", disable=not progress, leave=False):
-            pass
+    for _ in in_threads(draw, crops, None, "drawing" if progress else None):
+        pass
 
 
 def random_camera(rng: np.random.Generator) -> Camera:

@@ -42,7 +42,7 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class _Walk:
-    """One person's way: x between points of time in frames, in widths, and the depth `feet` from 0 (far) to 1 (near)."""
+    """One person's way: x, in widths, between points of time in frames; and the depth `feet`, 0 (far) to 1 (near)."""
 
     person: Person
     times: tuple[float, ...]

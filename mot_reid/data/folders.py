@@ -1,0 +1,97 @@
+"""Folders that appear whole or not at all, and archives taken apart safely."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from uuid import uuid4
+
+
+@contextmanager
+def new_folder(root: str | Path) -> Iterator[Path]:
+    """A folder to fill, which takes the name `root` when the block ends, and vanishes when the block fails.
+
+    What `root` holds already is replaced then; the caller decides beforehand whether it may be.
+
+    Args:
+        root: The final name; the working folder is its sibling, so that the move is one step.
+
+    Raises:
+        OSError: The folder cannot be made or moved; `root` is as it was.
+    """
+    root = Path(root)
+    root.parent.mkdir(parents=True, exist_ok=True)
+    part = root.with_name(f".{root.name}.{uuid4().hex}.part")
+    old = part.with_suffix(".old")
+    part.mkdir()
+    try:
+        yield part
+        if root.exists():
+            os.replace(root, old)
+        try:
+            os.replace(part, root)
+        except OSError:
+            if old.exists() and not root.exists():
+                os.replace(old, root)
+            raise
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def unpack(
+    archive: str | Path,
+    folder: str | Path,
+    *,
+    place: Callable[[PurePosixPath], PurePosixPath | None],
+    progress: bool = True,
+) -> list[tuple[str, str]]:
+    """Take chosen files out of a ZIP archive.
+
+    Args:
+        archive: The ZIP file.
+        folder: Where to.
+        place: Where below `folder` an entry goes, given its path in the archive; None leaves it out.
+        progress: Show a progress bar.
+
+    Returns:
+        The damaged entries that could not be read, each with the reason; all others are on disk.
+
+    Raises:
+        ValueError: The file is no ZIP archive, is encrypted, or has an entry that would land outside of `folder`.
+    """
+    from tqdm import tqdm
+
+    try:
+        opened = zipfile.ZipFile(archive)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise ValueError(f"archive: got '{archive}' ({error}); expected a whole ZIP file; download it again") from None
+    damaged = []
+    with opened:
+        chosen = []
+        for entry in opened.infolist():
+            path = PurePosixPath(entry.filename.replace("\\", "/"))
+            if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+                raise ValueError(
+                    f"archive '{archive}': got the entry '{entry.filename}'; expected paths inside the archive; "
+                    "do not use an archive that writes elsewhere"
+                )
+            target = None if entry.is_dir() else place(path)
+            if target is not None:
+                chosen.append((entry, Path(folder) / target))
+        for entry, path_on_disk in tqdm(chosen, "unpacking", unit="file", disable=not progress, leave=False):
+            path_on_disk.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                path_on_disk.write_bytes(opened.read(entry))
+            except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+                damaged.append((entry.filename, str(error)))
+            except RuntimeError as error:
+                raise ValueError(
+                    f"archive '{archive}': got {error}; expected no password; unpack it yourself"
+                ) from None
+    return damaged

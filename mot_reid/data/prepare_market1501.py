@@ -1,0 +1,249 @@
+"""Market-1501 from the official archive to a checked folder with labels and statistics."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mot_reid.data import market1501
+from mot_reid.data.folders import new_folder, unpack
+from mot_reid.data.identities import IdentityTable, labels, split_identities
+from mot_reid.data.images import decode, in_threads
+
+METADATA = "metadata.json"
+FORMAT = "mot_reid.market1501"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Inspected:
+    """One image: why it is refused if it is, the checksum of its file, and how often each level occurs, (3, 256)."""
+
+    reason: str | None
+    checksum: int
+    levels: NDArray[np.int64] | None = None
+
+
+def prepare(
+    source: str | Path,
+    output: str | Path,
+    *,
+    validation: float = 0.0,
+    seed: int = 0,
+    official_counts: bool = True,
+    workers: int | None = None,
+    progress: bool = True,
+) -> tuple[dict[str, Any], bool]:
+    """Check every image of Market-1501 and lay it out in `output` with label CSVs and metadata.json.
+
+    The output appears whole or not at all; a second run checks that it is as it was written.
+
+    Args:
+        source: The official ZIP archive, the folder Market-1501-v15.09.15, or its parent.
+        output: The folder to make: bounding_box_train, query, bounding_box_test, train.csv, val.csv (with a validation
+            split), query.csv, gallery.csv and metadata.json.
+        validation: Share of the training identities that go to val.csv instead of train.csv.
+        seed: Chooses those identities, as `split_identities` does.
+        official_counts: Require the published numbers of images and identities.
+        workers: Threads; one for each processor when None.
+        progress: Show progress bars.
+
+    Returns:
+        (metadata, new): what metadata.json says, and whether it was written now rather than found and verified.
+
+    Raises:
+        FileNotFoundError: No such source, or it has not the layout.
+        ValueError: Bad files (every one is named), wrong counts, or an output that is something else.
+    """
+    source, output = Path(source), Path(output)
+    split = {"validation": validation, "seed": seed}
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        return _verify(output, split, workers, progress), False
+    if not source.exists():
+        raise FileNotFoundError(f"source: got '{source}'; expected the Market-1501 archive or folder; check the path")
+    with new_folder(output) as part:
+        damaged = _collect(source, part, progress)
+        inspected = _inspect(part, workers, progress)
+        _refuse(damaged + _bad_names(part) + _bad_images(inspected), source)
+        tables = {name: market1501.read_folder(part / folder) for name, folder in market1501.FOLDERS.items()}
+        counts = market1501.count(tables["train"], tables["query"], tables["gallery"])
+        if official_counts:
+            market1501.check_official_counts(counts, source)
+        lists = _lists(tables, validation, seed, source)
+        for name, table in lists.items():
+            _write_labels(part / f"{name}.csv", table, part)
+        metadata = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "source": source.name,
+            "split": split,
+            "counts": counts,
+            "lists": {name: _describe(table) for name, table in lists.items()},
+            **_statistics([inspected[_key(path, part)] for path in lists["train"].path]),
+            "checksum": _checksum(inspected, part),
+        }
+        (part / METADATA).write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
+    return metadata, True
+
+
+def _collect(source: Path, part: Path, progress: bool) -> list[tuple[str, str]]:
+    """Bring the images of the three folders below `part`; returns the damaged ones."""
+    from tqdm import tqdm
+
+    for folder in market1501.FOLDERS.values():
+        (part / folder).mkdir()
+    if source.is_file():
+        damaged = unpack(source, part, place=_place, progress=progress)
+        if not damaged and not any(any((part / folder).iterdir()) for folder in market1501.FOLDERS.values()):
+            raise ValueError(
+                f"archive: got '{source}' without {', '.join(market1501.FOLDERS.values())}; "
+                f"expected {market1501.ARCHIVE}.zip; download it again"
+            )
+        return damaged
+    root = market1501.find_root(source)
+    files = [path for folder in market1501.FOLDERS.values() for path in market1501.list_images(root / folder)]
+    for path in tqdm(files, "copying", unit="file", disable=not progress, leave=False):
+        shutil.copyfile(path, part / path.parent.name / path.name)
+    return []
+
+
+def _place(path: PurePosixPath) -> PurePosixPath | None:
+    """Images of the three folders, whatever folder the archive wraps around them; macOS adds shadows of files."""
+    wanted = path.parent.name in market1501.FOLDERS.values() and path.suffix.lower() in market1501.SUFFIXES
+    if not wanted or path.name.startswith("._"):
+        return None
+    return PurePosixPath(path.parent.name, path.name)
+
+
+def _inspect(root: Path, workers: int | None, progress: bool) -> dict[str, _Inspected]:
+    """What is in every image below `root`, by its path relative to that."""
+
+    def inspect(path: Path) -> _Inspected:
+        try:
+            checksum = zlib.crc32(path.read_bytes())
+            pixels = decode(path).reshape(-1, 3)
+        except (OSError, ValueError) as error:
+            return _Inspected(reason=str(error), checksum=0)
+        levels = [np.bincount(channel, minlength=256) for channel in pixels.T]
+        return _Inspected(None, checksum, np.stack(levels))
+
+    files = [path for folder in market1501.FOLDERS.values() for path in market1501.list_images(root / folder)]
+    results = in_threads(inspect, files, workers, "checking" if progress else None)
+    return {_key(path, root): one for path, one in zip(files, results)}
+
+
+def _bad_images(inspected: dict[str, _Inspected]) -> list[tuple[str, str]]:
+    return [(name, one.reason) for name, one in inspected.items() if one.reason is not None]
+
+
+def _bad_names(root: Path) -> list[tuple[str, str]]:
+    bad = []
+    for folder in market1501.FOLDERS.values():
+        for path in market1501.list_images(root / folder):
+            try:
+                market1501.parse_name(path.name)
+            except ValueError as error:
+                bad.append((_key(path, root), str(error)))
+    return bad
+
+
+def _refuse(bad: list[tuple[str, str]], source: Path) -> None:
+    if bad:
+        lines = "".join(f"\n  {name}: {reason}" for name, reason in bad)
+        raise ValueError(
+            f"Market-1501 in '{source}': got {len(bad)} bad file(s); expected every image to open; "
+            f"replace them and run again; nothing was written{lines}"
+        )
+
+
+def _lists(tables: dict[str, IdentityTable], validation: float, seed: int, source: Path) -> dict[str, IdentityTable]:
+    """The tables as they are used: junk dropped, validation persons apart."""
+    for name, table in tables.items():
+        if not len(table):
+            raise ValueError(f"Market-1501 in '{source}': got no {name} image; expected some; unpack the archive again")
+    train, held_out = split_identities(tables["train"], validation, seed)
+    gallery = tables["gallery"]
+    lists = {"train": train, "query": tables["query"], "gallery": gallery[gallery.person_id != -1]}
+    return {**lists, "val": held_out} if len(held_out) else lists
+
+
+def _write_labels(file: Path, table: IdentityTable, root: Path) -> None:
+    """path, person_id, camera_id, label: labels 0, 1, .. of the list's sorted persons; a distractor has none."""
+    person = table.person_id > 0
+    label = np.full(len(table), -1)
+    label[person] = labels(table.person_id[person])
+    assert table.camera_id is not None
+    with file.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["path", "person_id", "camera_id", "label"])
+        for path, person_id, camera_id, number in zip(table.path, table.person_id, table.camera_id, label):
+            writer.writerow([_key(path, root), person_id, camera_id, number if number >= 0 else ""])
+
+
+def _describe(table: IdentityTable) -> dict[str, Any]:
+    cameras, images = np.unique(np.asarray(table.camera_id), return_counts=True)
+    persons = np.unique(table.person_id[table.person_id > 0])
+    return {
+        "images": len(table),
+        "identities": len(persons),
+        "images_per_camera": {str(camera): int(count) for camera, count in zip(cameras, images)},
+        "person_ids": persons.tolist(),
+    }
+
+
+def _statistics(images: Iterable[_Inspected]) -> dict[str, Any]:
+    """Mean and standard deviation of each RGB channel over all pixels, in [0, 1], from exact counts of the levels."""
+    levels = np.zeros((3, 256), dtype=np.int64)
+    for one in images:
+        levels += one.levels if one.levels is not None else 0
+    share, value = levels / levels.sum(axis=1, keepdims=True), np.arange(256) / 255
+    mean = share @ value
+    std = np.sqrt(share @ value**2 - mean**2)
+    return {"channel_mean": [round(float(x), 6) for x in mean], "channel_std": [round(float(x), 6) for x in std]}
+
+
+def _checksum(inspected: dict[str, _Inspected], root: Path) -> str:
+    """One number for names and contents of all images and lists."""
+    lists = {path.name: zlib.crc32(path.read_bytes()) for path in root.glob("*.csv")}
+    contents = {**{name: one.checksum for name, one in inspected.items()}, **lists}
+    return f"{zlib.crc32(json.dumps(contents, sort_keys=True).encode()):08x}"
+
+
+def _verify(output: Path, split: dict[str, Any], workers: int | None, progress: bool) -> dict[str, Any]:
+    """The metadata of a folder prepared before, after checking that nothing in it changed."""
+    try:
+        metadata = json.loads((output / METADATA).read_text(encoding="utf-8"))
+        known = metadata["format"] == FORMAT and metadata["format_version"] == FORMAT_VERSION
+    except (OSError, ValueError, KeyError, TypeError):
+        known = False
+    if not known:
+        raise ValueError(
+            f"output: got '{output}', which holds something else; expected a new folder or one prepared before; "
+            "choose another"
+        )
+    if metadata["split"] != split:
+        raise ValueError(
+            f"output: got '{output}', prepared with {metadata['split']}; expected {split}; "
+            "remove the folder or choose another"
+        )
+    inspected = _inspect(output, workers, progress)
+    _refuse(_bad_images(inspected), output)
+    if _checksum(inspected, output) != metadata["checksum"]:
+        raise ValueError(
+            f"output: got '{output}' with files changed, added or lost since it was prepared "
+            f"({len(inspected):,} images now); remove the folder and run again"
+        )
+    return dict(metadata)
+
+
+def _key(path: str | Path, root: Path) -> str:
+    return Path(path).relative_to(root).as_posix()
