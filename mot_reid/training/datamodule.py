@@ -1,0 +1,130 @@
+"""Train, validation and test crops as batches: Market-1501, one's own people, or drawn ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from lightning import LightningDataModule
+from torch.utils.data import DataLoader
+
+from mot_reid.data.identities import IdentitySplits, IdentityTable, labels, query_gallery, split_identities
+from mot_reid.reid.preprocess import Preprocess
+from mot_reid.training.dataset import Batch, CropDataset, whole_batch
+from mot_reid.training.sampler import PKSampler
+
+SPLIT_SEED = 0
+"""Chooses the validation persons: the same ones whatever the seed of a run, so that runs compare."""
+
+
+class ReIDDataModule(LightningDataModule):
+    """PK batches of the training persons; query and gallery of the validation persons and of the test split.
+
+    Validation persons are held out of the training persons; the data set's own query and gallery are the test.
+    """
+
+    def __init__(
+        self,
+        splits: IdentitySplits,
+        *,
+        preprocess: Preprocess,
+        validation: float = 0.0,
+        identities: int = 16,
+        images: int = 4,
+        batches_per_epoch: int | None = None,
+        cache: str = "auto",
+        workers: int = 4,
+        eval_batch_size: int = 256,
+        seed: int = 0,
+    ) -> None:
+        """Splits the persons; images are read in `setup`.
+
+        Args:
+            splits: The data set's training crops, query and gallery; the latter two may be empty.
+            preprocess: Makes batches of crops of different sizes.
+            validation: Share of the training persons held out to choose a model; 0 for none.
+            identities: P persons per batch.
+            images: K images of each.
+            batches_per_epoch: None for training images // (P * K).
+            cache: See `CropDataset`.
+            workers: Processes that decode crops which are not cached.
+            eval_batch_size: Crops per batch in validation and test.
+            seed: With the epoch, decides every batch.
+
+        Raises:
+            ValueError: No training crops, or nobody to hold out.
+        """
+        super().__init__()
+        if not len(splits.train):
+            raise ValueError("data: got no training images; expected at least one person with two; check data.root")
+        self.train, held_out = split_identities(splits.train, validation, SPLIT_SEED)
+        self.validation = query_gallery(held_out, SPLIT_SEED) if len(held_out) else None
+        self.test = (splits.query, splits.gallery) if len(splits.query) else None
+        self.classes = int(np.unique(self.train.person_id).size)
+        self.preprocess, self.cache, self.workers, self.seed = preprocess, cache, workers, seed
+        self.identities, self.images, self.eval_batch_size = identities, images, eval_batch_size
+        self.sampler = self._sampler(batches_per_epoch)
+        self._datasets: dict[str, CropDataset] = {}
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Training batches in an epoch, on every process."""
+        return self.sampler.batches
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Returns PK batches; inside an interrupted epoch, those that are left of it."""
+        rank, world_size, epoch, done = 0, 1, 0, 0
+        if self.trainer is not None:
+            rank, world_size, epoch = self.trainer.global_rank, self.trainer.world_size, self.trainer.current_epoch
+            done = self.trainer.fit_loop.epoch_loop.batch_progress.current.completed
+        self.sampler = self._sampler(self.sampler.batches, rank=rank, world_size=world_size)
+        self.sampler.set_epoch(epoch, skip=done if done < self.sampler.batches else 0)
+        dataset = self._dataset("train", self.train, labels(self.train.person_id))
+        return self._loader(dataset, batch_sampler=self.sampler)
+
+    def val_dataloader(self) -> DataLoader[Batch] | list[Any]:
+        """Returns query then gallery of the validation persons; nothing where nobody is held out."""
+        return self._eval_loader("validation", self.validation)
+
+    def test_dataloader(self) -> DataLoader[Batch] | list[Any]:
+        """Returns query then gallery of the test split; nothing where there is none."""
+        return self._eval_loader("test", self.test)
+
+    def _eval_loader(
+        self, name: str, tables: tuple[IdentityTable, IdentityTable] | None
+    ) -> DataLoader[Batch] | list[Any]:
+        if tables is None:
+            return []
+        query, gallery = tables
+        if (query.camera_id is None) != (gallery.camera_id is None):
+            raise ValueError("data: got cameras for only one of query and gallery; expected both or neither")
+        dataset = self._dataset(name, IdentityTable.concatenate([query, gallery]), None)
+        rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)
+        return self._loader(dataset, sampler=range(rank, len(dataset), world_size), batch_size=self.eval_batch_size)
+
+    def _dataset(self, name: str, table: IdentityTable, classes: np.ndarray | None) -> CropDataset:
+        if name not in self._datasets:
+            self._datasets[name] = CropDataset(table, preprocess=self.preprocess, labels=classes, cache=self.cache)
+        return self._datasets[name]
+
+    def _loader(self, dataset: CropDataset, **batching: Any) -> DataLoader[Batch]:
+        workers = 0 if dataset.cached else self.workers
+        return DataLoader(
+            dataset,
+            collate_fn=whole_batch,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            pin_memory=self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
+            **batching,
+        )
+
+    def _sampler(self, batches: int | None, *, rank: int = 0, world_size: int = 1) -> PKSampler:
+        return PKSampler(
+            self.train.person_id,
+            identities=self.identities,
+            images=self.images,
+            batches=batches,
+            seed=self.seed,
+            rank=rank,
+            world_size=world_size,
+        )

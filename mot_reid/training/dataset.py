@@ -1,0 +1,129 @@
+"""Crops as batches: decoded once into memory where they fit, in worker processes where not."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from mot_reid.data.identities import IdentityTable
+from mot_reid.data.images import decode, decode_many
+from mot_reid.reid.preprocess import Preprocess
+
+_SHARE_OF_MEMORY = 0.5
+
+
+class Batch(NamedTuple):
+    """B crops of one split.
+
+    Attributes:
+        image: (B, 3, h, w) uint8 RGB as stored; where sizes differ, (B, 3, H, W) float32 in [0, 255] at network size.
+        label: (B,) int64 class of each crop; zeros where there are no classes.
+        row: (B,) int64 place of each crop in its table.
+    """
+
+    image: Tensor
+    label: Tensor
+    row: Tensor
+
+
+class CropDataset(Dataset[Batch]):
+    """The crops of an identity table, fetched a whole batch at a time."""
+
+    def __init__(
+        self,
+        table: IdentityTable,
+        *,
+        preprocess: Preprocess,
+        labels: Sequence[int] | np.ndarray | None = None,
+        cache: str = "auto",
+        progress: bool = True,
+    ) -> None:
+        """Keeps the table, and its decoded images where `cache` says so.
+
+        Args:
+            table: N crops.
+            preprocess: Resizes crops whose sizes differ within a batch.
+            labels: (N,) class of each crop; None for none.
+            cache: "memory" decodes everything now, "none" decodes on demand, "auto" chooses "memory" while the decoded
+                crops take at most half of the free memory.
+            progress: Show a progress bar while decoding.
+
+        Raises:
+            FileNotFoundError: A crop is missing.
+            ValueError: A crop is no whole image.
+        """
+        self.table, self.preprocess = table, preprocess
+        self.labels = torch.zeros(len(table), dtype=torch.int64) if labels is None else torch.as_tensor(labels)
+        self._images: Tensor | list[Tensor] | None = None
+        if cache == "memory" or (cache == "auto" and fits_in_memory(table)):
+            self._images = _decode_all(table, progress=progress)
+
+    @property
+    def cached(self) -> bool:
+        """Whether the images are in memory, so that worker processes would only cost time."""
+        return self._images is not None
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __getitem__(self, index: int) -> Batch:
+        return self.__getitems__([index])
+
+    def __getitems__(self, indices: list[int]) -> Batch:
+        """Returns the batch of the given rows."""
+        row = torch.as_tensor(indices, dtype=torch.int64)
+        return Batch(self._fetch(indices, row), self.labels[row], row)
+
+    def _fetch(self, indices: list[int], row: Tensor) -> Tensor:
+        if isinstance(self._images, Tensor):
+            return self._images[row]
+        if self._images is not None:
+            images = [self._images[i] for i in indices]
+        else:
+            images = [_as_tensor(decode(self.table.path[i])) for i in indices]
+        if len({image.shape for image in images}) == 1:
+            return torch.stack(images)
+        return torch.cat([self.preprocess.resize(image[None]) for image in images])
+
+
+def whole_batch(batch: Any) -> Batch:
+    """Returns the batch as it is: the collate function of a dataset that fetches whole batches."""
+    return batch
+
+
+def fits_in_memory(table: IdentityTable) -> bool:
+    """Whether all crops, if as large as the largest of a few, take at most half of the free memory."""
+    if not len(table):
+        return True
+    probes = table.path[np.linspace(0, len(table) - 1, num=min(8, len(table)), dtype=int)]
+    largest = max(decode(path).nbytes for path in probes)
+    return largest * len(table) <= _SHARE_OF_MEMORY * _free_memory()
+
+
+def _free_memory() -> float:
+    """Bytes of memory not in use; infinite where the system does not tell."""
+    names = os.sysconf_names if hasattr(os, "sysconf_names") else {}
+    if "SC_AVPHYS_PAGES" not in names:
+        return float("inf")
+    return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+
+
+def _decode_all(table: IdentityTable, *, progress: bool) -> Tensor | list[Tensor]:
+    """One (N, 3, h, w) tensor where all crops have one size, else a list."""
+    images = decode_many(table.path.tolist(), progress=progress)
+    if len({image.shape for image in images}) != 1:
+        return [_as_tensor(image) for image in images]
+    stacked = torch.empty((len(images), 3, *images[0].shape[:2]), dtype=torch.uint8)
+    for row, image in zip(stacked, images):
+        row.copy_(_as_tensor(image))
+    return stacked
+
+
+def _as_tensor(image: np.ndarray) -> Tensor:
+    return torch.from_numpy(image).permute(2, 0, 1)

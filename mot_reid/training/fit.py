@@ -1,0 +1,340 @@
+"""The composition root: a Config becomes objects, a Trainer runs them, a model comes out."""
+
+from __future__ import annotations
+
+import logging
+import netrc
+import os
+import subprocess
+import time
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import Callback, Trainer, seed_everything
+from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
+
+from mot_reid import __version__
+from mot_reid.config import Config, save_config
+from mot_reid.data import market1501, readers, synthetic
+from mot_reid.data.identities import IdentitySplits
+from mot_reid.reid import checkpoint
+from mot_reid.reid.network import ReIDNetwork
+from mot_reid.reid.preprocess import Preprocess
+from mot_reid.training.augment import BatchAugment
+from mot_reid.training.checkpointing import AtomicCheckpointIO, SaveOnInterrupt
+from mot_reid.training.datamodule import ReIDDataModule
+from mot_reid.training.module import ReIDModule
+from mot_reid.training.objective import Objective
+from mot_reid.training.optim import build_optimizer, build_schedule
+
+log = logging.getLogger(__name__)
+
+LICENCES = {
+    "market1501": "research use only: trained on Market-1501, whose owners allow academic use",
+    "synthetic": "Apache-2.0: trained on drawn people",
+}
+OWN_DATA = "that of the data it was trained on"
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What a run gave.
+
+    Attributes:
+        folder: Where it wrote.
+        model: The exported model; None where the run was interrupted or only tried out.
+        scores: By name, such as `test/mAP`; fractions.
+        untrained: The same of the network before training, where asked for.
+        minutes: From the start to the exported model.
+        interrupted: Whether it was stopped; it can then be resumed.
+    """
+
+    folder: Path
+    model: Path | None
+    scores: dict[str, float]
+    untrained: dict[str, float]
+    minutes: float
+    interrupted: bool = False
+
+
+def fit(config: Config, *, resume: str | None = None) -> FitResult:
+    """Trains, chooses, scores and exports a model as the configuration says.
+
+    Args:
+        config: Every setting.
+        resume: "last" or the path of a checkpoint to go on from.
+
+    Returns:
+        Where things are and how good the model is.
+
+    Raises:
+        FileNotFoundError: Data, weights or the checkpoint to resume are missing.
+        ValueError: A setting does not suit the data.
+        FloatingPointError: The loss became infinite or undefined.
+    """
+    started = time.perf_counter()
+    resumed = _find_resume(Path(config.run.dir), resume)
+    if config.engine.threads is not None:
+        torch.set_num_threads(config.engine.threads)
+    seed_everything(config.run.seed, workers=True, verbose=False)
+    splits = read_splits(config)
+    preprocess = build_preprocess(config)
+    data = build_data(config, splits, preprocess)
+    module = build_module(config, preprocess, classes=data.classes)
+    folder = _open_folder(config, keep=resumed is not None)
+    trainer = build_trainer(config, folder)
+    untrained: dict[str, float] = {}
+    if config.run.score_untrained and resumed is None and data.test is not None:
+        untrained = _test(trainer, module, data)
+    trainer.fit(module, datamodule=data, ckpt_path=resumed, weights_only=True)
+    if trainer.interrupted:
+        return FitResult(folder, None, {}, untrained, (time.perf_counter() - started) / 60, interrupted=True)
+    found = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
+    if trainer.fast_dev_run:  # type: ignore[attr-defined]
+        return FitResult(folder, None, found, untrained, (time.perf_counter() - started) / 60)
+    found |= _choose(trainer, module)
+    if data.test is not None and config.run.score_test:
+        found |= _test(trainer, module, data)
+    minutes = (time.perf_counter() - started) / 60
+    model = (
+        _export(config, module, data, folder, found, minutes)
+        if trainer.is_global_zero
+        else folder / "model.safetensors"
+    )
+    return FitResult(folder, model, found, untrained, minutes)
+
+
+def read_splits(config: Config) -> IdentitySplits:
+    """Returns the crops that the configuration names; drawn people are drawn where they are not there yet."""
+    root, data = config.data.root, config.data
+    if data.kind == "market1501":
+        return market1501.read(root, official_counts=data.official_counts)
+    if data.kind == "folders":
+        return readers.read_folders(root)
+    if data.kind == "csv":
+        return readers.read_csv(root)
+    return synthetic.read(root, **asdict(config.synthetic))
+
+
+def build_preprocess(config: Config) -> Preprocess:
+    """Returns what happens to a crop in training, validation and serving alike."""
+    model = config.model
+    return Preprocess(
+        height=model.height, width=model.width, interpolation=model.interpolation, mean=model.mean, std=model.std
+    )
+
+
+def build_data(config: Config, splits: IdentitySplits, preprocess: Preprocess) -> ReIDDataModule:
+    """Returns the batches of a run."""
+    data = config.data
+    return ReIDDataModule(
+        splits,
+        preprocess=preprocess,
+        validation=data.validation,
+        identities=data.identities,
+        images=data.images,
+        batches_per_epoch=data.batches_per_epoch,
+        cache=data.cache,
+        workers=data.workers,
+        eval_batch_size=data.eval_batch_size,
+        seed=config.run.seed,
+    )
+
+
+def build_network(config: Config, *, classes: int) -> ReIDNetwork:
+    """Returns the network with a classifier over the training persons."""
+    model = config.model
+    return ReIDNetwork(
+        model.backbone,
+        num_classes=classes,
+        pooling=model.pooling,
+        neck=model.neck,
+        embedding_dim=model.embedding_dim,
+        last_stride=model.last_stride or 1,
+        weights=model.weights,
+        image_size=(model.height, model.width),
+        drop_path=model.drop_path,
+        embedding=model.embedding,
+    )
+
+
+def build_module(config: Config, preprocess: Preprocess, *, classes: int) -> ReIDModule:
+    """Returns the network with all that trains it."""
+    network = build_network(config, classes=classes)
+    optim = asdict(config.optim)
+    ema, freeze_epochs = optim.pop("ema"), optim.pop("freeze_epochs")
+    schedule_names = (
+        "schedule",
+        "per",
+        "count_from",
+        "warmup_epochs",
+        "warmup_factor",
+        "milestones",
+        "step_epochs",
+        "gamma",
+        "flat_epochs",
+        "final_factor",
+    )
+    schedule = {name: optim.pop(name) for name in schedule_names}
+    epochs = config.trainer.max_epochs or 1
+
+    def make_schedule(optimizer: torch.optim.Optimizer, steps_per_epoch: int) -> Any:
+        return build_schedule(optimizer, epochs=epochs, steps_per_epoch=steps_per_epoch, **schedule)
+
+    module = ReIDModule(
+        network,
+        objective=Objective(classes=classes, embedding_dim=network.embedding_dim, **asdict(config.loss)),
+        preprocess=preprocess,
+        augment=BatchAugment(**asdict(config.augment)),
+        build_optimizer=partial(build_optimizer, **optim),
+        build_schedule=make_schedule,
+        ema_decay=ema,
+        freeze_epochs=freeze_epochs,
+        channels_last=config.engine.channels_last,
+        seed=config.run.seed,
+        metadata=checkpoint.metadata(network, preprocess, provenance=_provenance(config), licence=_licence(config)),
+    )
+    if config.engine.compile:
+        network.compile()
+    return module
+
+
+def build_trainer(config: Config, folder: Path) -> Trainer:
+    """Returns the Trainer, which keeps `last`, and the best by `val/mAP` where there are validation persons."""
+    arguments = config.trainer.arguments()
+    callbacks: list[Callback] = [LearningRateMonitor("step")]
+    if arguments["enable_checkpointing"] is not False and not arguments["fast_dev_run"]:
+        checkpoints = folder / "checkpoints"
+        kept = partial(
+            ModelCheckpoint, dirpath=checkpoints, enable_version_counter=False, auto_insert_metric_name=False
+        )
+        callbacks.append(kept(filename="last", save_on_train_epoch_end=True))
+        callbacks.append(SaveOnInterrupt(checkpoints / "last.ckpt"))
+        if config.data.validation > 0:
+            callbacks.append(kept(filename="best", monitor="val/mAP", mode="max"))
+    return Trainer(
+        **arguments, callbacks=callbacks, logger=build_loggers(config, folder), plugins=[AtomicCheckpointIO()]
+    )
+
+
+def build_loggers(config: Config, folder: Path) -> list[Logger]:
+    """Returns the CSV logger, and the one the configuration names beside it."""
+    loggers: list[Logger] = [CSVLogger(folder, name="", version="")]
+    settings, name = config.logger, config.run.name
+    if settings.name == "wandb":
+        offline = os.environ.get("WANDB_MODE") == "offline" or not _has_wandb_key()
+        if offline:
+            log.warning("W&B: no API key; logging offline to %s; upload it later with `wandb sync`", folder / "wandb")
+        wandb = WandbLogger(
+            name=name, project=settings.project, entity=settings.entity, save_dir=folder, offline=offline
+        )
+        wandb.log_hyperparams(asdict(config))
+        loggers.append(wandb)
+    elif settings.name == "tensorboard":
+        loggers.append(TensorBoardLogger(folder, name="tensorboard", version=""))
+    elif settings.name == "mlflow":
+        uri = settings.uri or f"sqlite:///{(folder / 'mlflow.db').absolute()}"
+        loggers.append(MLFlowLogger(experiment_name=settings.project, run_name=name, tracking_uri=uri))
+    return loggers
+
+
+def _test(trainer: Trainer, module: ReIDModule, data: ReIDDataModule) -> dict[str, float]:
+    return {name: float(value) for name, value in trainer.test(module, datamodule=data, verbose=False)[0].items()}
+
+
+def _choose(trainer: Trainer, module: ReIDModule) -> dict[str, float]:
+    """Gives the module the weights of the best checkpoint where there is one; returns the score it was chosen by."""
+    best = next((c for c in trainer.checkpoint_callbacks if getattr(c, "monitor", None) == "val/mAP"), None)
+    if not isinstance(best, ModelCheckpoint) or not best.best_model_path:
+        return {}
+    state = torch.load(best.best_model_path, map_location=module.device, weights_only=True)
+    module.on_load_checkpoint(state)
+    module.load_state_dict(state["state_dict"])
+    assert best.best_model_score is not None
+    return {"val/mAP": float(best.best_model_score)}
+
+
+def _export(
+    config: Config, module: ReIDModule, data: ReIDDataModule, folder: Path, scores: dict[str, float], minutes: float
+) -> Path:
+    """Writes `model.safetensors` with the weights that were scored."""
+    network = build_network(config, classes=data.classes)
+    network.load_state_dict(module.averaged_state())
+    path = folder / "model.safetensors"
+    provenance = _provenance(config) | {"scores": scores, "minutes": round(minutes, 2)}
+    checkpoint.save(path, network.cpu().eval(), module.preprocess, provenance=provenance, licence=_licence(config))
+    return path
+
+
+def _open_folder(config: Config, *, keep: bool) -> Path:
+    """Makes the run's folder and writes its configuration; an earlier run there moves aside, unless it goes on."""
+    folder = Path(config.run.dir)
+    if int(os.environ.get("LOCAL_RANK", "0")) > 0 or int(os.environ.get("NODE_RANK", "0")) > 0:
+        return folder
+    if not keep and (folder / "config.yaml").exists():
+        number = 1
+        while (aside := folder.with_name(f"{folder.name}~{number}")).exists():
+            number += 1
+        folder.rename(aside)
+        log.warning("%s: an earlier run was there; it is now in %s", folder, aside)
+    save_config(config, folder / "config.yaml")
+    return folder
+
+
+def _find_resume(folder: Path, resume: str | None) -> str | None:
+    if resume is None:
+        return None
+    path = folder / "checkpoints" / "last.ckpt" if resume == "last" else Path(resume)
+    if not path.is_file():
+        raise FileNotFoundError(f"ckpt: got '{resume}', but there is no '{path}'; check run.dir, or leave ckpt out")
+    return str(path)
+
+
+def _provenance(config: Config) -> dict[str, Any]:
+    """Returns how the model came about."""
+    packages = ("torch", "lightning", "timm")
+    return {
+        "experiment": config.run.experiment,
+        "config": asdict(config),
+        "git": _git_commit(),
+        "seed": config.run.seed,
+        "dataset": config.data.kind,
+        "versions": {"mot_reid": __version__} | {name: version(name) for name in packages},
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+
+
+def _git_commit() -> str | None:
+    """The commit of the code, with `+changes` where files differ from it; None outside a checkout."""
+    here = Path(__file__).parent
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(here), "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+changes"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return found.stdout.strip()
+
+
+def _licence(config: Config) -> str:
+    return LICENCES.get(config.data.kind, OWN_DATA)
+
+
+def _has_wandb_key() -> bool:
+    """Whether W&B can log in without asking a person."""
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    host = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai").rpartition("/")[2]
+    try:
+        return netrc.netrc().authenticators(host) is not None
+    except (OSError, netrc.NetrcParseError):
+        return False

@@ -1,0 +1,225 @@
+"""ReIDModule: one training step, one validation, and what a checkpoint of it holds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from lightning import LightningModule
+from torch import Tensor
+from torch.func import functional_call
+from torch.optim.lr_scheduler import LRScheduler
+
+from mot_reid.reid.network import ReIDNetwork
+from mot_reid.reid.preprocess import Preprocess
+from mot_reid.training.augment import BatchAugment
+from mot_reid.training.dataset import Batch
+from mot_reid.training.objective import Objective
+from mot_reid.training.optim import EMA
+from mot_reid.training.validation import RetrievalMetric
+
+BuildOptimizer = Callable[[ReIDNetwork], torch.optim.Optimizer]
+BuildSchedule = Callable[[torch.optim.Optimizer, int], LRScheduler]
+
+
+class ReIDModule(LightningModule):
+    """Trains a Re-ID network, and scores it by retrieval.
+
+    Augmentation happens on the device, a batch at a time. Its random numbers depend on the seed, the step and the rank
+    alone, so that a resumed run goes on as if it had not stopped. With a moving average of the weights (`ema_decay`),
+    the average is what is validated, tested and exported.
+    """
+
+    def __init__(
+        self,
+        network: ReIDNetwork,
+        *,
+        objective: Objective,
+        preprocess: Preprocess,
+        augment: BatchAugment,
+        build_optimizer: BuildOptimizer,
+        build_schedule: BuildSchedule,
+        ema_decay: float | None = None,
+        freeze_epochs: float = 0.0,
+        channels_last: bool = False,
+        seed: int = 0,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        """Puts the parts together.
+
+        Args:
+            network: With a classifier over the training persons.
+            objective: What is minimised.
+            preprocess: The same in training, validation and the exported model.
+            augment: Applied between resizing and the network, in training.
+            build_optimizer: Of the network's parameters.
+            build_schedule: From the optimiser and the number of steps in an epoch; stepped after every step.
+            ema_decay: Of the moving average of the weights; None for none.
+            freeze_epochs: At the start, during which the backbone stays as it is.
+            channels_last: Memory order of images and kernels.
+            seed: Of the augmentation.
+            metadata: What a checkpoint says of itself, beside its weights.
+        """
+        super().__init__()
+        self.network, self.objective = network, objective
+        self.preprocess, self.augment = preprocess, augment
+        self.build_optimizer, self.build_schedule = build_optimizer, build_schedule
+        self.ema_decay, self.freeze_epochs = ema_decay, freeze_epochs
+        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        self.network.to(memory_format=self.memory_format)
+        self.seed, self.metadata = seed, metadata or {}
+        self.ema: EMA | None = None
+        self._ema_state: dict[str, Any] | None = None
+        self._metric: RetrievalMetric | None = None
+        self._epoch_started = 0.0
+        self._epoch_images = 0
+
+    def configure_optimizers(self) -> Any:
+        """Returns the optimiser and its schedule, stepped with every batch."""
+        optimizer = self.build_optimizer(self.network)
+        steps = self._steps_per_epoch()
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": self.build_schedule(optimizer, steps), "interval": "step"},
+        }
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Resizes and normalises images on the device; in training also augments them."""
+        if not self.training:
+            image = self.preprocess(batch.image)
+        else:
+            generator = torch.Generator(device=batch.image.device)
+            generator.manual_seed(self._batch_seed())
+            image = self.preprocess.resize(batch.image)
+            image = self.augment.distort(image / 255, generator) * 255
+            image = self.augment.erase(self.preprocess.normalise(image), generator)
+        return batch._replace(image=image.contiguous(memory_format=self.memory_format))
+
+    def on_train_start(self) -> None:
+        """Starts the moving average, or continues it after a resume."""
+        if self.ema_decay is not None and self.ema is None:
+            self.ema = EMA(self.network, decay=self.ema_decay)
+            if self._ema_state is not None:
+                self.ema.load_state_dict(self._ema_state)
+
+    def on_train_epoch_start(self) -> None:
+        """Starts the clock of images per second."""
+        self._epoch_started, self._epoch_images = time.perf_counter(), 0
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Returns the loss of a PK batch.
+
+        Raises:
+            FloatingPointError: The loss is not finite.
+        """
+        if self.freeze_epochs:
+            self._freeze(self.global_step < self.freeze_epochs * self._steps_per_epoch())
+        assert self.network.classifier is not None
+        terms = self.objective(self.network(batch.image), batch.label, self.network.classifier.weight)
+        loss = self.objective.total(terms)
+        if not torch.isfinite(loss):
+            raise FloatingPointError(self._not_finite(terms, batch))
+        self._epoch_images += len(batch.label) * self.trainer.world_size
+        self.log_dict({f"train/{name}": value.detach() for name, value in terms.items()}, batch_size=len(batch.label))
+        self.log("train/loss", loss.detach(), prog_bar=True, batch_size=len(batch.label))
+        return loss
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Moves the centres of the centre loss, which have no optimiser."""
+        self.objective.move_centres()
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """Moves the average of the weights."""
+        if self.ema is not None:
+            self.ema.update(self.network)
+
+    def on_train_epoch_end(self) -> None:
+        """Logs the images per second of the epoch, validation included where it ran inside."""
+        seconds = time.perf_counter() - self._epoch_started
+        self.log("train/images_per_second", self._epoch_images / seconds, rank_zero_only=True)
+
+    def embed(self, image: Tensor) -> Tensor:
+        """Returns the (B, D) unit embeddings of preprocessed images, by the averaged weights where there are some."""
+        if self.ema is None:
+            return self.network(image)
+        return functional_call(self.network, self.ema.state_dict()["average"], (image,))
+
+    def on_validation_epoch_start(self) -> None:
+        """Starts gathering for the validation persons."""
+        self._start_gathering("validation")
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Embeds crops of validation persons."""
+        self._gather(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs `val/mAP` and its companions."""
+        self._log_scores("val")
+
+    def on_test_epoch_start(self) -> None:
+        """Starts gathering for the test split."""
+        self._start_gathering("test")
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Embeds crops of the test split."""
+        self._gather(batch)
+
+    def on_test_epoch_end(self) -> None:
+        """Logs `test/mAP` and its companions."""
+        self._log_scores("test")
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds the averaged weights, and what is needed to build the network again."""
+        checkpoint["mot_reid"] = self.metadata
+        if self.ema is not None:
+            state = self.ema.state_dict()
+            checkpoint["ema_state_dict"], checkpoint["ema_updates"] = state["average"], state["updates"]
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keeps the averaged weights until training starts, when they are on its device."""
+        if "ema_state_dict" in checkpoint:
+            self._ema_state = {"average": checkpoint["ema_state_dict"], "updates": checkpoint["ema_updates"]}
+            if self.ema is not None:
+                self.ema.load_state_dict(self._ema_state)
+
+    def averaged_state(self) -> dict[str, Tensor]:
+        """Returns the weights that are scored and exported: the average where there is one."""
+        return self.network.state_dict() if self.ema is None else self.ema.state_dict()["average"]
+
+    def _start_gathering(self, split: str) -> None:
+        tables = getattr(self.trainer.datamodule, split)  # type: ignore[attr-defined]
+        self._metric = RetrievalMetric(*tables).to(self.device)
+
+    def _gather(self, batch: Batch) -> None:
+        assert self._metric is not None
+        self._metric.update(self.embed(batch.image), batch.row)
+
+    def _log_scores(self, stage: str) -> None:
+        assert self._metric is not None
+        if self.trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        self.log_dict({f"{stage}/{name}": value for name, value in self._metric.compute().items()})
+        self._metric = None
+
+    def _batch_seed(self) -> int:
+        """A seed of its own for every step and rank."""
+        return (self.seed * 1_000_003 + self.global_step) * 1_009 + self.global_rank
+
+    def _steps_per_epoch(self) -> int:
+        batches = self.trainer.datamodule.batches_per_epoch  # type: ignore[attr-defined]
+        return max(1, batches // self.trainer.accumulate_grad_batches)
+
+    def _freeze(self, frozen: bool) -> None:
+        self.network.backbone.requires_grad_(not frozen)
+        self.network.backbone.train(not frozen)
+
+    def _not_finite(self, terms: dict[str, Tensor], batch: Batch) -> str:
+        culprits = ", ".join(f"{name}={value.item():g}" for name, value in terms.items() if not torch.isfinite(value))
+        paths = self.trainer.datamodule.train.path[batch.row.cpu().numpy()]  # type: ignore[attr-defined]
+        return (
+            f"loss: got {culprits or 'an overflow of the sum'} in step {self.global_step}, epoch {self.current_epoch}; "
+            "expected finite numbers; lower optim.lr, set trainer.gradient_clip_val, or look at the images of the batch: "
+            + ", ".join(paths)
+        )

@@ -1,0 +1,78 @@
+"""Retrieval scores of a split, gathered over batches and processes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
+
+from mot_reid.data.identities import IdentityTable
+from mot_reid.metrics.retrieval import evaluate_retrieval
+
+
+class RetrievalMetric(Metric):
+    """Gathers embeddings with the rows they belong to, and scores query against gallery.
+
+    Rows seen twice (a process that was handed padding) count once, so any number of processes gives the same scores.
+    """
+
+    full_state_update = False
+    embeddings: list[Tensor]
+    rows: list[Tensor]
+
+    def __init__(self, query: IdentityTable, gallery: IdentityTable, **settings: Any) -> None:
+        """Keeps who is on which row.
+
+        Args:
+            query: Q crops, rows 0 to Q - 1.
+            gallery: G crops, rows Q to Q + G - 1.
+            settings: Those of torchmetrics.Metric.
+        """
+        super().__init__(**settings)
+        self.query, self.gallery = query, gallery
+        self.add_state("embeddings", default=[], dist_reduce_fx="cat")
+        self.add_state("rows", default=[], dist_reduce_fx="cat")
+
+    def update(self, embeddings: Tensor, rows: Tensor) -> None:
+        """Takes embeddings (B, D) of the given rows (B,)."""
+        self.embeddings.append(embeddings)
+        self.rows.append(rows)
+
+    def compute(self) -> dict[str, float]:
+        """Returns mAP, Rank-1, Rank-5, Rank-10 and mINP as fractions, under the names they are logged by.
+
+        Raises:
+            RuntimeError: Some rows were never seen.
+        """
+        embeddings, queries = self.gathered(), len(self.query)
+        with_cameras = self.query.camera_id is not None and self.gallery.camera_id is not None
+        result = evaluate_retrieval(
+            embeddings[:queries],
+            embeddings[queries:],
+            query_person_id=self.query.person_id,
+            gallery_person_id=self.gallery.person_id,
+            query_camera_id=self.query.camera_id if with_cameras else None,
+            gallery_camera_id=self.gallery.camera_id if with_cameras else None,
+        )
+        ranks = {f"rank{k}": result.rank(k) for k in (1, 5, 10)}
+        return {"mAP": result.mean_ap, **ranks, "mINP": result.mean_inp}
+
+    def gathered(self) -> np.ndarray:
+        """Returns the embeddings (Q + G, D) in the order of the rows.
+
+        Raises:
+            RuntimeError: Some rows were never seen.
+        """
+        rows = dim_zero_cat(self.rows).cpu().numpy()
+        embeddings = dim_zero_cat(self.embeddings).to(dtype=torch.float32, device="cpu").numpy()
+        seen, first = np.unique(rows, return_index=True)
+        expected = len(self.query) + len(self.gallery)
+        if len(seen) != expected:
+            raise RuntimeError(
+                f"retrieval: got {len(seen)} of {expected} embeddings; expected all; do not limit validation batches"
+            )
+        return embeddings[first]
