@@ -145,7 +145,7 @@ class ClearPairs:
         frame: (M,) frame number.
         similarity: (M,) IoU.
         switch: (M,) bool: the person was last matched to another track (by the previous row).
-        fragment: (M,) bool: the person was matched before, but not in the frame before.
+        fragment: (M,) bool: the person was matched before, but not in the last frame with boxes on both sides.
     """
 
     person: IntArray
