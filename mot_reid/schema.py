@@ -57,6 +57,7 @@ class Run:
     dir: Annotated[str, "folder the run writes to"]
     seed: Annotated[int, Between(0), "seed of every random number"]
     score_untrained: Annotated[bool, "score the network on the test split before training, too"]
+    false_match_rate: Annotated[float, Between(0, 0.5, above=True), "share of strangers the stored threshold may match"]
     score_test: Annotated[bool, "score the test split at the end; turn off while choosing settings"]
     experiment: Annotated[str, "the experiment this came from; filled in while loading"]
 

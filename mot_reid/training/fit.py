@@ -22,7 +22,8 @@ from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoa
 from mot_reid import __version__
 from mot_reid.config import Config, save_config
 from mot_reid.data import market1501, readers, synthetic
-from mot_reid.data.identities import IdentitySplits
+from mot_reid.data.identities import IdentitySplits, IdentityTable
+from mot_reid.metrics.calibration import calibrate
 from mot_reid.reid import checkpoint
 from mot_reid.reid.network import ReIDNetwork
 from mot_reid.reid.preprocess import Preprocess
@@ -98,15 +99,22 @@ def fit(config: Config, *, resume: str | None = None) -> FitResult:
     found = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
     if trainer.fast_dev_run:  # type: ignore[attr-defined]
         return FitResult(folder, None, found, untrained, (time.perf_counter() - started) / 60)
-    found |= _choose(trainer, module)
+    _choose(trainer, module)
+    calibration = None
+    if data.validation is not None:
+        found |= {k: float(v) for k, v in trainer.validate(module, datamodule=data, verbose=False)[0].items()}
+        calibration = _calibrate(module, data, config.run.false_match_rate)
     if data.test is not None and config.run.score_test:
         found |= _test(trainer, module, data)
     minutes = (time.perf_counter() - started) / 60
-    model = (
-        _export(config, module, data, folder, found, minutes)
-        if trainer.is_global_zero
-        else folder / "model.safetensors"
-    )
+    model = folder / "model.safetensors"
+    if trainer.is_global_zero:
+        provenance = _provenance(config) | {"scores": found, "minutes": round(minutes, 2)}
+        network = build_network(config, classes=data.classes, weights="none")
+        network.load_state_dict(module.averaged_state())
+        checkpoint.save(
+            model, network, preprocess, provenance=provenance, licence=_licence(config), calibration=calibration
+        )
     return FitResult(folder, model, found, untrained, minutes)
 
 
@@ -147,8 +155,8 @@ def build_data(config: Config, splits: IdentitySplits, preprocess: Preprocess) -
     )
 
 
-def build_network(config: Config, *, classes: int) -> ReIDNetwork:
-    """Returns the network with a classifier over the training persons."""
+def build_network(config: Config, *, classes: int, weights: str | None = None) -> ReIDNetwork:
+    """Returns the network with a classifier over the training persons, from the configuration's weights or others."""
     model = config.model
     return ReIDNetwork(
         model.backbone,
@@ -157,7 +165,7 @@ def build_network(config: Config, *, classes: int) -> ReIDNetwork:
         neck=model.neck,
         embedding_dim=model.embedding_dim,
         last_stride=model.last_stride or 1,
-        weights=model.weights,
+        weights=model.weights if weights is None else weights,
         image_size=(model.height, model.width),
         drop_path=model.drop_path,
         embedding=model.embedding,
@@ -248,28 +256,31 @@ def _test(trainer: Trainer, module: ReIDModule, data: ReIDDataModule) -> dict[st
     return {name: float(value) for name, value in trainer.test(module, datamodule=data, verbose=False)[0].items()}
 
 
-def _choose(trainer: Trainer, module: ReIDModule) -> dict[str, float]:
-    """Gives the module the weights of the best checkpoint where there is one; returns the score it was chosen by."""
+def _choose(trainer: Trainer, module: ReIDModule) -> None:
+    """Gives the module the weights of the best checkpoint, where one was kept."""
     best = next((c for c in trainer.checkpoint_callbacks if getattr(c, "monitor", None) == "val/mAP"), None)
     if not isinstance(best, ModelCheckpoint) or not best.best_model_path:
-        return {}
+        return
     state = torch.load(best.best_model_path, map_location=module.device, weights_only=True)
     module.on_load_checkpoint(state)
     module.load_state_dict(state["state_dict"])
-    assert best.best_model_score is not None
-    return {"val/mAP": float(best.best_model_score)}
 
 
-def _export(
-    config: Config, module: ReIDModule, data: ReIDDataModule, folder: Path, scores: dict[str, float], minutes: float
-) -> Path:
-    """Writes `model.safetensors` with the weights that were scored."""
-    network = build_network(config, classes=data.classes)
-    network.load_state_dict(module.averaged_state())
-    path = folder / "model.safetensors"
-    provenance = _provenance(config) | {"scores": scores, "minutes": round(minutes, 2)}
-    checkpoint.save(path, network.cpu().eval(), module.preprocess, provenance=provenance, licence=_licence(config))
-    return path
+def _calibrate(module: ReIDModule, data: ReIDDataModule, false_match_rate: float) -> dict[str, Any] | None:
+    """Returns the threshold found on the validation persons, as stored; None where they are too few."""
+    assert data.validation is not None and module.embeddings is not None
+    people = IdentityTable.concatenate(data.validation)
+    try:
+        found = calibrate(
+            module.embeddings,
+            person_id=people.person_id,
+            camera_id=people.camera_id,
+            false_match_rate=false_match_rate,
+        )
+    except ValueError as error:
+        log.warning("no calibrated threshold: %s", error)
+        return None
+    return found.to_dict()
 
 
 def _open_folder(config: Config, *, keep: bool) -> Path:

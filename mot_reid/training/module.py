@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from lightning import LightningModule
 from torch import Tensor
@@ -73,6 +74,7 @@ class ReIDModule(LightningModule):
         self.ema: EMA | None = None
         self._ema_state: dict[str, Any] | None = None
         self._metric: RetrievalMetric | None = None
+        self.embeddings: np.ndarray | None = None
         self._epoch_started = 0.0
         self._epoch_images = 0
 
@@ -201,6 +203,7 @@ class ReIDModule(LightningModule):
         if self.trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         self.log_dict({f"{stage}/{name}": value for name, value in self._metric.compute().items()})
+        self.embeddings = self._metric.embedding
         self._metric = None
 
     def _batch_seed(self) -> int:
@@ -220,6 +223,6 @@ class ReIDModule(LightningModule):
         paths = self.trainer.datamodule.train.path[batch.row.cpu().numpy()]  # type: ignore[attr-defined]
         return (
             f"loss: got {culprits or 'an overflow of the sum'} in step {self.global_step}, epoch {self.current_epoch}; "
-            "expected finite numbers; lower optim.lr, set trainer.gradient_clip_val, or look at the images of the batch: "
+            "expected finite numbers; lower optim.lr, set trainer.gradient_clip_val, or look at these images: "
             + ", ".join(paths)
         )

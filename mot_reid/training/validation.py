@@ -23,6 +23,8 @@ class RetrievalMetric(Metric):
     full_state_update = False
     embeddings: list[Tensor]
     rows: list[Tensor]
+    embedding: np.ndarray | None
+    """(Q + G, D) in the order of the rows, of all processes, once `compute` has run."""
 
     def __init__(self, query: IdentityTable, gallery: IdentityTable, **settings: Any) -> None:
         """Keeps who is on which row.
@@ -34,6 +36,7 @@ class RetrievalMetric(Metric):
         """
         super().__init__(**settings)
         self.query, self.gallery = query, gallery
+        self.embedding = None
         self.add_state("embeddings", default=[], dist_reduce_fx="cat")
         self.add_state("rows", default=[], dist_reduce_fx="cat")
 
@@ -48,7 +51,8 @@ class RetrievalMetric(Metric):
         Raises:
             RuntimeError: Some rows were never seen.
         """
-        embeddings, queries = self.gathered(), len(self.query)
+        queries = len(self.query)
+        self.embedding = embeddings = self._in_order()
         with_cameras = self.query.camera_id is not None and self.gallery.camera_id is not None
         result = evaluate_retrieval(
             embeddings[:queries],
@@ -61,12 +65,7 @@ class RetrievalMetric(Metric):
         ranks = {f"rank{k}": result.rank(k) for k in (1, 5, 10)}
         return {"mAP": result.mean_ap, **ranks, "mINP": result.mean_inp}
 
-    def gathered(self) -> np.ndarray:
-        """Returns the embeddings (Q + G, D) in the order of the rows.
-
-        Raises:
-            RuntimeError: Some rows were never seen.
-        """
+    def _in_order(self) -> np.ndarray:
         rows = dim_zero_cat(self.rows).cpu().numpy()
         embeddings = dim_zero_cat(self.embeddings).to(dtype=torch.float32, device="cpu").numpy()
         seen, first = np.unique(rows, return_index=True)
