@@ -2,7 +2,8 @@
 
 Rules they share:
 
-* Half precision is left behind first: logits and features become float32 (float64 stays float64) and autocast is off.
+* Half precision is left behind first: logits and features become float32 (float64 stays float64), and the one matrix
+  product, which autocast would lower again, runs without it.
 * Euclidean distances come from a float64 matrix product, rounded to the type of the features. So neither TF32 nor the
   cancellation in ``|x|^2 + |y|^2 - 2 xy`` quantises the mining.
 * An anchor is never its own positive. An anchor without a positive or without a negative does not count: means are over
@@ -29,8 +30,7 @@ def cross_entropy(logits: Tensor, labels: Tensor, *, label_smoothing: float = 0.
     Reference:
         Szegedy et al., "Rethinking the Inception Architecture", CVPR 2016, section 7.
     """
-    with torch.autocast(logits.device.type, enabled=False):
-        return F.cross_entropy(_at_least_float32(logits), labels, label_smoothing=label_smoothing)
+    return F.cross_entropy(_at_least_float32(logits), labels, label_smoothing=label_smoothing)
 
 
 def batch_hard_triplet(
@@ -86,9 +86,8 @@ def centre(features: Tensor, labels: Tensor, centres: Tensor) -> Tensor:
         Wen et al., "A Discriminative Feature Learning Approach for Deep Face Recognition", ECCV 2016, equation 2, in
         the scale of BoT's code: mean over the batch, no factor 1/2.
     """
-    with torch.autocast(features.device.type, enabled=False):
-        own = F.embedding(labels, _at_least_float32(centres))
-        return (_at_least_float32(features) - own).square().sum(1).mean()
+    own = F.embedding(labels, _at_least_float32(centres))
+    return (_at_least_float32(features) - own).square().sum(1).mean()
 
 
 def circle(features: Tensor, labels: Tensor, *, margin: float = 0.25, scale: float = 64.0) -> Tensor:
@@ -104,9 +103,8 @@ def circle(features: Tensor, labels: Tensor, *, margin: float = 0.25, scale: flo
         Sun et al., "Circle Loss", CVPR 2020, equations 6 and 8; the weights alpha are constants for the gradient.
     """
     same, different = _pair_masks(labels)
-    with torch.autocast(features.device.type, enabled=False):
-        unit = F.normalize(_at_least_float32(features), dim=1)
-        similarity = _gram(unit).to(unit.dtype)
+    unit = F.normalize(_at_least_float32(features), dim=1)
+    similarity = _gram(unit).to(unit.dtype)
     pull = F.relu(1 + margin - similarity.detach()) * (similarity - (1 - margin))
     push = F.relu(similarity.detach() + margin) * (similarity - margin)
     lowest = torch.finfo(similarity.dtype).min
@@ -128,12 +126,11 @@ def circle_logits(cosine: Tensor, labels: Tensor, *, margin: float = 0.35, scale
     Reference:
         Sun et al., "Circle Loss", CVPR 2020, equation 7; SBS of fast-reid uses margin 0.35 and scale 64.
     """
-    with torch.autocast(cosine.device.type, enabled=False):
-        cosine = _at_least_float32(cosine)
-        own = scale * F.relu(1 + margin - cosine.detach()) * (cosine - (1 - margin))
-        other = scale * F.relu(cosine.detach() + margin) * (cosine - margin)
-        target = torch.arange(cosine.shape[1], device=cosine.device) == labels[:, None]
-        return torch.where(target, own, other)
+    cosine = _at_least_float32(cosine)
+    own = scale * F.relu(1 + margin - cosine.detach()) * (cosine - (1 - margin))
+    other = scale * F.relu(cosine.detach() + margin) * (cosine - margin)
+    target = torch.arange(cosine.shape[1], device=cosine.device) == labels[:, None]
+    return torch.where(target, own, other)
 
 
 def triplet_statistics(
@@ -159,14 +156,13 @@ def euclidean_distance(features: Tensor, *, normalise: bool = False) -> Tensor:
 
     Distances below 1e-6 are 1e-6 with gradient zero, so that equal features never give NaN gradients.
     """
-    with torch.autocast(features.device.type, enabled=False):
-        features = _at_least_float32(features)
-        if normalise:
-            features = F.normalize(features, dim=1)
-        gram = _gram(features)
-        squares = gram.diagonal()
-        squared = squares[:, None] + squares[None, :] - 2.0 * gram
-        return squared.clamp(min=1e-12).sqrt().to(features.dtype)
+    features = _at_least_float32(features)
+    if normalise:
+        features = F.normalize(features, dim=1)
+    gram = _gram(features)
+    squares = gram.diagonal()
+    squared = squares[:, None] + squares[None, :] - 2.0 * gram
+    return squared.clamp(min=1e-12).sqrt().to(features.dtype)
 
 
 class CrossEntropyLoss(nn.Module):
@@ -265,9 +261,10 @@ def _at_least_float32(values: Tensor) -> Tensor:
 
 
 def _gram(features: Tensor) -> Tensor:
-    """Returns features @ features.T in float64 (float32 on MPS, which has no float64)."""
+    """Returns features @ features.T in float64 (float32 on MPS, which has no float64), also under autocast."""
     wide = features if features.device.type == "mps" else features.double()
-    return wide @ wide.T
+    with torch.autocast(features.device.type, enabled=False):
+        return wide @ wide.T
 
 
 def _pair_masks(labels: Tensor) -> tuple[Tensor, Tensor]:

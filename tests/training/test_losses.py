@@ -170,6 +170,16 @@ def test_circle_logits_by_hand() -> None:
     torch.testing.assert_close(actual, torch.tensor([[-0.375, -0.045, 0.0]]))
 
 
+MODULES = [
+    (
+        losses.BatchHardTripletLoss(margin=0.5, normalise=True),
+        lambda f, y: losses.batch_hard_triplet(f, y, margin=0.5, normalise=True),
+    ),
+    (losses.WeightedTripletLoss(normalise=True), lambda f, y: losses.weighted_triplet(f, y, normalise=True)),
+    (losses.CircleLoss(margin=0.4, scale=9.0), lambda f, y: losses.circle(f, y, margin=0.4, scale=9.0)),
+    (losses.CrossEntropyLoss(label_smoothing=0.2), lambda f, y: losses.cross_entropy(f, y, label_smoothing=0.2)),
+]
+
 PAIR_LOSSES = {
     "hinge": lambda f: losses.batch_hard_triplet(f, PK_LABELS, margin=0.3),
     "soft": lambda f: losses.batch_hard_triplet(f, PK_LABELS, margin=None, normalise=True),
@@ -212,6 +222,14 @@ def test_distance_under_bfloat16_autocast_is_float32_and_exact() -> None:
     np.testing.assert_allclose(distance.numpy(), expected.clamp(min=1e-6).numpy(), rtol=1e-6)
 
 
+@pytest.mark.parametrize(("module", "function"), MODULES, ids=lambda value: type(value).__name__)
+def test_loss_under_bfloat16_autocast_equals_the_loss_without(module: torch.nn.Module, function: object) -> None:
+    features = drawn(PK_LABELS, 8, dtype=torch.float32)
+    expected = module(features, PK_LABELS)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert module(features, PK_LABELS) == expected
+
+
 def test_distance_of_bfloat16_features_is_float32() -> None:
     features = drawn(PK_LABELS).bfloat16()
     torch.testing.assert_close(
@@ -243,17 +261,6 @@ def test_triplet_statistics_active_is_the_fraction_of_nonzero_hinges() -> None:
     features = drawn(labels, 3)
     hinges = [max(0, max(p) - min(n) + 0.1) for p, n in triplets_by_loops(features, labels)]
     assert losses.triplet_statistics(features, labels, margin=0.1)["active"].item() == np.mean([h > 0 for h in hinges])
-
-
-MODULES = [
-    (
-        losses.BatchHardTripletLoss(margin=0.5, normalise=True),
-        lambda f, y: losses.batch_hard_triplet(f, y, margin=0.5, normalise=True),
-    ),
-    (losses.WeightedTripletLoss(normalise=True), lambda f, y: losses.weighted_triplet(f, y, normalise=True)),
-    (losses.CircleLoss(margin=0.4, scale=9.0), lambda f, y: losses.circle(f, y, margin=0.4, scale=9.0)),
-    (losses.CrossEntropyLoss(label_smoothing=0.2), lambda f, y: losses.cross_entropy(f, y, label_smoothing=0.2)),
-]
 
 
 @pytest.mark.parametrize(("module", "function"), MODULES, ids=lambda value: type(value).__name__)
