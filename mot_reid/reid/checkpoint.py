@@ -6,6 +6,7 @@ it must give) and one JSON string in the header. Nothing in it can run code; JSO
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import os
@@ -27,6 +28,9 @@ FORMAT_VERSION = 1
 METADATA_KEY = "mot_reid"
 PROBE_AGREEMENT = 0.9999
 """The least cosine between the stored and the recomputed embedding of the probe."""
+
+WEIGHTS = Path(__file__).parent / "weights"
+"""The models that travel with the package."""
 
 _FIELDS = {"format", "format_version", "network", "preprocess", "embedding", "calibration", "provenance", "licence"}
 _CHECKSUMS = {"tensors_sha256", "metadata_sha256"}
@@ -67,7 +71,7 @@ class Artifact:
         return self.metadata["licence"]
 
 
-def build_metadata(
+def metadata(
     network: ReIDNetwork,
     preprocess: Preprocess,
     *,
@@ -80,7 +84,7 @@ def build_metadata(
     Raises:
         ValueError: If a value cannot be written as JSON, NaN and infinity included.
     """
-    metadata = {
+    content = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "network": dict(network.config),
@@ -90,7 +94,7 @@ def build_metadata(
         "provenance": dict(provenance),
         "licence": licence,
     }
-    return json.loads(_canonical(metadata))
+    return json.loads(_canonical(content))
 
 
 def save(
@@ -118,12 +122,12 @@ def save(
         ValueError: If the dtype is unknown, a weight is not finite in it, or a value cannot be written as JSON.
     """
     network = getattr(network, "_orig_mod", network)
-    metadata = build_metadata(network, preprocess, provenance=provenance, licence=licence, calibration=calibration)
+    described = metadata(network, preprocess, provenance=provenance, licence=licence, calibration=calibration)
     tensors = _exported(network, dtype)
     image = probe_image()
     tensors["probe.image"] = image
-    tensors["probe.embedding"] = _probe(_rebuild(metadata, tensors), preprocess, image)
-    write(path, tensors, metadata)
+    tensors["probe.embedding"] = _probe(_rebuild(described, tensors), preprocess, image)
+    write(path, tensors, described)
 
 
 def load(path: str | Path, *, device: str | torch.device = "cpu") -> Artifact:
@@ -157,6 +161,24 @@ def load(path: str | Path, *, device: str | torch.device = "cpu") -> Artifact:
             f"{PROBE_AGREEMENT}; this version computes something else than the one that wrote the file"
         )
     return Artifact(network.to(device), preprocess, metadata)
+
+
+def find(path_or_name: str | os.PathLike[str]) -> Path:
+    """Returns the file of a checkpoint given by its path, or by the name of a model that travels with the package.
+
+    Raises:
+        FileNotFoundError: If it is neither.
+    """
+    path = Path(path_or_name)
+    if path.is_file():
+        return path
+    names = sorted(file.stem for file in WEIGHTS.glob("*.safetensors"))
+    if str(path_or_name) in names:
+        return WEIGHTS / f"{path_or_name}.safetensors"
+    nearest = difflib.get_close_matches(str(path_or_name), names, n=1)
+    hint = f"; did you mean '{nearest[0]}'?" if nearest else ""
+    known = f"one of the models in the box: {', '.join(names)}" if names else "a model in the box (there is none)"
+    raise FileNotFoundError(f"checkpoint: got '{path_or_name}'; expected an existing file or {known}{hint}")
 
 
 def describe(path: str | Path) -> dict[str, Any]:
@@ -202,7 +224,7 @@ def parse_metadata(text: object, path: str | Path) -> dict[str, Any]:
 def from_lightning(path: str | Path) -> Artifact:
     """Reads a Lightning checkpoint of ours as a model, its averaged weights where it has them.
 
-    It must hold, under "mot_reid", what `build_metadata` gives; under "state_dict", the network's tensors with the
+    It must hold, under "mot_reid", what `metadata` gives; under "state_dict", the network's tensors with the
     prefix "network."; optionally, under "ema_state_dict", averaged tensors without a prefix, which go before those.
 
     Raises:
@@ -270,7 +292,7 @@ def digest_tensors(tensors: Mapping[str, Tensor]) -> str:
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(memoryview(tensor.reshape(-1).view(torch.uint8).numpy()))
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 

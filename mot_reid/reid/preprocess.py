@@ -76,32 +76,37 @@ class Preprocess:
         images = (images - mean) / std
         return images.flip(1) if self.color == "bgr" else images
 
-    def crops(self, image: np.ndarray | Tensor, xyxy: np.ndarray) -> Tensor:
+    def crops(self, image: np.ndarray | Tensor, xyxy: np.ndarray, *, color: str = "rgb") -> Tensor:
         """Cuts boxes out of an image and preprocesses them.
 
         The box rule: corners are rounded to the nearest pixel; of a box partly outside, the part inside the image is
         taken; a box with no pixel inside the image is seen as a plain crop of the mean colour.
 
         Args:
-            image: (H, W, 3) uint8 RGB, an array, or a tensor whose device the result shares.
+            image: (H, W, 3) uint8, an array, or a tensor whose device the result shares.
             xyxy: (N, 4) boxes in pixels of the image.
+            color: Order of the image's channels, "rgb" or "bgr".
 
         Returns:
             (N, 3, height, width) float32; for a box that is the whole image exactly what `__call__` gives.
 
         Raises:
-            ValueError: If the image is no (H, W, 3) uint8, or a box is not finite or has x2 < x1 or y2 < y1.
+            ValueError: If the colour is unknown, the image is no (H, W, 3) uint8, or a box is not finite or reversed.
         """
+        if color not in ("rgb", "bgr"):
+            raise ValueError(f"color: got {color!r}; expected 'rgb' or 'bgr'")
         pixels = torch.as_tensor(np.ascontiguousarray(image) if isinstance(image, np.ndarray) else image)
         if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != torch.uint8:
             raise ValueError(f"image: got {pixels.dtype} of shape {tuple(pixels.shape)}; expected uint8 (H, W, 3)")
         corners = _pixel_corners(xyxy, height=pixels.shape[0], width=pixels.shape[1])
         planes = pixels.permute(2, 0, 1)[None]
-        blank = torch.tensor(self.mean, device=pixels.device).mul(255)[None, :, None, None].expand(1, 3, *self.size)
+        mean = torch.tensor(self.mean[::-1] if color == "bgr" else self.mean, device=pixels.device)
+        blank = mean.mul(255)[None, :, None, None].expand(1, 3, *self.size)
         crops = [
             self.resize(planes[:, :, y1:y2, x1:x2]) if x1 < x2 and y1 < y2 else blank for x1, y1, x2, y2 in corners
         ]
-        return self.normalise(torch.cat(crops) if crops else blank[:0])
+        batch = torch.cat(crops) if crops else blank[:0]
+        return self.normalise(batch.flip(1) if color == "bgr" else batch)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the fields as JSON can hold them."""

@@ -1,0 +1,241 @@
+"""Embedder: boxes in an image to unit-length embeddings, from a checkpoint, an ONNX file or a model in the box."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from mot_reid.reid import checkpoint
+from mot_reid.reid.osnet import fold_normalisation
+from mot_reid.reid.preprocess import Preprocess
+
+PROBE_KEY = "mot_reid_probe"
+"""Where an ONNX file keeps the embedding its probe must give."""
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+class Embedder:
+    """Embeds people: `embedder(image, xyxy) -> (N, D)` float32 rows of unit length.
+
+    A checkpoint tests itself when it is opened. The crops are cut, resized and normalised exactly as in validation, see
+    `Preprocess.crops` for boxes that leave the image.
+
+    Args:
+        path_or_name: A `model.safetensors`, a Lightning `.ckpt`, an exported `.onnx` (run by ONNX Runtime), or the name
+            of a model that travels with the package, such as "osnet_x0_25_market1501".
+        device: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1", "mps".
+        batch_size: Crops that go through the network at once.
+        precision: Of the backbone: "float32", "bfloat16", "float16", or "auto", half precision on a CUDA device and
+            float32 elsewhere. The embedding is float32 in any case. An ONNX file has its own.
+
+    Attributes:
+        metadata: All that the file says of itself.
+        preprocess: What turns pixels into the network's input.
+
+    Raises:
+        FileNotFoundError: If there is neither such a file nor such a name.
+        CheckpointError: If the file is not a sound checkpoint of ours.
+        ValueError: If an argument is out of its range.
+        ImportError: If an ONNX file is given and ONNX Runtime is not installed.
+    """
+
+    def __init__(
+        self,
+        path_or_name: str | os.PathLike[str],
+        *,
+        device: str = "auto",
+        batch_size: int = 64,
+        precision: str = "auto",
+    ) -> None:
+        if batch_size < 1:
+            raise ValueError(f"batch_size: got {batch_size}; expected at least 1")
+        path = checkpoint.find(path_or_name)
+        self.device = _device(device)
+        self.batch_size = batch_size
+        self._forward: Callable[[Tensor], Tensor]
+        if path.suffix == ".onnx":
+            if precision != "auto":
+                raise ValueError(f"precision: got {precision!r}; expected 'auto', since an ONNX file has its own")
+            self.metadata, self._forward = _open_onnx(path, self.device)
+        else:
+            dtype = _dtype(precision, self.device)
+            artifact = checkpoint.load(path)
+            self.metadata = artifact.metadata
+            self._forward = _open_network(artifact.network, self.device, dtype)
+        self.preprocess = Preprocess.from_dict(self.metadata["preprocess"])
+
+    @property
+    def embedding_dim(self) -> int:
+        """D, the length of an embedding."""
+        return int(self.metadata["network"]["embedding_dim"])
+
+    @property
+    def threshold(self) -> float | None:
+        """The calibrated cosine similarity from which two crops show the same person; None if never calibrated."""
+        calibration = self.metadata["calibration"]
+        return None if calibration is None else float(calibration["threshold"])
+
+    def __call__(
+        self, image: NDArray[np.uint8], xyxy: NDArray[np.floating[Any]], *, color: str = "bgr"
+    ) -> NDArray[np.float32]:
+        """Embeds the boxes of one image.
+
+        Args:
+            image: (H, W, 3) uint8.
+            xyxy: (N, 4) boxes in pixels of the image; N may be 0.
+            color: Order of the image's channels: "bgr" as OpenCV reads, or "rgb".
+
+        Returns:
+            (N, D) float32, each row of unit length.
+
+        Raises:
+            ValueError: If the image is no (H, W, 3) uint8, a box is not finite or reversed, or the colour is unknown.
+        """
+        pixels = torch.as_tensor(np.ascontiguousarray(image)).to(self.device)
+        boxes = np.asarray(xyxy, dtype=np.float64).reshape(-1, 4) if np.size(xyxy) == 0 else np.asarray(xyxy)
+        chunks = (boxes[start : start + self.batch_size] for start in range(0, max(len(boxes), 1), self.batch_size))
+        return self._run(self.preprocess.crops(pixels, chunk, color=color) for chunk in chunks)
+
+    def embed(self, crops: Sequence[NDArray[np.uint8]], *, color: str = "bgr") -> NDArray[np.float32]:
+        """Embeds pictures that show one person each.
+
+        Args:
+            crops: N arrays (h, w, 3) uint8 of any sizes, or one array (N, h, w, 3).
+            color: Order of their channels, "bgr" or "rgb".
+
+        Returns:
+            (N, D) float32, each row of unit length.
+
+        Raises:
+            ValueError: If a crop is empty or no (h, w, 3) uint8, or the colour is unknown.
+        """
+        if color not in ("rgb", "bgr"):
+            raise ValueError(f"color: got {color!r}; expected 'rgb' or 'bgr'")
+        for row, crop in enumerate(crops):
+            if crop.ndim != 3 or crop.shape[2] != 3 or crop.dtype != np.uint8 or crop.size == 0:
+                raise ValueError(
+                    f"crops: got {crop.dtype} of shape {crop.shape} in row {row}; expected uint8 (h, w, 3)"
+                )
+        chunks = (crops[start : start + self.batch_size] for start in range(0, len(crops), self.batch_size))
+        return self._run(self._prepared(chunk, color) for chunk in chunks)
+
+    def same(
+        self, a: NDArray[np.floating[Any]], b: NDArray[np.floating[Any]], *, threshold: float | None = None
+    ) -> NDArray[np.bool_]:
+        """Whether embeddings show the same person.
+
+        Args:
+            a: (D,) or (N, D) unit-length embeddings.
+            b: As `a`; compared row by row, a single one with every row.
+            threshold: The least cosine similarity of the same person; the calibrated one if None.
+
+        Returns:
+            Booleans of shape () or (N,).
+
+        Raises:
+            ValueError: If there is no threshold, neither given nor calibrated.
+        """
+        least = self.threshold if threshold is None else threshold
+        if least is None:
+            raise ValueError("threshold: got none; expected a calibrated checkpoint, or a cosine similarity to go by")
+        return np.asarray((np.asarray(a) * np.asarray(b)).sum(axis=-1) >= least)
+
+    def _prepared(self, crops: Sequence[NDArray[np.uint8]], color: str) -> Tensor:
+        """Returns the network's input for one batch of crops; crops of one size are resized together."""
+        flipped = [crop[:, :, ::-1] if color == "bgr" else crop for crop in crops]
+        if len({crop.shape for crop in flipped}) == 1:
+            return self.preprocess(_planes(np.stack(flipped), self.device))
+        resized = [self.preprocess.resize(_planes(crop[None], self.device)) for crop in flipped]
+        return self.preprocess.normalise(torch.cat(resized))
+
+    @torch.inference_mode()
+    def _run(self, batches: Iterator[Tensor]) -> NDArray[np.float32]:
+        """Returns the embeddings of all batches, on the host."""
+        found = [self._forward(batch).cpu() for batch in batches if len(batch)]
+        if not found:
+            return np.zeros((0, self.embedding_dim), dtype=np.float32)
+        return torch.cat(found).numpy()
+
+
+def _planes(images: NDArray[np.uint8], device: torch.device) -> Tensor:
+    """Returns (B, h, w, 3) pixels as a (B, 3, h, w) tensor on the device."""
+    return torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2)
+
+
+def _device(name: str) -> torch.device:
+    """Returns the device of that name, or for "auto" the best there is."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"device: got {name!r}; expected 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device: got {name!r}; expected 'auto' or 'cpu', since torch finds no CUDA device here")
+    return device
+
+
+def _dtype(precision: str, device: torch.device) -> torch.dtype:
+    """Returns the type the backbone computes in."""
+    if precision == "auto":
+        if device.type != "cuda":
+            return torch.float32
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    if precision not in _DTYPES:
+        raise ValueError(f"precision: got {precision!r}; expected 'auto', {', '.join(map(repr, _DTYPES))}")
+    return _DTYPES[precision]
+
+
+def _open_network(network: nn.Module, device: torch.device, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+    """Returns the network's forward pass, its backbone laid out and typed for speed; what follows stays float32."""
+    network = fold_normalisation(network).to(device).to(memory_format=torch.channels_last).requires_grad_(False)
+    for module in network.get_submodule("backbone").modules():
+        if not isinstance(module, nn.modules.batchnorm._BatchNorm):
+            for parameter in module.parameters(recurse=False):
+                parameter.data = parameter.data.to(dtype)
+            for name, buffer in module.named_buffers(recurse=False):
+                if buffer.is_floating_point():
+                    setattr(module, name, buffer.to(dtype))
+
+    def forward(images: Tensor) -> Tensor:
+        return network(images.to(dtype, memory_format=torch.channels_last)).float()
+
+    return forward
+
+
+def _open_onnx(path: Path, device: torch.device) -> tuple[dict[str, Any], Callable[[Tensor], Tensor]]:
+    """Returns the metadata and the forward pass of an exported ONNX file, after its self-test."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ImportError(f"'{path}': ONNX Runtime is not installed; pip install 'mot-reid[onnx]'") from error
+    providers = ["CUDAExecutionProvider"] if device.type == "cuda" else []
+    available = [name for name in providers if name in onnxruntime.get_available_providers()]
+    try:
+        session = onnxruntime.InferenceSession(str(path), providers=[*available, "CPUExecutionProvider"])
+    except Exception as error:
+        raise checkpoint.CheckpointError(f"'{path}': ONNX Runtime cannot open it; get the file again") from error
+    stored = session.get_modelmeta().custom_metadata_map
+    metadata = checkpoint.parse_metadata(stored.get(checkpoint.METADATA_KEY), path)
+    entry = session.get_inputs()[0]
+    dtype = np.float16 if entry.type == "tensor(float16)" else np.float32
+
+    def forward(images: Tensor) -> Tensor:
+        (embedding,) = session.run(None, {entry.name: images.cpu().numpy().astype(dtype)})
+        return torch.from_numpy(embedding.astype(np.float32))
+
+    probe = Preprocess.from_dict(metadata["preprocess"])(checkpoint.probe_image()[None])
+    expected = np.array(json.loads(stored.get(PROBE_KEY, "[]")), dtype=np.float32)
+    found = forward(probe)[0].numpy()
+    if expected.shape != found.shape or not float(expected @ found) > checkpoint.PROBE_AGREEMENT:
+        raise checkpoint.CheckpointError(f"'{path}': its probe does not give the stored embedding; get the file again")
+    return metadata, forward

@@ -1,0 +1,95 @@
+"""The OSNet trunk against the sizes its authors publish."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from mot_reid.reid.osnet import (
+    WIDTHS,
+    AggregationGate,
+    ConvBlock,
+    LightConv,
+    OmniScaleBlock,
+    create,
+    fold_normalisation,
+)
+
+
+def _parameters(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+@pytest.mark.parametrize(("name", "published"), [("osnet_x1_0", 2_193_616), ("osnet_x0_25", 203_568)])
+def test_parameter_count_with_the_papers_head_is_the_published_one(name: str, published: int) -> None:
+    """Caught: a gate per stream, a bias or a layer too many or too few. The authors' counter visits a
+    shared gate once per stream, so it counts the gates four times.
+    """
+    trunk = create(name)
+    head = nn.Sequential(nn.Linear(trunk.num_features, 512), nn.BatchNorm1d(512))
+    gates = sum(_parameters(module) for module in trunk.modules() if isinstance(module, AggregationGate))
+    assert _parameters(trunk) + _parameters(head) + 3 * gates == published
+
+
+@pytest.mark.parametrize("name", WIDTHS)
+def test_feature_map_is_sixteen_times_smaller(name: str) -> None:
+    trunk = create(name).eval()
+    with torch.inference_mode():
+        assert trunk.forward_features(torch.zeros(1, 3, 64, 32)).shape == (1, int(512 * WIDTHS[name]), 4, 2)
+    assert trunk.num_features == int(512 * WIDTHS[name])
+
+
+def test_streams_see_three_five_seven_and_nine_pixels() -> None:
+    """A pixel moved by one place more than the receptive field's radius does not reach the centre."""
+    streams = OmniScaleBlock(8, 8).eval().streams
+    for module in streams.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.ones_(module.weight)
+    for stream, radius in zip(streams, (1, 2, 3, 4), strict=True):
+        for distance, seen in ((radius, True), (radius + 1, False)):
+            image = torch.zeros(1, 2, 11, 11)
+            image[:, :, 5, 5 + distance] = 1
+            with torch.inference_mode():
+                assert bool(stream(image)[0, 0, 5, 5] > 0) is seen
+
+
+def test_gate_scales_each_channel_by_a_number_between_zero_and_one() -> None:
+    stream = torch.rand(2, 32, 3, 3) + 0.1
+    with torch.inference_mode():
+        ratio = AggregationGate(32)(stream) / stream
+    assert ((ratio > 0) & (ratio < 1)).all()
+    torch.testing.assert_close(ratio, ratio[:, :, :1, :1].expand_as(ratio))
+
+
+def test_gate_is_one_module_for_all_streams() -> None:
+    assert sum(isinstance(module, AggregationGate) for module in OmniScaleBlock(64, 64).modules()) == 1
+
+
+def test_first_weights_have_the_deviation_of_kaiming_fan_out() -> None:
+    torch.manual_seed(0)
+    weight = create("osnet_x1_0").stem[0].conv.weight
+    assert weight.std().item() == pytest.approx((2 / (64 * 7 * 7)) ** 0.5, rel=0.05)
+
+
+def test_folded_network_gives_the_same_map_without_batch_normalisation() -> None:
+    torch.manual_seed(0)
+    trunk = create("osnet_x0_25").eval()
+    for module in trunk.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.running_mean)
+            nn.init.uniform_(module.running_var, 0.5, 2.0)
+            nn.init.normal_(module.bias)
+    folded = fold_normalisation(trunk)
+    images = torch.randn(2, 3, 64, 32)
+    with torch.inference_mode():
+        torch.testing.assert_close(folded(images), trunk(images), rtol=1e-4, atol=1e-4)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
+
+
+def test_folding_leaves_the_network_given_alone() -> None:
+    trunk = create("osnet_x0_25")
+    before = {name: tensor.clone() for name, tensor in trunk.state_dict().items()}
+    fold_normalisation(trunk)
+    assert all(isinstance(m.norm, nn.BatchNorm2d) for m in trunk.modules() if isinstance(m, (ConvBlock, LightConv)))
+    assert all(torch.equal(before[name], tensor) for name, tensor in trunk.state_dict().items())
