@@ -64,14 +64,13 @@ def synthetic():
 
 @pytest.mark.parametrize("benchmark", ["MOT15", "MOT16", "MOT17", "MOT20"])
 def test_evaluate_mot_equals_trackeval_on_drawn_tracks(synthetic, benchmark):
-    """Fails when: distractors are not removed, or MOT20's vehicles are; ignored rows count; classes count on MOT15;
-    pairs are carried on for longer than a step, or not at all; an interruption of the ground truth is no fragment;
-    80% is mostly tracked; alpha or the association sums are off; sequences are averaged instead of summed.
+    """Fails when: distractors are not removed, or MOT20's vehicles stay; ignored rows count; MOT15 looks at classes;
+    pairs are carried on for longer than a step, or not at all; contested pairs all match, or none; fragments count
+    frames instead of steps; alpha, the alignment or the association sums are off; one sequence stands for all.
     """
     names = ("first", "second")
-    classes = benchmark != "MOT15"
     result = evaluate_mot(
-        {name: table(synthetic[f"{name}/truth"], truth=True, classes=classes) for name in names},
+        {name: table(synthetic[f"{name}/truth"], truth=True, classes=True) for name in names},
         {name: table(synthetic[f"{name}/result"], truth=False, classes=False) for name in names},
         benchmark=benchmark,
         lengths={"first": 60, "second": 45},
