@@ -17,6 +17,14 @@ SPLIT_SEED = 0
 """Chooses the validation persons: the same ones whatever the seed of a run, so that runs compare."""
 
 
+class _EpochLoader(DataLoader[Batch]):
+    """As long as a whole epoch, by which Lightning counts, also when it starts inside one."""
+
+    def __len__(self) -> int:
+        assert isinstance(self.batch_sampler, PKSampler)
+        return self.batch_sampler.batches
+
+
 class ReIDDataModule(LightningDataModule):
     """PK batches of the training persons; query and gallery of the validation persons and of the test split.
 
@@ -72,7 +80,10 @@ class ReIDDataModule(LightningDataModule):
         return self.sampler.batches
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Returns PK batches; inside an interrupted epoch, those that are left of it."""
+        """Returns PK batches; inside an interrupted epoch, those that are left of it.
+
+        Later epochs begin with `start_epoch`: Lightning sets the epoch of a sampler, but not of a batch sampler.
+        """
         rank, world_size, epoch, done = 0, 1, 0, 0
         if self.trainer is not None:
             rank, world_size, epoch = self.trainer.global_rank, self.trainer.world_size, self.trainer.current_epoch
@@ -80,7 +91,12 @@ class ReIDDataModule(LightningDataModule):
         self.sampler = self._sampler(self.sampler.batches, rank=rank, world_size=world_size)
         self.sampler.set_epoch(epoch, skip=done if done < self.sampler.batches else 0)
         dataset = self._dataset("train", self.train, labels(self.train.person_id))
-        return self._loader(dataset, batch_sampler=self.sampler)
+        return self._loader(_EpochLoader, dataset, batch_sampler=self.sampler)
+
+    def start_epoch(self, epoch: int) -> None:
+        """Chooses the batches of an epoch, from its first; Lightning's `overfit_batches` keeps those of the first."""
+        kept = self.trainer is not None and self.trainer.overfit_batches  # type: ignore[attr-defined]
+        self.sampler.set_epoch(0 if kept else epoch)
 
     def val_dataloader(self) -> DataLoader[Batch] | list[Any]:
         """Returns query then gallery of the validation persons; nothing where nobody is held out."""
@@ -100,16 +116,16 @@ class ReIDDataModule(LightningDataModule):
             raise ValueError("data: got cameras for only one of query and gallery; expected both or neither")
         dataset = self._dataset(name, IdentityTable.concatenate([query, gallery]), None)
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)
-        return self._loader(dataset, sampler=range(rank, len(dataset), world_size), batch_size=self.eval_batch_size)
+        return self._loader(DataLoader, dataset, sampler=range(rank, len(dataset), world_size), batch_size=self.eval_batch_size)
 
     def _dataset(self, name: str, table: IdentityTable, classes: np.ndarray | None) -> CropDataset:
         if name not in self._datasets:
             self._datasets[name] = CropDataset(table, preprocess=self.preprocess, labels=classes, cache=self.cache)
         return self._datasets[name]
 
-    def _loader(self, dataset: CropDataset, **batching: Any) -> DataLoader[Batch]:
+    def _loader(self, kind: type[DataLoader[Batch]], dataset: CropDataset, **batching: Any) -> DataLoader[Batch]:
         workers = 0 if dataset.cached else self.workers
-        return DataLoader(
+        return kind(
             dataset,
             collate_fn=whole_batch,
             num_workers=workers,

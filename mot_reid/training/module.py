@@ -107,7 +107,8 @@ class ReIDModule(LightningModule):
                 self.ema.load_state_dict(self._ema_state)
 
     def on_train_epoch_start(self) -> None:
-        """Starts the clock of images per second."""
+        """Chooses the epoch's batches, and starts the clock of images per second."""
+        self.trainer.datamodule.start_epoch(self.current_epoch)  # type: ignore[attr-defined]
         self._epoch_started, self._epoch_images = time.perf_counter(), 0
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
