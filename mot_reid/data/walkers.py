@@ -26,7 +26,7 @@ class Clip:
     """A drawn video.
 
     Attributes:
-        images: One (H, W, 3) uint8 RGB picture for each frame.
+        images: One (H, W, 3) uint8 BGR picture for each frame, as `video` gives them.
         truth: Who is where, frames from 1; boxes of hidden people included, boxes may leave the picture.
         visibility: (M,) share of each row of `truth` that is seen, 0 to 1.
         detections: One for each frame: noisy boxes, missed people, false alarms.
@@ -180,4 +180,4 @@ def _draw(street: Image.Image, walks: list[_Walk], time: int, width: int, height
         pose = Pose(view, phase=40 * walk.x(time), stride=0.02 if view == "front" else 0.13, lift=0.0)
         figure = draw_person(walk.person, pose, 2 * round(y2 - y1)).reduce(2)
         paste_person(canvas, figure, (x1 + x2) / 2, y2)
-    return np.array(canvas)
+    return np.ascontiguousarray(np.asarray(canvas)[..., ::-1])

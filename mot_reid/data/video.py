@@ -1,0 +1,421 @@
+"""Frames of a video file, a folder of images, a camera or a stream; and a writer that never leaves half a video.
+
+Images of frames are BGR, as OpenCV reads them and as detectors, `Tracker` and `Embedder` take them by default.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mot_reid.data.images import SUFFIXES, decode
+from mot_reid.data.motchallenge import read_sequence
+
+_log = logging.getLogger(__name__)
+_SCHEMES = ("rtsp://", "rtmp://", "http://", "https://", "udp://", "tcp://")
+_CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}
+_BROKEN_IN_A_ROW = 30
+_WAIT_SECONDS = 0.1
+_HANG_SECONDS = 5.0
+
+
+class Frame(NamedTuple):
+    """One picture of a video.
+
+    Attributes:
+        number: From 1; broken frames keep their number, so that numbers agree with a ground truth.
+        time_seconds: Since the first frame.
+        image: (H, W, 3) uint8 BGR.
+    """
+
+    number: int
+    time_seconds: float
+    image: NDArray[np.uint8]
+
+
+class _Source(Protocol):
+    """Where frames come from; `read` is called in the reader's thread."""
+
+    frame_rate: float
+    length: int | None
+    live: bool
+
+    def read(self) -> Frame | None:
+        """The next frame; None at the end. Raises _Broken for one that cannot be decoded."""
+
+    def reopen(self) -> bool:
+        """Connect again; False if that fails."""
+
+    def close(self) -> None: ...
+
+
+class _Broken(Exception):
+    """A frame that cannot be decoded; the next one may."""
+
+
+class VideoReader:
+    """Frames of a source, decoded ahead by a thread while the caller works on earlier ones.
+
+    A frame that cannot be decoded is counted in `broken` and skipped. Of a camera or stream the oldest waiting frame
+    makes room for the newest when the caller is slower (counted in `dropped`), and a connection that is lost is opened
+    again (counted in `reopened`).
+
+    Args:
+        source: A video file; a folder of images or a MOTChallenge sequence; a camera's index; an RTSP or HTTP address.
+        ahead: Frames decoded ahead at most.
+        frame_rate: Of a folder without seqinfo.ini; a file knows its own.
+        attempts: How often a lost connection is opened again before giving up.
+
+    Attributes:
+        frame_rate: Frames per second; 30 where the source does not say.
+        width: Pixels of the first frame.
+        height: Pixels of the first frame.
+        length: Number of frames as announced by the source, or None for a camera or stream.
+
+    Raises:
+        FileNotFoundError: No such file or folder.
+        ValueError: The source is no video, or has no frame.
+        ConnectionError: While iterating: the camera or stream is lost for good.
+    """
+
+    def __init__(
+        self, source: str | Path | int, *, ahead: int = 8, frame_rate: float | None = None, attempts: int = 5
+    ) -> None:
+        if ahead < 1:
+            raise ValueError(f"ahead: got {ahead}; expected 1 or more frames")
+        self.name = str(source)
+        self.broken = 0
+        self.dropped = 0
+        self.reopened = 0
+        self._attempts = attempts
+        self._stop = threading.Event()
+        self._source = _open(source, frame_rate)
+        first = self._next()
+        if first is None:
+            self._source.close()
+            raise ValueError(f"video: got '{source}' without a frame that can be decoded; expected a video")
+        self.frame_rate = self._source.frame_rate
+        self.length = self._source.length
+        self.height, self.width = first.image.shape[:2]
+        self._ready: queue.Queue[Frame | Exception | None] = queue.Queue(maxsize=ahead)
+        self._thread = threading.Thread(target=self._read, args=(first,), name="VideoReader", daemon=True)
+        self._thread.start()
+
+    def __iter__(self) -> Iterator[Frame]:
+        """The frames that were not taken yet; a source is read once."""
+        while not self._stop.is_set():
+            try:
+                item = self._ready.get(timeout=_WAIT_SECONDS)
+            except queue.Empty:
+                continue
+            if item is None:
+                break
+            if isinstance(item, Exception):
+                raise item
+            yield item
+        self.close()
+
+    def __enter__(self) -> VideoReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop reading and let the source go."""
+        self._stop.set()
+        self._thread.join(timeout=_HANG_SECONDS)
+        if not self._thread.is_alive():  # a dead connection may hold it; the thread is a daemon
+            self._source.close()
+
+    def _read(self, first: Frame) -> None:
+        """The thread: source to queue."""
+        try:
+            frame: Frame | None = first
+            while frame is not None and not self._stop.is_set():
+                self._put(frame)
+                frame = self._next()
+            self._put(None)
+        except Exception as error:  # handed to the caller's thread
+            self._put(error)
+
+    def _put(self, item: Frame | Exception | None) -> None:
+        while not self._stop.is_set():
+            try:
+                self._ready.put(item, timeout=0 if self._source.live else _WAIT_SECONDS)
+                return
+            except queue.Full:
+                if self._source.live:
+                    self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        try:
+            self._ready.get_nowait()
+            self.dropped += 1
+        except queue.Empty:
+            pass
+
+    def _next(self) -> Frame | None:
+        """The next good frame, over broken ones and lost connections; None at the end."""
+        in_a_row = 0
+        while in_a_row < _BROKEN_IN_A_ROW and not self._stop.is_set():
+            try:
+                frame = self._source.read()
+            except _Broken as error:
+                self.broken += 1
+                in_a_row += 1
+                _log.warning("%s: frame skipped: %s", self.name, error)
+                continue
+            if frame is not None or not self._source.live:
+                return frame
+            self._reconnect()
+        if in_a_row:
+            _log.warning("%s: ended after %d broken frames in a row", self.name, in_a_row)
+        return None
+
+    def _reconnect(self) -> None:
+        for attempt in range(self._attempts):
+            if self._stop.wait(min(5.0, _WAIT_SECONDS * 2**attempt)):
+                return
+            if self._source.reopen():
+                self.reopened += 1
+                _log.warning("%s: connection opened again", self.name)
+                return
+        raise ConnectionError(
+            f"stream: lost '{self.name}' and could not open it again in {self._attempts} attempts; check the address"
+        )
+
+
+def frames(source: str | Path | int, *, frame_rate: float | None = None) -> Iterator[Frame]:
+    """The frames of a source, as `VideoReader` gives them."""
+    with VideoReader(source, frame_rate=frame_rate) as reader:
+        yield from reader
+
+
+class VideoWriter:
+    """Writes a video that gets its name only when it is complete.
+
+    Used as a context manager; if the block fails, nothing is left. The size is that of the first frame.
+
+    Args:
+        path: The file: .mp4, .m4v, .mov, .mkv (MPEG-4) or .avi (Motion JPEG).
+        frame_rate: Frames per second.
+
+    Raises:
+        ValueError: Another ending, or a frame rate that is not above 0.
+        OSError: The folder cannot be written.
+    """
+
+    def __init__(self, path: str | Path, *, frame_rate: float) -> None:
+        self._path = Path(path)
+        if self._path.suffix.lower() not in _CODECS:
+            raise ValueError(f"video output: got '{path}'; expected a name ending in {', '.join(_CODECS)}")
+        if not 0 < frame_rate < float("inf"):
+            raise ValueError(f"frame_rate: got {frame_rate}; expected a number above 0")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OSError(f"video output: got '{path}' ({error.strerror}); expected a folder to write to") from None
+        if self._path.is_dir() or not os.access(self._path.parent, os.W_OK):
+            raise OSError(f"video output: got '{path}', which cannot be written; choose another place")
+        self._part = self._path.with_name(f".{self._path.stem}.{os.getpid()}.part{self._path.suffix}")
+        self._frame_rate = frame_rate
+        self._size: tuple[int, int] | None = None
+        self._writer: Any = None
+        self.frames = 0
+
+    def write(self, image: NDArray[np.uint8]) -> None:
+        """Append a frame.
+
+        Args:
+            image: (H, W, 3) uint8 BGR, of the size of the first one.
+
+        Raises:
+            ValueError: Another size or type.
+            OSError: The encoder cannot be opened.
+        """
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise ValueError(f"video frame: got {image.dtype}{list(image.shape)}; expected uint8 (H, W, 3)")
+        size = (image.shape[1], image.shape[0])
+        if self._writer is None:
+            self._writer, self._size = self._open(size), size
+        if size != self._size:
+            raise ValueError(f"video frame: got {size[0]}x{size[1]}; expected {self._size} as in the first frame")
+        self._writer.write(np.ascontiguousarray(image))
+        self.frames += 1
+
+    def close(self) -> None:
+        """Finish the file and give it its name; without frames there is none.
+
+        Raises:
+            OSError: The file was not written, as on a full disk.
+        """
+        if self._writer is None:
+            return
+        self._writer.release()
+        self._writer = None
+        if not self._part.is_file() or not self._part.stat().st_size:
+            self.discard()
+            raise OSError(f"video output: '{self._path}' could not be written; is the disk full?")
+        os.replace(self._part, self._path)
+
+    def discard(self) -> None:
+        """Stop, and leave nothing."""
+        if self._writer is not None:
+            self._writer.release()
+            self._writer = None
+        self._part.unlink(missing_ok=True)
+
+    def __enter__(self) -> VideoWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.discard()
+
+    def _open(self, size: tuple[int, int]) -> Any:
+        import cv2
+
+        codec = cv2.VideoWriter.fourcc(*_CODECS[self._path.suffix.lower()])
+        writer = cv2.VideoWriter(str(self._part), codec, self._frame_rate, size)
+        if not writer.isOpened():
+            self._part.unlink(missing_ok=True)
+            raise OSError(
+                f"video output: '{self._path}' cannot be encoded at {size[0]}x{size[1]}; choose another ending"
+            )
+        return writer
+
+
+def _open(source: str | Path | int, frame_rate: float | None) -> _Source:
+    text = str(source)
+    if isinstance(source, int) or text.isdecimal():
+        return _Capture(int(text), f"camera {text}")
+    if text.lower().startswith(_SCHEMES):
+        return _Capture(text, text)
+    path = Path(source)
+    if path.is_dir():
+        return _Images(path, frame_rate)
+    if not path.is_file():
+        raise FileNotFoundError(f"video: got '{source}'; expected an existing file, folder, camera index or address")
+    return _Capture(str(path), text)
+
+
+class _Images:
+    """The images of a folder in the order of their names; a MOTChallenge sequence knows its folder and frame rate."""
+
+    live = False
+
+    def __init__(self, folder: Path, frame_rate: float | None) -> None:
+        if (folder / "seqinfo.ini").is_file():
+            sequence = read_sequence(folder)
+            folder, frame_rate = folder / sequence.images, frame_rate or sequence.frame_rate
+        elif (folder.parent / "seqinfo.ini").is_file():
+            frame_rate = frame_rate or read_sequence(folder.parent).frame_rate
+        if not folder.is_dir():
+            raise FileNotFoundError(f"video: got a sequence without its frames '{folder}'; expected a folder of images")
+        self._paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+        if not self._paths:
+            raise ValueError(
+                f"video: got the folder '{folder}' without images; expected {', '.join(sorted(SUFFIXES))} files"
+            )
+        self.frame_rate = frame_rate or 30.0
+        self.length: int | None = len(self._paths)
+        self._at = 0
+
+    def read(self) -> Frame | None:
+        if self._at == len(self._paths):
+            return None
+        self._at += 1
+        try:
+            image = decode(self._paths[self._at - 1])
+        except (OSError, ValueError) as error:
+            raise _Broken(str(error)) from None
+        return Frame(self._at, (self._at - 1) / self.frame_rate, np.ascontiguousarray(image[..., ::-1]))
+
+    def reopen(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        pass
+
+
+class _Capture:
+    """A file, camera or stream through OpenCV. A source that announces no number of frames is live."""
+
+    def __init__(self, address: str | int, name: str) -> None:
+        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # one sentence of ours instead of FFmpeg's many
+        self._address = address
+        self._name = name
+        self._capture = _capture(address)
+        if not self._capture.isOpened():
+            raise ValueError(
+                f"video: got '{name}', which is no video that can be read; expected a video file or stream"
+            )
+        import cv2
+
+        rate = self._capture.get(cv2.CAP_PROP_FPS)
+        count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        self.frame_rate = float(rate) if 0 < rate < 1000 else 30.0
+        self.live = isinstance(address, int) or count <= 0
+        self.length: int | None = None if self.live else count
+        self._at = 0
+        self._start: float | None = None
+        self._last = -1.0
+
+    def read(self) -> Frame | None:
+        if not self._capture.grab():
+            if self.length is not None and self._at < self.length:
+                _log.warning("%s: ended after %d of %d frames", self._name, self._at, self.length)
+            return None
+        self._at += 1
+        seconds = self._seconds()
+        good, image = self._capture.retrieve()
+        if not good or image is None:
+            raise _Broken(f"frame {self._at} cannot be decoded")
+        return Frame(self._at, seconds, image)
+
+    def _seconds(self) -> float:
+        """By the clock for live sources, else by the file's time stamps, or the frame rate where these stand still."""
+        import cv2
+
+        now = time.monotonic() if self.live else self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        self._start = now if self._start is None else self._start
+        seconds = now - self._start
+        if seconds <= self._last:
+            seconds = max(self._last + 1e-3, (self._at - 1) / self.frame_rate)
+        self._last = seconds
+        return seconds
+
+    def reopen(self) -> bool:
+        self._capture.release()
+        self._capture = _capture(self._address)
+        return bool(self._capture.isOpened())
+
+    def close(self) -> None:
+        self._capture.release()
+
+
+def _capture(address: str | int) -> Any:
+    """OpenCV's capture, opened without its remarks on standard error: whether it worked is told by us."""
+    import cv2
+
+    level = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        return cv2.VideoCapture(address)
+    finally:
+        cv2.utils.logging.setLogLevel(level)

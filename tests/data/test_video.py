@@ -1,0 +1,283 @@
+"""Reading and writing videos."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mot_reid.data import video
+from mot_reid.data.video import VideoReader, VideoWriter, frames
+
+
+def _grey(level: int, *, size: tuple[int, int] = (48, 64)) -> np.ndarray:
+    return np.full((*size, 3), level, dtype=np.uint8)
+
+
+def _clip(path: Path, levels: list[int], *, frame_rate: float = 20) -> Path:
+    with VideoWriter(path, frame_rate=frame_rate) as writer:
+        for level in levels:
+            writer.write(_grey(level))
+    return path
+
+
+def _images(folder: Path, levels: list[int]) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, level in enumerate(levels, start=1):
+        Image.fromarray(_grey(level)).save(folder / f"{number:06d}.png")
+    return folder
+
+
+class _FakeCapture:
+    """OpenCV's capture, told by a script: a number is a grey frame, None a lost connection, "broken" a bad frame."""
+
+    def __init__(self, script: list, *, count: int = 0) -> None:
+        self._script = script
+        self._count = count
+        self._frame: object = None
+
+    def isOpened(self) -> bool:
+        return True
+
+    def get(self, key: int) -> float:
+        import cv2
+
+        return {cv2.CAP_PROP_FPS: 25.0, cv2.CAP_PROP_FRAME_COUNT: float(self._count)}.get(key, 0.0)
+
+    def grab(self) -> bool:
+        self._frame = self._script.pop(0) if self._script else None
+        return self._frame is not None
+
+    def retrieve(self) -> tuple[bool, np.ndarray | None]:
+        return (False, None) if self._frame == "broken" else (True, _grey(int(str(self._frame))))
+
+    def release(self) -> None:
+        pass
+
+
+def _fake(monkeypatch: pytest.MonkeyPatch, script: list, *, count: int = 0) -> None:
+    monkeypatch.setattr(video, "_capture", lambda address: _FakeCapture(script, count=count))
+    monkeypatch.setattr(video, "_WAIT_SECONDS", 0.005)
+
+
+@pytest.mark.parametrize("ending", [".mp4", ".avi", ".mkv"])
+def test_what_was_written_is_read_back(tmp_path: Path, ending: str) -> None:
+    path = _clip(tmp_path / f"clip{ending}", [10, 100, 200])
+    with VideoReader(path) as reader:
+        assert (reader.width, reader.height) == (64, 48)
+        assert reader.frame_rate == pytest.approx(20)
+        read = list(reader)
+    assert [frame.number for frame in read] == [1, 2, 3]
+    assert [round(float(frame.image.mean()), -1) for frame in read] == [10, 100, 200]
+    assert [frame.time_seconds for frame in read] == pytest.approx([0, 0.05, 0.1], abs=1e-3)
+
+
+def test_colours_are_blue_green_red(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8), (250, 0, 0)).save(tmp_path / "red.png")
+    assert next(frames(tmp_path)).image[0, 0].tolist() == [0, 0, 250]
+
+
+def test_reader_of_a_folder_takes_the_order_of_names(tmp_path: Path) -> None:
+    folder = _images(tmp_path / "img", [5, 6, 7])
+    (folder / "notes.txt").write_text("x")
+    read = list(frames(folder, frame_rate=10))
+    assert [int(frame.image[0, 0, 0]) for frame in read] == [5, 6, 7]
+    assert [frame.time_seconds for frame in read] == pytest.approx([0, 0.1, 0.2])
+
+
+def test_reader_of_a_sequence_knows_its_frame_rate(tmp_path: Path) -> None:
+    _images(tmp_path / "img1", [1, 2])
+    (tmp_path / "seqinfo.ini").write_text(
+        "[Sequence]\nname=a\nframeRate=14\nseqLength=2\nimWidth=64\nimHeight=48\n", encoding="utf-8"
+    )
+    for source in (tmp_path, tmp_path / "img1"):
+        with VideoReader(source) as reader:
+            assert (reader.frame_rate, reader.length, len(list(reader))) == (14, 2, 2)
+
+
+def test_broken_image_is_counted_and_keeps_its_number(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = _images(tmp_path, [1, 2, 3])
+    (folder / "000002.png").write_bytes(b"x")
+    with caplog.at_level(logging.WARNING), VideoReader(folder) as reader:
+        assert [frame.number for frame in reader] == [1, 3]
+        assert reader.broken == 1
+    assert "000002.png" in caplog.text
+
+
+def test_broken_frame_of_a_file_is_counted_and_keeps_its_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"x")
+    _fake(monkeypatch, [1, "broken", 3], count=3)
+    with VideoReader(tmp_path / "a.mp4") as reader:
+        assert [frame.number for frame in reader] == [1, 3]
+        assert reader.broken == 1
+
+
+def test_file_cut_short_gives_what_there_is_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"x")
+    _fake(monkeypatch, [1, 2], count=9)
+    with caplog.at_level(logging.WARNING), VideoReader(tmp_path / "a.mp4") as reader:
+        assert len(list(reader)) == 2
+    assert "ended after 2 of 9 frames" in caplog.text
+
+
+def test_stream_that_drops_is_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    _fake(monkeypatch, [1, 2, None, None, 3, 4, None, 5, 6])
+    with VideoReader("rtsp://camera/1", ahead=100) as reader:
+        read = []
+        for frame in reader:
+            read.append(frame)
+            if len(read) == 6:
+                break
+    assert [int(frame.image[0, 0, 0]) for frame in read] == [1, 2, 3, 4, 5, 6]
+    assert [frame.number for frame in read] == [1, 2, 3, 4, 5, 6]
+    assert reader.reopened >= 3
+    assert all(a.time_seconds < b.time_seconds for a, b in pairwise(read))
+
+
+def test_stream_that_is_gone_raises_after_the_frames_it_gave(monkeypatch: pytest.MonkeyPatch) -> None:
+    _fake(monkeypatch, [1, 2])
+    monkeypatch.setattr(_FakeCapture, "isOpened", lambda self: bool(self._script))
+    with VideoReader("rtsp://camera/1", attempts=2, ahead=100) as reader:
+        read = []
+        with pytest.raises(ConnectionError, match=r"stream: lost 'rtsp://camera/1' .* in 2 attempts"):
+            for frame in reader:
+                read.append(frame.number)
+    assert read == [1, 2]
+
+
+def test_stream_drops_the_oldest_frame_when_the_caller_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    _fake(monkeypatch, list(range(1, 51)))
+    monkeypatch.setattr(_FakeCapture, "isOpened", lambda self: bool(self._script))
+    with VideoReader("rtsp://camera/1", attempts=1, ahead=2) as reader:
+        time.sleep(0.2)
+        waiting = next(iter(reader))
+    assert waiting.number > 40 and reader.dropped >= 40
+
+
+def test_file_never_drops_a_frame(tmp_path: Path) -> None:
+    path = _clip(tmp_path / "a.avi", list(range(0, 120, 4)))
+    with VideoReader(path, ahead=1) as reader:
+        time.sleep(0.1)
+        assert [frame.number for frame in reader] == list(range(1, 31))
+        assert reader.dropped == 0
+
+
+def test_reader_can_be_left_early(tmp_path: Path) -> None:
+    path = _clip(tmp_path / "a.avi", [1] * 30)
+    with VideoReader(path, ahead=1) as reader:
+        assert next(iter(reader)).number == 1
+    assert not reader._thread.is_alive()
+
+
+@pytest.mark.parametrize("content", [b"", b"hello" * 100, b"\0" * 1000])
+def test_reader_refuses_a_file_that_is_no_video(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.mp4").write_bytes(content)
+    with pytest.raises(ValueError, match=r"video: got '.*a\.mp4', which is no video that can be read"):
+        VideoReader(tmp_path / "a.mp4")
+
+
+def test_reader_refuses_in_one_line_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_text("hello" * 100)
+    code = """import sys
+from mot_reid.data.video import VideoReader
+try:
+    VideoReader(sys.argv[1])
+except ValueError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "a.mp4")], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.count("\n") == 1 and done.stderr == ""
+
+
+def test_reader_refuses_a_video_without_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"x")
+    _fake(monkeypatch, [], count=5)
+    with pytest.raises(ValueError, match="without a frame that can be decoded"):
+        VideoReader(tmp_path / "a.mp4")
+
+
+def test_reader_names_what_does_not_exist(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"video: got '.*gone\.mp4'; expected an existing file, folder"):
+        VideoReader(tmp_path / "gone.mp4")
+
+
+def test_reader_refuses_a_folder_without_images(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"video: got the folder '.*' without images; expected \.bmp"):
+        VideoReader(tmp_path)
+
+
+def test_writer_leaves_nothing_when_the_block_fails(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), VideoWriter(tmp_path / "a.mp4", frame_rate=10) as writer:
+        writer.write(_grey(1))
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_writer_gives_the_name_at_the_end_only(tmp_path: Path) -> None:
+    with VideoWriter(tmp_path / "new" / "a.mp4", frame_rate=10) as writer:
+        writer.write(_grey(1))
+        assert not (tmp_path / "new" / "a.mp4").exists()
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.mp4"]
+
+
+def test_writer_keeps_the_old_video_when_it_fails(tmp_path: Path) -> None:
+    path = _clip(tmp_path / "a.avi", [1, 2])
+    before = path.read_bytes()
+    with pytest.raises(RuntimeError), VideoWriter(path, frame_rate=10) as writer:
+        writer.write(_grey(9))
+        raise RuntimeError
+    assert path.read_bytes() == before
+
+
+def test_writer_of_no_frame_makes_no_file(tmp_path: Path) -> None:
+    with VideoWriter(tmp_path / "a.mp4", frame_rate=10):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (_grey(1, size=(10, 12)), "got 12x10; expected .* as in the first frame"),
+        (np.zeros((48, 64), dtype=np.uint8), r"got uint8\[48, 64\]; expected uint8 \(H, W, 3\)"),
+        (np.zeros((48, 64, 3)), r"got float64\[48, 64, 3\]; expected uint8"),
+    ],
+)
+def test_writer_refuses_another_kind_of_frame(tmp_path: Path, image: np.ndarray, message: str) -> None:
+    with VideoWriter(tmp_path / "a.mp4", frame_rate=10) as writer:
+        writer.write(_grey(1))
+        with pytest.raises(ValueError, match=f"video frame: {message}"):
+            writer.write(image)
+
+
+def test_writer_refuses_what_it_cannot_write(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"video output: got '.*a\.gif'; expected a name ending in \.mp4"):
+        VideoWriter(tmp_path / "a.gif", frame_rate=10)
+    with pytest.raises(ValueError, match="frame_rate: got 0; expected a number above 0"):
+        VideoWriter(tmp_path / "a.mp4", frame_rate=0)
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OSError, match=r"video output: got '.*' \(.*\); expected a folder to write to"):
+        VideoWriter(tmp_path / "file" / "a.mp4", frame_rate=10)
+
+
+@pytest.mark.data
+def test_real_video_has_the_frames_of_its_ground_truth(real_data: Path) -> None:
+    with VideoReader(real_data / "video" / "pets09-s2l1.avi") as reader:
+        assert (reader.width, reader.height, reader.frame_rate, reader.length) == (480, 360, 10, 795)
+        times = [(frame.number, frame.time_seconds) for frame in reader]
+    assert [number for number, _ in times] == list(range(1, 796))
+    assert times[-1][1] == pytest.approx(79.4)
+    assert reader.broken == 0
