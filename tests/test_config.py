@@ -150,6 +150,7 @@ def test_keys_of_the_tool_are_offered_to_a_typo(root: Path) -> None:
         ("optim.lr=None", "command line: optim.lr: got 'None'; expected float"),
         ("optim.lr=[1]", "command line: optim.lr: got [1]; expected float"),
         ("optim.lr=nan", "command line: optim.lr: got nan; expected a number above 0"),
+        ("optim.lr=inf", "command line: optim.lr: got inf; expected a number above 0"),
         ("optim.lr=-1", "command line: optim.lr: got -1.0; expected a number above 0"),
         ("data.images=2.5", "command line: data.images: got 2.5; expected int"),
         ("data.images=true", "command line: data.images: got true; expected int"),
@@ -233,6 +234,17 @@ def test_unknown_experiment_offers_the_nearest(root: Path) -> None:
         load_config(["experiment=smal"], root=root)
 
 
+def test_file_that_is_no_mapping_is_refused(root: Path) -> None:
+    (root / "experiments" / "small.yaml").write_text("- base\n")
+    assert refusal(root) == "experiments/small.yaml: got a list; expected a mapping of sections"
+
+
+def test_file_that_cannot_be_read_is_named(root: Path) -> None:
+    (root / "configs" / "late.yaml").mkdir()
+    experiment(root, "small", "", bases="late")
+    assert refusal(root) == "configs/late.yaml: cannot be read: Is a directory"
+
+
 def test_experiment_file_that_is_not_there_is_named(root: Path) -> None:
     with pytest.raises(ConfigError, match=r"^command line: no experiment file 'nowhere/a.yaml'"):
         load_config(["experiment=nowhere/a.yaml"], root=root)
@@ -289,6 +301,12 @@ def test_saving_leaves_one_file_and_replaces_the_former(root: Path) -> None:
         save_config(load(root, f"run.name={name}"), root / "out" / "config.yaml")
     assert [path.name for path in (root / "out").iterdir()] == ["config.yaml"]
     assert "name: second" in (root / "out" / "config.yaml").read_text()
+
+
+def test_list_of_the_wrong_length_is_refused_by_the_schema_itself() -> None:
+    """OmegaConf counts from 2.4 on, and we support 2.3."""
+    assert schema()["optim.betas"].refuse((0.9,)) == "a list of 2 floats"
+    assert schema()["optim.milestones"].refuse((40.0, 70.0, 90.0)) is None
 
 
 def test_schema_holds_no_values() -> None:

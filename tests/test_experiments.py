@@ -120,6 +120,9 @@ def test_experiment_has_the_published_numbers(name: str, published: tuple[Any, .
         ("osnet_market_scratch", 1, 0.01),
         ("osnet_market_scratch", 150, 1.0),
         ("osnet_market_scratch", 151, 0.1),
+        ("osnet_market_scratch", 225, 0.1),
+        ("osnet_market_scratch", 226, 0.01),
+        ("osnet_market_scratch", 300, 0.01),
         ("osnet_market_scratch", 301, 0.001),
         # timm's cosine, whose clock runs during the five epochs of warm-up; TransReID numbers epochs from 1
         ("vit_small_market", 1, 0.01 + 0.99 / 5),
