@@ -346,6 +346,8 @@ def as_detections(value: Any) -> Detections:
     """
     if isinstance(value, Detections):
         return value
+    if isinstance(value, np.ndarray):
+        return _from_array(value)
     boxes: Any = getattr(value, "boxes", value)
     if boxes is None:
         raise ValueError(
@@ -358,7 +360,7 @@ def as_detections(value: Any) -> Detections:
             raise ValueError("as_detections: got confidence None; expected a score for every box")
         class_id = None if getattr(value, "class_id", None) is None else _class_ids(value.class_id)
         return Detections(_numpy(value.xyxy), _numpy(value.confidence), cast(Any, class_id))
-    if not isinstance(value, (np.ndarray, list, tuple)) and not hasattr(value, "__array__"):
+    if not isinstance(value, (list, tuple)) and not hasattr(value, "__array__"):
         raise ValueError(f"as_detections: got {type(value).__name__}; {_ACCEPTED}")
     return _from_array(_numpy(value))
 
@@ -371,8 +373,15 @@ def _from_array(array: Array) -> Detections:
         return Detections.empty()
     if array.ndim != 2 or array.shape[1] not in (5, 6):
         raise ValueError(f"as_detections: got an array of shape {array.shape}; {_ACCEPTED}")
-    class_id = _class_ids(array[:, 5]) if array.shape[1] == 6 else None
-    return Detections(array[:, :4], array[:, 4], cast(Any, class_id))
+    class_id = _class_ids(array[:, 5]) if array.shape[1] == 6 else np.zeros(len(array), np.int64)
+    if array.dtype.kind not in "fiu":
+        return Detections(array[:, :4], array[:, 4], class_id)
+    # The same checks as the constructor's, without its search for shapes and types: this runs once per frame.
+    array = np.array(array[:, :5], dtype=np.float64)
+    xyxy, score = array[:, :4], array[:, 4]
+    _check_boxes("Detections.xyxy", xyxy)
+    _check_score("Detections.score", score)
+    return Detections._trusted({"xyxy": xyxy, "score": score, "class_id": class_id, "embedding": None})
 
 
 def _class_ids(values: object) -> IntArray:
@@ -431,7 +440,10 @@ def _describe(column: Column) -> str:
 
 def _check_boxes(what: str, xyxy: FloatArray) -> None:
     # A NaN fails the comparison too, so one pass finds every fault; the reasons are sorted out only then.
-    if not len(xyxy) or (np.abs(xyxy).max() <= _COORDINATE_LIMIT and (xyxy[:, 2:] >= xyxy[:, :2]).all()):
+    if not len(xyxy):
+        return
+    inside = xyxy.min() >= -_COORDINATE_LIMIT and xyxy.max() <= _COORDINATE_LIMIT
+    if inside and (xyxy[:, 2:] >= xyxy[:, :2]).all():
         return
     finite = np.isfinite(xyxy).all(axis=1) & (np.abs(np.nan_to_num(xyxy)).max(axis=1) <= _COORDINATE_LIMIT)
     _check_rows(what, xyxy, ~finite, rule=f"finite pixels within {_COORDINATE_LIMIT:.0e}")

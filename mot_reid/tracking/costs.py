@@ -60,22 +60,28 @@ def overlapping_pairs(first: FloatArray, second: FloatArray, *, pixel: float = 0
         grow = np.array([[0.0], [0.0], [pixel], [pixel]])
         first, second = first + grow, second + grow
     n, m = first.shape[1], second.shape[1]
-    if n * m < _SWEEP_FROM:
-        size = np.minimum(first[2:, :, None], second[2:, None, :])
-        size -= np.maximum(first[:2, :, None], second[:2, None, :])
-        row, column = (size.min(axis=0) > 0).nonzero()
-        width, height = size[:, row, column]
-    else:
-        row, column = _neighbours(first, second)
-        size = np.minimum(first[2:].take(row, axis=1), second[2:].take(column, axis=1))
-        size -= np.maximum(first[:2].take(row, axis=1), second[:2].take(column, axis=1))
-        real = (size.min(axis=0) > 0).nonzero()[0]
-        row, column = row.take(real), column.take(real)
-        width, height = size.take(real, axis=1)
-    common = width * height
     area_first = (first[2] - first[0]) * (first[3] - first[1])
     area_second = (second[2] - second[0]) * (second[3] - second[1])
+    if n * m < _SWEEP_FROM:
+        common = _common(first[:, :, None], second[:, None, :])
+        union = area_first[:, None] + area_second
+        union -= common
+        row, column = common.nonzero()
+        return Pairs(row, column, common[row, column] / union[row, column])
+    row, column = _neighbours(first, second)
+    common = _common(first.take(row, axis=1), second.take(column, axis=1))
+    real = common.nonzero()[0]
+    row, column, common = row.take(real), column.take(real), common.take(real)
     return Pairs(row, column, common / (area_first.take(row) + area_second.take(column) - common))
+
+
+def _common(first: FloatArray, second: FloatArray) -> FloatArray:
+    """Returns the shared areas of boxes `(4, ..)`; 0 where they are apart or one is NaN."""
+    size = np.minimum(first[2:], second[2:])
+    size -= np.maximum(first[:2], second[:2])
+    # fmax, not maximum: a NaN is no overlap.
+    np.fmax(size, 0.0, out=size)
+    return size[0] * size[1]
 
 
 def _neighbours(first: FloatArray, second: FloatArray) -> tuple[IntArray, IntArray]:

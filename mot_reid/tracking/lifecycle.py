@@ -94,6 +94,8 @@ def age(
 def confirm(store: Store, *, preset: Preset, frame: int) -> None:
     """Confirms the tracks that were seen often enough, and in the first frames all."""
     life = preset.life
+    if life.sticky and store.confirmed.all():
+        return
     enough = (store.missed == 0) if frame <= life.warmup else (store.hits >= life.confirm_hits) & (store.missed == 0)
     store.confirmed = store.confirmed | enough if life.sticky else enough
 
@@ -102,11 +104,13 @@ def give_birth(
     store: Store, boxes: Boxes, matches: Matches, *, motion: Filter, preset: Preset, clock: float
 ) -> IntArray:
     """Begins a track at every free box that may begin one; returns their columns."""
-    free = np.ones(boxes.high, np.bool_)
-    free[matches.column[matches.column < boxes.high]] = False
-    if preset.life.birth is not None:
-        free &= boxes.score[: boxes.high] >= preset.life.birth
-    column = free.nonzero()[0]
+    if len(matches.column) == len(boxes.score):
+        return matches.column[:0]
+    free = np.ones(len(boxes.score), np.bool_)
+    free[matches.column] = False
+    column = free[: boxes.high].nonzero()[0]
+    if len(column) and preset.life.birth is not None:
+        column = column[boxes.score.take(column) >= preset.life.birth]
     if len(column):
         time = np.full(len(column), clock)
         store.append(
@@ -119,13 +123,18 @@ def give_birth(
     return column
 
 
-def duplicates(store: Store, dropped: BoolArray, *, motion: Filter, preset: Preset) -> BoolArray:
-    """Returns `dropped` with, of each seen and lost pair that overlap too much, the younger; of equals the seen one."""
+def duplicates(store: Store, dropped: BoolArray, *, xyxy: FloatArray, preset: Preset) -> BoolArray:
+    """Returns `dropped` with, of each seen and lost pair that overlap too much, the younger; of equals the seen one.
+
+    Args:
+        xyxy: `(4, n)` boxes of the store's tracks.
+    """
     limit = preset.life.duplicate
-    seen, lost = np.flatnonzero((store.missed == 0) & ~dropped), np.flatnonzero((store.missed > 0) & ~dropped)
-    if limit is None or not len(seen) or not len(lost):
+    missing = store.missed > 0
+    lost = missing.nonzero()[0]
+    if limit is None or not _may_coincide(xyxy, lost, limit=limit, pixel=preset.pixel):
         return dropped
-    xyxy = motion.boxes(store.filter)
+    seen, lost = (~missing & ~dropped).nonzero()[0], lost[~dropped[lost]]
     pairs = overlapping_pairs(xyxy.take(seen, axis=1), xyxy.take(lost, axis=1), pixel=preset.pixel)
     twin = (pairs.iou > limit).nonzero()[0]
     if not len(twin):
@@ -139,3 +148,15 @@ def duplicates(store: Store, dropped: BoolArray, *, motion: Filter, preset: Pres
     dropped[lost[older]] = True
     dropped[seen[~older]] = True
     return dropped
+
+
+def _may_coincide(xyxy: FloatArray, lost: IntArray, *, limit: float, pixel: float) -> bool:
+    """Returns False if no track can have an IoU above `limit` with a lost one, judging by left and right edges alone.
+
+    Their left edges are then no further apart than (1 - limit) / limit times the width of either one.
+    """
+    left = xyxy[0]
+    reach = (xyxy[2] - left + pixel) * ((1.0 - limit) / max(limit, 1e-9))
+    near = np.abs(left[:, None] - left.take(lost)) <= reach[:, None]
+    near[lost] = False
+    return bool(near.any())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +14,7 @@ from scipy.optimize import linear_sum_assignment
 from mot_reid.structures import Detections
 from mot_reid.tracking.assignment import cut, gated, one_to_one
 from mot_reid.tracking.costs import COSTS, Pairs, Scene, direction_bonus, overlapping_pairs
-from mot_reid.tracking.presets import Bands, Preset, Stage
+from mot_reid.tracking.presets import Bands, Preset, Stage, TrackGroup
 from mot_reid.tracking.store import Store
 
 FloatArray = NDArray[np.floating[Any]]
@@ -44,107 +46,157 @@ class Boxes:
     embedding: NDArray[np.float32] | None = None
 
 
-@dataclass(slots=True)
-class Matches:
-    """Pairs that were formed: `(K,)` track, box, index of the stage, cost, IoU and cosine (NaN where unknown)."""
+_NO_INDEX = np.zeros(0, np.int64)
+_NO_NUMBER = np.zeros(0)
 
-    row: IntArray
-    column: IntArray
-    stage: IntArray
-    cost: FloatArray
-    iou: FloatArray
-    cosine: FloatArray
+
+class Matches:
+    """The pairs that were formed.
+
+    Attributes:
+        row: `(K,)` tracks.
+        column: `(K,)` boxes.
+        parts: per stage its number, all its candidates with their costs, and which of them were formed.
+    """
+
+    __slots__ = ("column", "parts", "row")
+
+    def __init__(self) -> None:
+        self.row, self.column = _NO_INDEX, _NO_INDEX
+        self.parts: list[tuple[int, Pairs, FloatArray, IntArray]] = []
+
+    def add(self, stage: int, pairs: Pairs, cost: FloatArray, chosen: IntArray) -> None:
+        """Adds the pairs at `chosen`."""
+        row, column = pairs.row.take(chosen), pairs.column.take(chosen)
+        first = not self.parts
+        self.row = row if first else np.concatenate((self.row, row))
+        self.column = column if first else np.concatenate((self.column, column))
+        self.parts.append((stage, pairs, cost, chosen))
+
+    def reasons(self) -> tuple[IntArray, FloatArray, FloatArray, FloatArray]:
+        """Returns `(K,)` stage, IoU, cosine (NaN where unknown) and cost of each pair."""
+        stage: list[Any] = [_NO_INDEX]
+        iou: list[Any] = [_NO_NUMBER]
+        cosine: list[Any] = [_NO_NUMBER]
+        cost: list[Any] = [_NO_NUMBER]
+        for number, pairs, costs, chosen in self.parts:
+            stage.append(np.full(len(chosen), number))
+            iou.append(pairs.iou.take(chosen))
+            cosine.append(np.full(len(chosen), np.nan) if pairs.cosine is None else pairs.cosine.take(chosen))
+            cost.append(costs.take(chosen))
+        return np.concatenate(stage), np.concatenate(iou), np.concatenate(cosine), np.concatenate(cost)
 
 
 def arrange(found: Detections, bands: Bands) -> Boxes:
     """Returns the boxes of both bands, by falling score; ties are ordered by class and coordinates."""
-    falling = -found.score
-    order = falling.argsort(kind="stable")
-    falling = falling.take(order)
-    if (falling[1:] == falling[:-1]).any():
+    order = (-found.score).argsort(kind="stable")
+    score = found.score.take(order)
+    falling = score.tolist()
+    if len(set(falling)) < len(falling):
         x1, y1, x2, y2 = found.xyxy.T
         order = np.lexsort((y2, x2, y1, x1, found.class_id, -found.score))
-        falling = -found.score.take(order)
-    count = len(order)
-    high = count if bands.high is None else int(falling.searchsorted(-bands.high))
-    used = high if bands.low is None else int(falling.searchsorted(-bands.low))
-    if used < count:
-        order = order[:used]
-    xyxy = np.ascontiguousarray(found.xyxy.take(order, axis=0).T)
+    high = len(falling) if bands.high is None else _above(falling, bands.high)
+    used = high if bands.low is None else _above(falling, bands.low)
+    if used < len(falling):
+        order, score = order[:used], score[:used]
+    xyxy = found.xyxy.T.take(order, axis=1)
     sides = xyxy[2:] - xyxy[:2]
     if used and sides.min() < _THINNEST:
         real = np.flatnonzero(sides.min(axis=0) >= _THINNEST)
         high = int((real < high).sum())
-        order, xyxy = order.take(real), xyxy.take(real, axis=1)
+        order, score, xyxy = order.take(real), score.take(real), xyxy.take(real, axis=1)
     embedding = None if found.embedding is None else found.embedding.take(order, axis=0)
-    return Boxes(xyxy, found.score.take(order), found.class_id.take(order), order, high, embedding)
+    return Boxes(xyxy, score, found.class_id.take(order), order, high, embedding)
+
+
+def _above(falling: list[float], limit: float) -> int:
+    """Returns how many of the falling scores are above `limit`."""
+    return bisect_left(falling, -limit, key=operator.neg)
 
 
 def candidates(rows: FloatArray, store: Store, boxes: Boxes, *, pixel: float) -> Pairs:
     """Returns the overlapping pairs of tracks (boxes `(4, n)`) and boxes that are of the same class."""
     pairs = overlapping_pairs(rows, boxes.xyxy, pixel=pixel)
-    return _same_class(pairs, store, boxes)
+    same = store.class_id.take(pairs.row) == boxes.class_id.take(pairs.column)
+    return pairs if same.all() else pairs.take(same.nonzero()[0])
 
 
 def associate(preset: Preset, store: Store, boxes: Boxes, *, pairs: Pairs, scene: Scene) -> Matches:
     """Returns the pairs that the stages of a preset form; every track and every box is in one at most."""
-    free_row = np.ones(len(store), np.bool_)
-    free_column = np.ones(len(boxes.score), np.bool_)
-    parts: list[tuple[int, Pairs, FloatArray]] = []
+    matches = Matches()
+    if not len(store):
+        return matches
+    taken = (np.zeros(len(store), np.bool_), np.zeros(len(boxes.score), np.bool_))
+    costs: dict[str, FloatArray] = {}
+    all_confirmed = bool(store.confirmed.all())
     for number, stage in enumerate(preset.stages):
-        chosen, cost = _run(stage, preset, store, boxes=boxes, pairs=pairs, scene=scene, free=(free_row, free_column))
+        begin, end = (0, boxes.high) if stage.boxes == "high" else (boxes.high, len(boxes.score))
+        if begin == end or (all_confirmed and stage.tracks == "tentative"):
+            continue
+        tracks = None if all_confirmed and stage.tracks == "confirmed" else _members(store, stage.tracks)
+        if stage.cost == "last_observed":
+            candidate = candidates(store.observed, store, boxes, pixel=preset.pixel)
+        else:
+            candidate = pairs
+        if not len(candidate):
+            continue
+        if stage.cost not in costs:
+            costs[stage.cost] = COSTS[stage.cost](candidate, scene)
+        usable = _usable(candidate, tracks, taken, begin=begin, end=end)
+        cost = costs[stage.cost]
+        chosen = _choose(stage, preset, store, boxes, pairs=candidate, cost=cost, usable=usable)
         if len(chosen):
-            parts.append((number, chosen, cost))
-            free_row[chosen.row] = False
-            free_column[chosen.column] = False
-    return _join(parts)
+            matches.add(number, candidate, cost, chosen)
+            taken[0][matches.row] = True
+            taken[1][matches.column] = True
+    return matches
 
 
-def _run(
-    stage: Stage,
-    preset: Preset,
-    store: Store,
-    *,
-    boxes: Boxes,
-    pairs: Pairs,
-    scene: Scene,
-    free: tuple[BoolArray, BoolArray],
-) -> tuple[Pairs, FloatArray]:
-    """Returns the pairs of one stage and their costs."""
-    begin, end = (0, boxes.high) if stage.boxes == "high" else (boxes.high, len(boxes.score))
-    if begin == end:
-        return _NO_PAIRS, _NO_COSTS
-    if stage.cost == "last_observed":
-        pairs = _same_class(overlapping_pairs(store.observed, boxes.xyxy, pixel=preset.pixel), store, boxes)
-    if not len(pairs) and stage.cost != "direction":
-        return _NO_PAIRS, _NO_COSTS
-    rows = free[0] & group(store, stage.tracks)
-    usable = rows.take(pairs.row) & free[1].take(pairs.column)
-    usable &= (pairs.column >= begin) & (pairs.column < end)
-    pairs = pairs.take(usable.nonzero()[0])
-    cost = COSTS[stage.cost](pairs, scene)
-    if stage.policy == "gated":
-        pairs, cost = _below(pairs, cost, stage.limit)
-        chosen = gated(pairs.row, pairs.column, cost, limit=stage.limit)
-        return pairs.take(chosen), cost.take(chosen)
-    if stage.policy == "clear_or_cut":
-        clear, clear_cost = _below(pairs, cost, stage.limit)
-        if len(clear) and one_to_one(clear.row, clear.column):
-            return clear, clear_cost
-    if stage.cost == "direction":
-        chosen = _best_total(preset, store, boxes, pairs=pairs)
-    else:
-        chosen = cut(pairs.row, pairs.column, 1.0 - cost)
-    return _below(pairs.take(chosen), cost.take(chosen), stage.limit)
-
-
-def group(store: Store, name: str) -> BoolArray:
-    """Returns which tracks belong to a group of `presets.TrackGroup`."""
-    if name == "all":
-        return np.ones(len(store), np.bool_)
-    if name == "tentative":
+def _members(store: Store, group: TrackGroup) -> BoolArray | None:
+    """Returns which tracks belong to a group; `None`: all."""
+    if group == "all":
+        return None
+    if group == "tentative":
         return ~store.confirmed
-    return store.confirmed if name == "confirmed" else store.confirmed & (store.missed == 0)
+    return store.confirmed if group == "confirmed" else store.confirmed & (store.missed == 0)
+
+
+def _usable(
+    pairs: Pairs, tracks: BoolArray | None, taken: tuple[BoolArray, BoolArray], *, begin: int, end: int
+) -> BoolArray:
+    """Returns which pairs join a free track of the stage's group and a free box of its band."""
+    usable = taken[0].take(pairs.row)
+    usable |= taken[1].take(pairs.column)
+    np.logical_not(usable, out=usable)
+    if tracks is not None:
+        usable &= tracks.take(pairs.row)
+    if begin:
+        usable &= pairs.column >= begin
+    if end < len(taken[1]):
+        usable &= pairs.column < end
+    return usable
+
+
+def _choose(
+    stage: Stage, preset: Preset, store: Store, boxes: Boxes, *, pairs: Pairs, cost: FloatArray, usable: BoolArray
+) -> IntArray:
+    """Returns the indices of the pairs that a stage forms among the usable ones."""
+    within = (usable & (cost < stage.limit)).nonzero()[0]
+    if not len(within):
+        return within
+    row, column = pairs.row.take(within), pairs.column.take(within)
+    if stage.policy == "gated":
+        return within.take(gated(row, column, cost.take(within), limit=stage.limit))
+    if stage.policy == "clear_or_cut" and one_to_one(row, column):
+        return within
+    usable_index = usable.nonzero()[0]
+    some = pairs.take(usable_index)
+    if stage.cost == "direction":
+        best = _best_total(preset, store, boxes, pairs=some)
+    else:
+        best = cut(some.row, some.column, some.iou)
+    chosen = usable_index.take(best)
+    return chosen[cost.take(chosen) < stage.limit]
 
 
 def _best_total(preset: Preset, store: Store, boxes: Boxes, *, pairs: Pairs) -> IntArray:
@@ -172,32 +224,3 @@ def reference_boxes(store: Store) -> FloatArray:
     for recent in store.recent[::-1]:
         reference = np.where(np.isnan(recent), reference, recent)
     return reference
-
-
-def _below(pairs: Pairs, cost: FloatArray, limit: float) -> tuple[Pairs, FloatArray]:
-    index = (cost < limit).nonzero()[0]
-    return (pairs, cost) if len(index) == len(cost) else (pairs.take(index), cost.take(index))
-
-
-def _same_class(pairs: Pairs, store: Store, boxes: Boxes) -> Pairs:
-    same = store.class_id.take(pairs.row) == boxes.class_id.take(pairs.column)
-    return pairs if same.all() else pairs.take(same.nonzero()[0])
-
-
-_NO_INDEX = np.zeros(0, np.int64)
-_NO_COSTS = np.zeros(0)
-_NO_PAIRS = Pairs(_NO_INDEX, _NO_INDEX, _NO_COSTS)
-
-
-def _join(parts: list[tuple[int, Pairs, FloatArray]]) -> Matches:
-    if not parts:
-        return Matches(_NO_INDEX, _NO_INDEX, _NO_INDEX, _NO_COSTS, _NO_COSTS, _NO_COSTS)
-    pairs = [part[1] for part in parts]
-    return Matches(
-        row=np.concatenate([p.row for p in pairs]),
-        column=np.concatenate([p.column for p in pairs]),
-        stage=np.repeat([part[0] for part in parts], [len(p) for p in pairs]),
-        cost=np.concatenate([part[2] for part in parts]),
-        iou=np.concatenate([p.iou for p in pairs]),
-        cosine=np.concatenate([np.full(len(p), np.nan) if p.cosine is None else p.cosine for p in pairs]),
-    )

@@ -136,10 +136,11 @@ class Filter:
     def update(self, state: FloatArray, measured: FloatArray) -> FloatArray:
         """Returns the `(5, 4, n)` state after seeing each track at `(4, n)` coordinates."""
         new = state.copy()
-        relative, absolute = self._measurement
-        uncertainty = state[POSITION_VARIANCE] + (
-            absolute[0] if self._measurement_is_fixed else self._variance((relative, absolute), state[POSITION])[0]
-        )
+        if self._measurement_is_fixed:
+            noise = self._measurement[1][0]
+        else:
+            noise = self._variance(self._measurement, state[POSITION])[0]
+        uncertainty = state[POSITION_VARIANCE] + noise
         gain = state[POSITION_VARIANCE::-3] / uncertainty  # planes POSITION_VARIANCE and CROSS
         new[POSITION:VELOCITY_VARIANCE:2] += gain * (measured - state[POSITION])
         new[VELOCITY_VARIANCE] -= gain[1] * state[CROSS]

@@ -221,7 +221,7 @@ BYTETRACK = Preset(
         Stage("low", "seen", "iou", 0.5),
         Stage("high", "tentative", "iou_score", 0.7),
     ),
-    life=Life(birth=0.7, confirm_hits=1, warmup=1, sticky=True, tentative_dies=True, max_missed=30, duplicate=0.85),
+    life=Life(birth=0.7, confirm_hits=1, warmup=1, sticky=True, tentative_dies=True, max_missed=60, duplicate=0.85),
 )
 """Zhang et al., ByteTrack: Multi-Object Tracking by Associating Every Detection Box, ECCV 2022."""
 

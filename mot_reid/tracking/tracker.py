@@ -31,6 +31,7 @@ _KNOBS = ("reid", "frame_rate", "appearance", "camera", "explain", "high", "low"
           "max_missed", "duplicate", "gate", "proximity", "max_lost_seconds")  # fmt: skip
 # Times in seconds come with rounding: a step this near to one frame is one frame.
 _ROUNDING = 1e-6
+_NOBODY: tuple[IntArray, IntArray, FloatArray] = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
 
 
 class Tracker:
@@ -274,19 +275,27 @@ class Tracker:
             column[-len(born) :] = born
         self._remember_looks(boxes, column)
         dropped = np.zeros(len(store), np.bool_)
+        xyxy = self._filter.boxes(store.filter)
         if any_unseen:
             unseen = store.missed > 0
             dropped = lifecycle.age(
                 store, unseen, motion=self._filter, preset=preset, clock=clock, max_missed=self._max_missed
             )
-            dropped = lifecycle.duplicates(store, dropped, motion=self._filter, preset=preset)
+            dropped = lifecycle.duplicates(store, dropped, xyxy=xyxy, preset=preset)
         lifecycle.confirm(store, preset=preset, frame=self._frame)
-        recalled = self._name(dropped)
+        reported = store.missed == 0
+        if not preset.life.reports_tentative:
+            reported &= store.confirmed
+        recalled = self._name(reported, dropped)
         if self.explain:
             self._explain(boxes, matches, recalled, column)
-        if dropped.any():
-            column = column[self._drop(dropped)]
-        return self._report(boxes, column)
+        if any_unseen and dropped.any():
+            kept = self._drop(dropped)
+            reported, column, xyxy = reported.take(kept), column.take(kept), xyxy.take(kept, axis=1)
+        rows = reported.nonzero()[0]
+        column = column.take(rows)
+        xyxy = boxes.xyxy.take(column, axis=1) if preset.report == "observed" else xyxy.take(rows, axis=1)
+        return self._tracks(rows, xyxy, boxes.source.take(column))
 
     def _remember_looks(self, boxes: Boxes, column: IntArray) -> None:
         """Adds the embeddings of the matched boxes to their tracks."""
@@ -303,17 +312,13 @@ class Tracker:
         row = row[known[column[row]]]
         gallery.observe(row, boxes.embedding[column[row]], ema=self.preset.appearance.ema, clock=self._clock)
 
-    def _reported(self) -> BoolArray:
-        seen = self._store.missed == 0
-        return seen if self.preset.life.reports_tentative else seen & self._store.confirmed
-
-    def _name(self, dropped: BoolArray) -> tuple[IntArray, IntArray, FloatArray]:
+    def _name(self, reported: BoolArray, dropped: BoolArray) -> tuple[IntArray, IntArray, FloatArray]:
         """Gives identities to the tracks that are reported for the first time; returns those that were recognised."""
         store, look = self._store, self.preset.appearance
-        unnamed = np.flatnonzero(self._reported() & (store.track_id == 0) & ~dropped)
-        recalled: tuple[IntArray, IntArray, FloatArray] = (unnamed[:0], unnamed[:0], np.zeros(0))
-        if not len(unnamed):
-            return recalled
+        if store.track_id.all():
+            return _NOBODY
+        unnamed = (reported & (store.track_id == 0) & ~dropped).nonzero()[0]
+        recalled = _NOBODY
         if look is not None and look.max_lost_seconds > 0:
             recalled = recall(
                 store, self._gallery, self._memory, new=unnamed, dropped=dropped, gate=self._source.gate,
@@ -340,15 +345,6 @@ class Tracker:
         store.keep(kept)
         return kept
 
-    def _report(self, boxes: Boxes, column: IntArray) -> Tracks:
-        """Returns the tracks seen in this frame."""
-        rows = self._reported().nonzero()[0]
-        xyxy = self._filter.boxes(self._store.filter.take(rows, axis=2))
-        column = column.take(rows)
-        if self.preset.report == "observed":
-            xyxy = boxes.xyxy.take(column, axis=1)
-        return self._tracks(rows, xyxy, boxes.source.take(column))
-
     def _tracks(self, rows: IntArray, xyxy: FloatArray, detection: IntArray | None) -> Tracks:
         store = self._store
         return Tracks._trusted(
@@ -365,13 +361,14 @@ class Tracker:
         self, boxes: Boxes, matches: Matches, recalled: tuple[IntArray, IntArray, FloatArray], column: IntArray
     ) -> None:
         names = [f"{stage.boxes}/{stage.tracks}/{stage.cost}" for stage in self.preset.stages]
-        row, identity, cosine = recalled
+        row, identity, recalled_cosine = recalled
+        stage, iou, cosine, cost = matches.reasons()
         absent = np.full(len(row), np.nan)
         self._decisions = Decisions(
             track_id=np.concatenate((self._store.track_id[matches.row], identity)),
             detection=boxes.source[np.concatenate((matches.column, column[row]))],
-            stage=np.array([names[number] for number in matches.stage] + ["memory"] * len(row), dtype=str),
-            iou=np.concatenate((matches.iou, absent)),
-            cosine=np.concatenate((matches.cosine, cosine)),
-            cost=np.concatenate((matches.cost, 1.0 - cosine)),
+            stage=np.array([names[number] for number in stage] + ["memory"] * len(row), dtype=str),
+            iou=np.concatenate((iou, absent)),
+            cosine=np.concatenate((cosine, recalled_cosine)),
+            cost=np.concatenate((cost, 1.0 - recalled_cosine)),
         )
