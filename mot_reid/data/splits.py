@@ -1,0 +1,91 @@
+"""Which crops are asked for, and which answer? A data set of any kind, and one of its parts as query and gallery."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mot_reid.data import market1501, readers, synthetic
+from mot_reid.data.identities import IdentitySplits, IdentityTable, query_gallery, split_identities
+
+KINDS = ("market1501", "folders", "csv", "synthetic")
+PARTS = ("test", "validation", "train")
+SPLIT_SEED = 0
+"""Chooses the validation persons: the same ones whatever the seed of a run, so that runs compare."""
+
+
+def read(
+    kind: str, root: str | Path, *, official_counts: bool = False, drawing: Mapping[str, Any] | None = None
+) -> IdentitySplits:
+    """Returns train, query and gallery of a data set.
+
+    Args:
+        kind: One of `KINDS`.
+        root: Its folder; for "csv" also a file.
+        official_counts: Require the published numbers of Market-1501's images.
+        drawing: The keywords of `synthetic.read`, with which the people are drawn where they are not there yet.
+
+    Raises:
+        FileNotFoundError: There is no such data set.
+        ValueError: The kind is unknown, or the data set is not as the kind says.
+    """
+    if kind == "market1501":
+        return market1501.read(root, official_counts=official_counts)
+    if kind == "folders":
+        return readers.read_folders(root)
+    if kind == "csv":
+        return readers.read_csv(root)
+    if kind == "synthetic":
+        return synthetic.read(root, **(drawing or {}))
+    raise ValueError(f"data: got '{kind}'; expected one of {', '.join(KINDS)}")
+
+
+def recognise(root: str | Path) -> str:
+    """Returns the kind of the data set in a folder or file, by its layout: "market1501", "csv" or "folders".
+
+    Raises:
+        FileNotFoundError: There is no such folder or file.
+    """
+    root = Path(root)
+    if not root.exists():
+        raise FileNotFoundError(f"data.root: got '{root}'; expected an existing folder or CSV; check the path")
+    try:
+        market1501.find_root(root)
+    except FileNotFoundError:
+        lists = root.is_file() or any((root / f"{name}.csv").is_file() for name in readers.SPLITS)
+        return "csv" if lists else "folders"
+    return "market1501"
+
+
+def choose(splits: IdentitySplits, part: str, *, validation: float = 0.0) -> tuple[IdentityTable, IdentityTable]:
+    """Returns query and gallery of one part of a data set.
+
+    Args:
+        splits: The data set.
+        part: "test", its own query and gallery; "validation", the persons held out of its training persons; or "train",
+            all of those, which says something only about a model that never saw them.
+        validation: Share of the training persons that was held out.
+
+    Raises:
+        ValueError: The data set has no such part.
+    """
+    if part not in PARTS:
+        raise ValueError(f"data.split: got '{part}'; expected one of {', '.join(PARTS)}")
+    if part == "test":
+        if not len(splits.query):
+            raise ValueError(
+                "data.split: got 'test', but the data set has one list only; expected query and gallery; "
+                "use data.split=train if the model never saw these persons"
+            )
+        return splits.query, splits.gallery
+    if not len(splits.train):
+        raise ValueError(f"data.split: got '{part}', but the data set has no train list; use data.split=test")
+    if part == "train":
+        return query_gallery(splits.train, SPLIT_SEED)
+    if not validation:
+        raise ValueError(
+            "data.split: got 'validation', but training held nobody out; expected data.validation above 0; "
+            "use data.split=test, or give the share that was held out"
+        )
+    return query_gallery(split_identities(splits.train, validation, SPLIT_SEED)[1], SPLIT_SEED)
