@@ -241,8 +241,8 @@ def from_lightning(path: str | Path) -> Artifact:
     if not isinstance(content, dict) or not {METADATA_KEY, "state_dict"} <= set(content):
         raise CheckpointError(f"'{path}': not a checkpoint of mot_reid (no '{METADATA_KEY}' and 'state_dict' in it)")
     try:
-        signed = parse_metadata(_signed({**content[METADATA_KEY], "tensors_sha256": ""}), path)
-        metadata = {key: value for key, value in signed.items() if key not in _CHECKSUMS}
+        checked = parse_metadata(signed({**content[METADATA_KEY], "tensors_sha256": ""}), path)
+        metadata = {key: value for key, value in checked.items() if key not in _CHECKSUMS}
         tensors = {
             key.removeprefix("network.").removeprefix("_orig_mod."): value
             for key, value in content["state_dict"].items()
@@ -265,7 +265,7 @@ def write(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str
 
     path = Path(path)
     content = {key: value for key, value in metadata.items() if key not in _CHECKSUMS}
-    text = _signed({**content, "tensors_sha256": digest_tensors(tensors)})
+    text = signed({**content, "tensors_sha256": digest_tensors(tensors)})
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -375,8 +375,9 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"'{path}': its tensors cannot be read; the file was cut or changed") from error
 
 
-def _signed(content: Mapping[str, Any]) -> str:
-    """Returns the JSON text of the content with its own checksum added."""
+def signed(content: Mapping[str, Any]) -> str:
+    """Returns the JSON text of the content with its own checksum."""
+    content = {key: value for key, value in content.items() if key != "metadata_sha256"}
     return _canonical({**content, "metadata_sha256": _sha256(_canonical(content))})
 
 

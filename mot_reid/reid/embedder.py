@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from mot_reid.reid import checkpoint
-from mot_reid.reid.osnet import fold_normalisation
+from mot_reid.reid.inference import InferenceNetwork, open_onnx
 from mot_reid.reid.preprocess import Preprocess
-
-PROBE_KEY = "mot_reid_probe"
-"""Where an ONNX file keeps the embedding its probe must give."""
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -65,12 +60,12 @@ class Embedder:
         if path.suffix == ".onnx":
             if precision != "auto":
                 raise ValueError(f"precision: got {precision!r}; expected 'auto', since an ONNX file has its own")
-            self.metadata, self._forward = _open_onnx(path, self.device)
+            self.metadata, self._forward = open_onnx(path, device=self.device.type)
         else:
             dtype = _dtype(precision, self.device)
             artifact = checkpoint.load(path)
             self.metadata = artifact.metadata
-            self._forward = _open_network(artifact.network, self.device, dtype)
+            self._forward = InferenceNetwork(artifact.network, dtype=dtype).to(self.device).eval()
         self.preprocess = Preprocess.from_dict(self.metadata["preprocess"])
 
     @property
@@ -193,49 +188,3 @@ def _dtype(precision: str, device: torch.device) -> torch.dtype:
     if precision not in _DTYPES:
         raise ValueError(f"precision: got {precision!r}; expected 'auto', {', '.join(map(repr, _DTYPES))}")
     return _DTYPES[precision]
-
-
-def _open_network(network: nn.Module, device: torch.device, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
-    """Returns the network's forward pass, its backbone laid out and typed for speed; what follows stays float32."""
-    network = fold_normalisation(network).to(device).to(memory_format=torch.channels_last).requires_grad_(False)
-    for module in network.get_submodule("backbone").modules():
-        if not isinstance(module, nn.modules.batchnorm._BatchNorm):
-            for parameter in module.parameters(recurse=False):
-                parameter.data = parameter.data.to(dtype)
-            for name, buffer in module.named_buffers(recurse=False):
-                if buffer.is_floating_point():
-                    setattr(module, name, buffer.to(dtype))
-
-    def forward(images: Tensor) -> Tensor:
-        return network(images.to(dtype, memory_format=torch.channels_last)).float()
-
-    return forward
-
-
-def _open_onnx(path: Path, device: torch.device) -> tuple[dict[str, Any], Callable[[Tensor], Tensor]]:
-    """Returns the metadata and the forward pass of an exported ONNX file, after its self-test."""
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise ImportError(f"'{path}': ONNX Runtime is not installed; pip install 'mot-reid[onnx]'") from error
-    providers = ["CUDAExecutionProvider"] if device.type == "cuda" else []
-    available = [name for name in providers if name in onnxruntime.get_available_providers()]
-    try:
-        session = onnxruntime.InferenceSession(str(path), providers=[*available, "CPUExecutionProvider"])
-    except Exception as error:
-        raise checkpoint.CheckpointError(f"'{path}': ONNX Runtime cannot open it; get the file again") from error
-    stored = session.get_modelmeta().custom_metadata_map
-    metadata = checkpoint.parse_metadata(stored.get(checkpoint.METADATA_KEY), path)
-    entry = session.get_inputs()[0]
-    dtype = np.float16 if entry.type == "tensor(float16)" else np.float32
-
-    def forward(images: Tensor) -> Tensor:
-        (embedding,) = session.run(None, {entry.name: images.cpu().numpy().astype(dtype)})
-        return torch.from_numpy(embedding.astype(np.float32))
-
-    probe = Preprocess.from_dict(metadata["preprocess"])(checkpoint.probe_image()[None])
-    expected = np.array(json.loads(stored.get(PROBE_KEY, "[]")), dtype=np.float32)
-    found = forward(probe)[0].numpy()
-    if expected.shape != found.shape or not float(expected @ found) > checkpoint.PROBE_AGREEMENT:
-        raise checkpoint.CheckpointError(f"'{path}': its probe does not give the stored embedding; get the file again")
-    return metadata, forward
