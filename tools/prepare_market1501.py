@@ -11,7 +11,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from mot_reid.config import ConfigError, parse_arguments
-from mot_reid.data.prepare_market1501 import METADATA, prepare
+from mot_reid.data.folders import METADATA
+from mot_reid.data.prepare_market1501 import prepare
 
 USAGE = """usage: python tools/prepare_market1501.py source=PATH output=FOLDER [key=value ...]
 

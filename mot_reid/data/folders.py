@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import Any
 from uuid import uuid4
+
+METADATA = "metadata.json"
 
 
 @contextmanager
@@ -95,3 +99,41 @@ def unpack(
                     f"archive '{archive}': got {error}; expected no password; unpack it yourself"
                 ) from None
     return damaged
+
+
+def find_prepared(output: str | Path, *, kind: str, version: int, settings: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The metadata.json of a folder prepared before, or None for a folder that is still to be made.
+
+    Args:
+        output: The folder.
+        kind: What `format` in its metadata must say.
+        version: What `format_version` must say.
+        settings: What `settings` must say.
+
+    Raises:
+        ValueError: The folder holds something else, or was prepared with other settings.
+    """
+    output = Path(output)
+    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
+        return None
+    try:
+        metadata = json.loads((output / METADATA).read_text(encoding="utf-8"))
+        known = metadata["format"] == kind and metadata["format_version"] == version
+    except (OSError, ValueError, KeyError, TypeError):
+        known = False
+    if not known:
+        raise ValueError(
+            f"output: got '{output}', which holds something else; expected a new folder or one prepared before; "
+            "choose another"
+        )
+    if metadata["settings"] != settings:
+        raise ValueError(
+            f"output: got '{output}', prepared with {metadata['settings']}; expected {dict(settings)}; "
+            "remove the folder or choose another"
+        )
+    return dict(metadata)
+
+
+def checksum(contents: Mapping[str, int]) -> str:
+    """One number for the names of files and their CRC-32 each, whatever the order."""
+    return f"{zlib.crc32(json.dumps(dict(contents), sort_keys=True).encode()):08x}"

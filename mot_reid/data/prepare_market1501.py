@@ -15,11 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mot_reid.data import market1501
-from mot_reid.data.folders import new_folder, unpack
+from mot_reid.data.folders import METADATA, checksum, find_prepared, new_folder, unpack
 from mot_reid.data.identities import IdentityTable, labels, split_identities
 from mot_reid.data.images import decode, in_threads
 
-METADATA = "metadata.json"
 FORMAT = "mot_reid.market1501"
 FORMAT_VERSION = 1
 
@@ -65,9 +64,11 @@ def prepare(
         ValueError: Bad files (every one is named), wrong counts, or an output that is something else.
     """
     source, output = Path(source), Path(output)
-    split = {"validation": validation, "seed": seed}
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        return _verify(output, split, workers, progress), False
+    settings = {"validation": validation, "seed": seed}
+    found = find_prepared(output, kind=FORMAT, version=FORMAT_VERSION, settings=settings)
+    if found is not None:
+        _verify(output, found, workers, progress)
+        return found, False
     if not source.exists():
         raise FileNotFoundError(f"source: got '{source}'; expected the Market-1501 archive or folder; check the path")
     with new_folder(output) as part:
@@ -85,7 +86,7 @@ def prepare(
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
             "source": source.name,
-            "split": split,
+            "settings": settings,
             "counts": counts,
             "lists": {name: _describe(table) for name, table in lists.items()},
             **_statistics([inspected[_key(path, part)] for path in lists["train"].path]),
@@ -214,27 +215,11 @@ def _statistics(images: Iterable[_Inspected]) -> dict[str, Any]:
 def _checksum(inspected: dict[str, _Inspected], root: Path) -> str:
     """One number for names and contents of all images and lists."""
     lists = {path.name: zlib.crc32(path.read_bytes()) for path in root.glob("*.csv")}
-    contents = {**{name: one.checksum for name, one in inspected.items()}, **lists}
-    return f"{zlib.crc32(json.dumps(contents, sort_keys=True).encode()):08x}"
+    return checksum({**{name: one.checksum for name, one in inspected.items()}, **lists})
 
 
-def _verify(output: Path, split: dict[str, Any], workers: int | None, progress: bool) -> dict[str, Any]:
-    """The metadata of a folder prepared before, after checking that nothing in it changed."""
-    try:
-        metadata = json.loads((output / METADATA).read_text(encoding="utf-8"))
-        known = metadata["format"] == FORMAT and metadata["format_version"] == FORMAT_VERSION
-    except (OSError, ValueError, KeyError, TypeError):
-        known = False
-    if not known:
-        raise ValueError(
-            f"output: got '{output}', which holds something else; expected a new folder or one prepared before; "
-            "choose another"
-        )
-    if metadata["split"] != split:
-        raise ValueError(
-            f"output: got '{output}', prepared with {metadata['split']}; expected {split}; "
-            "remove the folder or choose another"
-        )
+def _verify(output: Path, metadata: dict[str, Any], workers: int | None, progress: bool) -> None:
+    """Raise ValueError if a folder prepared before has changed."""
     inspected = _inspect(output, workers, progress)
     _refuse(_bad_images(inspected), output)
     if _checksum(inspected, output) != metadata["checksum"]:
@@ -242,7 +227,6 @@ def _verify(output: Path, split: dict[str, Any], workers: int | None, progress: 
             f"output: got '{output}' with files changed, added or lost since it was prepared "
             f"({len(inspected):,} images now); remove the folder and run again"
         )
-    return dict(metadata)
 
 
 def _key(path: str | Path, root: Path) -> str:

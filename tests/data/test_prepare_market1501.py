@@ -106,7 +106,7 @@ def test_prepare_parts_persons_for_validation(archive: Path, tmp_path: Path) -> 
     assert not persons[0] & persons[1] and persons[0] | persons[1] == {"2", "7", "11", "30", "1500"}
     assert sorted({row[3] for row in val}) == ["0", "1"]
     assert metadata["lists"]["val"]["identities"] == 2
-    assert metadata["split"] == {"validation": 0.4, "seed": 1}
+    assert metadata["settings"] == {"validation": 0.4, "seed": 1}
 
 
 def test_prepare_metadata_counts_and_statistics(archive: Path, tmp_path: Path) -> None:
