@@ -414,12 +414,8 @@ def _as_column(owner: str, name: str, value: object, *, column: Column) -> Array
         array = _numpy(value)
         if array.size == 0:
             array = array.reshape(_shape(0, column)) if array.ndim == 1 else array
-        if (
-            column.dtype is int
-            and array.dtype.kind == "f"
-            and array.size
-            and not np.array_equal(array, np.trunc(array))
-        ):
+        whole = np.dtype(column.dtype).kind == "i"
+        if whole and array.dtype.kind == "f" and not np.array_equal(array, np.trunc(array)):
             raise TypeError("a fraction")
         if np.dtype(column.dtype).kind == "b" and array.size and array.dtype.kind != "b":
             raise TypeError("no boolean")

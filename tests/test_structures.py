@@ -1,0 +1,235 @@
+"""structures.py: what is accepted, what is refused and how it is said, and the shared behaviour of the columns."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from mot_reid import Detections, Tracks, TrackTable
+from mot_reid.structures import as_detections
+
+XYXY = np.array([[0.0, 0.0, 10.0, 20.0], [5.0, 5.0, 8.0, 9.0], [1.0, 2.0, 3.0, 4.0]])
+SCORE = np.array([0.9, 0.5, 0.1])
+
+
+def detections() -> Detections:
+    return Detections(XYXY, SCORE, [0, 1, 0])
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"xyxy": [[0, 0, 1, np.nan]], "score": [0.5]}, r"Detections.xyxy: got .*nan.* in row 0; expected finite"),
+        ({"xyxy": [[0, 0, 1, np.inf]], "score": [0.5]}, r"row 0; expected finite"),
+        ({"xyxy": [[0, 0, 1, 1], [5, 0, 1, 1]], "score": [0.5, 0.5]}, r"row 1; expected x1 <= x2"),
+        ({"xyxy": [[0, 0, 1, 1]], "score": [1.5]}, r"Detections.score: got 1.5 in row 0; expected a score in \[0, 1\]"),
+        ({"xyxy": [[0, 0, 1, 1]], "score": [np.nan]}, r"Detections.score: got nan"),
+        ({"xyxy": [[0, 0, 1, 1]], "score": [0.5, 0.6]}, r"got xyxy 1, score 2.* rows; expected one length"),
+        ({"xyxy": [0, 0, 1, 1], "score": [0.5]}, r"got shape \(4,\); expected numbers of shape \(N, 4\)"),
+        ({"xyxy": [[0, 0, 1]], "score": [0.5]}, r"got shape \(1, 3\)"),
+        ({"xyxy": [[0, 0, 1, 1]], "score": None}, r"Detections.score: got None"),
+        ({"xyxy": [["a", 0, 1, 1]], "score": [0.5]}, r"Detections.xyxy: got .*'a'"),
+        ({"xyxy": [[0, 0, 1, 1]], "score": [0.5], "class_id": [0.5]}, r"class_id: got .*; expected whole numbers"),
+        ({"xyxy": [[0, 0, 1, 1]], "score": [0.5], "embedding": [[1.0, 1.0]]}, r"embedding \(length\): got 1.41.*norm"),
+    ],
+)
+def test_detections_refuse_what_is_not_valid(columns, message):
+    with pytest.raises(ValueError, match=message):
+        Detections(**columns)
+
+
+def test_detections_accept_boxes_without_area_and_unknown_embeddings():
+    given = Detections([[3, 3, 3, 3], [0, 0, 1, 1]], [0, 1], embedding=[[np.nan, np.nan], [0.6, 0.8]])
+    assert given.embedding is not None and given.embedding.dtype == np.float32
+
+
+def test_detections_without_class_are_of_class_zero():
+    np.testing.assert_array_equal(Detections(XYXY, SCORE).class_id, [0, 0, 0])
+
+
+def test_arrays_are_copies_and_read_only():
+    source = XYXY.copy()
+    given = Detections(source, SCORE)
+    source[0, 0] = -99
+    assert given.xyxy[0, 0] == 0
+    with pytest.raises(ValueError, match="read-only"):
+        given.xyxy[0, 0] = 1
+    assert source.flags.writeable
+
+
+@pytest.mark.parametrize(
+    ("index", "rows"),
+    [
+        (0, [0]),
+        (-1, [2]),
+        (slice(1, None), [1, 2]),
+        ([2, 0], [2, 0]),
+        (np.array([True, False, True]), [0, 2]),
+        ([], []),
+        (SCORE > 2, []),
+    ],
+)
+def test_selection_gives_the_same_type_with_those_rows(index, rows):
+    chosen = detections()[index]
+    assert isinstance(chosen, Detections)
+    np.testing.assert_array_equal(chosen.xyxy, XYXY[rows])
+    np.testing.assert_array_equal(chosen.class_id, np.array([0, 1, 0])[rows])
+
+
+def test_selection_by_a_mask_of_another_length_is_refused():
+    with pytest.raises(IndexError):
+        detections()[np.array([True, False])]
+
+
+def test_iteration_yields_tables_of_one_row():
+    assert [len(row) for row in detections()] == [1, 1, 1]
+
+
+def test_concatenate_undoes_selection():
+    whole = detections()
+    parts = Detections.concatenate([whole[:1], Detections.empty(), whole[1:]])
+    np.testing.assert_array_equal(parts.xyxy, whole.xyxy)
+    np.testing.assert_array_equal(parts.class_id, whole.class_id)
+
+
+def test_concatenate_of_nothing_is_empty():
+    assert len(Detections.concatenate([])) == 0
+
+
+def test_concatenate_refuses_a_column_that_only_some_parts_have():
+    with_embedding = Detections(XYXY[:1], SCORE[:1], embedding=[[1.0, 0.0]])
+    with pytest.raises(ValueError, match="got 'embedding' in 1 of 2 parts"):
+        Detections.concatenate([with_embedding, detections()])
+
+
+def test_replace_exchanges_one_column_and_validates_it():
+    changed = detections().replace(score=[0.1, 0.2, 0.3])
+    np.testing.assert_array_equal(changed.score, [0.1, 0.2, 0.3])
+    np.testing.assert_array_equal(changed.xyxy, XYXY)
+    with pytest.raises(ValueError, match="score"):
+        detections().replace(score=[2, 2, 2])
+    with pytest.raises(ValueError, match="no column 'scores'; expected one of xyxy, score"):
+        detections().replace(scores=[1, 1, 1])
+
+
+def test_to_pandas_has_a_column_per_coordinate():
+    frame = detections().to_pandas()
+    assert frame.columns.tolist() == ["x1", "y1", "x2", "y2", "score", "class_id"]
+    assert frame.loc[1, "x2"] == 8.0
+
+
+def test_repr_html_shows_the_first_rows_and_counts_the_others():
+    many = Detections(np.tile(XYXY, (5, 1)), np.tile(SCORE, 5))
+    html = many._repr_html_()
+    assert html.count("<tr>") == 1 + 8 and "15 rows" in html and "and 7 more rows" in html
+
+
+def test_repr_names_type_rows_and_shapes():
+    assert repr(detections()).startswith("Detections(3 rows: xyxy float64[3, 4], score float64[3]")
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"track_id": [0, 1]}, "identities from 1"),
+        ({"track_id": [1, 1]}, "every identity once"),
+        ({"track_id": [1, 2], "detection": [0, -1]}, "a row index, from 0"),
+    ],
+)
+def test_tracks_refuse_what_is_not_valid(columns, message):
+    with pytest.raises(ValueError, match=message):
+        Tracks(XYXY[:2], **columns)
+
+
+def test_track_table_refuses_frame_zero():
+    with pytest.raises(ValueError, match=r"TrackTable.frame: got 0 in row 0; expected frame numbers from 1"):
+        TrackTable([0], [1], XYXY[:1])
+
+
+def test_track_table_from_frames_numbers_them_from_one():
+    table = TrackTable.from_frames([Tracks.empty(), Tracks(XYXY[:2], [1, 2]), Tracks(XYXY[:1], [2])])
+    np.testing.assert_array_equal(table.frame, [2, 2, 3])
+    np.testing.assert_array_equal(table.track_id, [1, 2, 2])
+    np.testing.assert_array_equal(table.ignore, [False] * 3)
+
+
+ROWS = np.column_stack([XYXY, SCORE])
+
+
+class FakeTensor:
+    """Looks like a tensor on a GPU: no array until it was detached and moved."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def detach(self):
+        return self
+
+    def cpu(self):
+        return self
+
+    def numpy(self):
+        return self.array
+
+
+SOURCES = {
+    "array of five": ROWS,
+    "array of six": np.column_stack([ROWS, [0, 1, 0]]),
+    "float32 array": ROWS.astype(np.float32),
+    "list": ROWS.tolist(),
+    "ultralytics result": SimpleNamespace(
+        boxes=SimpleNamespace(xyxy=FakeTensor(XYXY), conf=FakeTensor(SCORE), cls=FakeTensor(np.array([0.0, 1.0, 0.0])))
+    ),
+    "supervision": SimpleNamespace(xyxy=XYXY, confidence=SCORE, class_id=np.array([0, 1, 0])),
+    "supervision without classes": SimpleNamespace(xyxy=XYXY, confidence=SCORE, class_id=None),
+    "detections": Detections(XYXY, SCORE, [0, 1, 0]),
+}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_as_detections_reads(name):
+    found = as_detections(SOURCES[name])
+    np.testing.assert_allclose(found.xyxy, XYXY, atol=1e-6)
+    np.testing.assert_allclose(found.score, SCORE, atol=1e-6)
+    with_class = name in ("array of six", "ultralytics result", "supervision", "detections")
+    np.testing.assert_array_equal(found.class_id, [0, 1, 0] if with_class else [0, 0, 0])
+
+
+@pytest.mark.parametrize("nothing", [[], np.zeros((0, 5)), np.zeros((0, 6)), np.zeros(0)])
+def test_as_detections_of_nothing_is_empty(nothing):
+    assert len(as_detections(nothing)) == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("boxes", "got str; expected Detections, an"),
+        (np.zeros((2, 4)), r"got an array of shape \(2, 4\)"),
+        (SimpleNamespace(xyxy=XYXY, confidence=None), "got confidence None"),
+        (SimpleNamespace(boxes=None), "without boxes"),
+        (np.array([[0, 0, np.nan, 1, 0.5]]), "Detections.xyxy"),
+        (np.array([[5, 0, 1, 1, 0.5]]), "x1 <= x2"),
+        (np.array([[0, 0, 1, 1, 5]]), "Detections.score"),
+        (np.array([[0, 0, 1, 1, 0.5, 0.5]]), "class_id"),
+    ],
+)
+def test_as_detections_refuses(value, message):
+    with pytest.raises(ValueError, match=message):
+        as_detections(value)
+
+
+def test_as_detections_copies_an_array():
+    source = ROWS.copy()
+    found = as_detections(source)
+    source[:] = 0
+    np.testing.assert_array_equal(found.xyxy, XYXY)
+
+
+def test_as_detections_reads_real_library_objects():
+    ultralytics = pytest.importorskip("ultralytics.engine.results")
+    boxes = ultralytics.Boxes(np.column_stack([ROWS, [0, 1, 0]]).astype(np.float32), (100, 100))
+    found = as_detections(SimpleNamespace(boxes=boxes))
+    np.testing.assert_allclose(found.xyxy, XYXY, atol=1e-6)
+    np.testing.assert_array_equal(found.class_id, [0, 1, 0])
