@@ -13,6 +13,7 @@ The rules of MOTChallenge, in one place:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -50,16 +51,12 @@ class ScoredFrame:
         truth: (n,) person of each ground-truth box.
         result: (m,) track of each result box.
         similarity: (n, m) IoU.
-        truth_xyxy: (n, 4) pixels.
-        result_xyxy: (m, 4) pixels.
     """
 
     number: int
     truth: NDArray[np.int64]
     result: NDArray[np.int64]
     similarity: FloatArray
-    truth_xyxy: FloatArray
-    result_xyxy: FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,35 +105,34 @@ def apply_rules(
     _check_identities("result", result)
     if benchmark != "MOT15":
         _check_classes(ground_truth, benchmark)
+    ground_truth, result = (table[np.argsort(table.frame, kind="stable")] for table in (ground_truth, result))
     keep = ~ground_truth.ignore
     if benchmark != "MOT15":
         keep = keep & (ground_truth.class_id == PEDESTRIAN)
     distractor = np.isin(ground_truth.class_id, DISTRACTOR_CLASSES[benchmark])
     drop = np.zeros(len(result), dtype=bool)
     parts = []
-    for number, truth_rows, result_rows in _frames(ground_truth, result):
-        similarity = iou(ground_truth.xyxy[truth_rows], result.xyxy[result_rows])
-        drop[result_rows[_on_distractors(similarity, distractor[truth_rows])]] = True
-        truth_kept, result_kept = keep[truth_rows], ~drop[result_rows]
-        parts.append((number, truth_rows[truth_kept], result_rows[result_kept], similarity[truth_kept][:, result_kept]))
+    for number, of_truth, of_result in _frames(ground_truth, result):
+        similarity = iou(ground_truth.xyxy[of_truth], result.xyxy[of_result])
+        drop[of_result][_on_distractors(similarity, distractor[of_truth])] = True
+        rows, columns = keep[of_truth], ~drop[of_result]
+        if rows.any() or columns.any():
+            parts.append((number, of_truth, of_result, rows, columns, similarity[rows][:, columns]))
     truth_id, truth, truth_boxes = _relabel(ground_truth.track_id, keep)
     result_id, track, result_boxes = _relabel(result.track_id, ~drop)
     frames = tuple(
-        ScoredFrame(number, truth[g], track[r], similarity, ground_truth.xyxy[g], result.xyxy[r])
-        for number, g, r, similarity in parts
-        if len(g) or len(r)
+        ScoredFrame(number, truth[of_truth][rows], track[of_result][columns], similarity)
+        for number, of_truth, of_result, rows, columns, similarity in parts
     )
     return ScoredSequence(frames, length, truth_id, result_id, truth_boxes, result_boxes)
 
 
-def _frames(ground_truth: TrackTable, result: TrackTable) -> list[tuple[int, NDArray[np.int64], NDArray[np.int64]]]:
-    """Returns number, ground-truth rows and result rows of every frame, rows in the order of the table."""
-    orders = [np.argsort(table.frame, kind="stable") for table in (ground_truth, result)]
+def _frames(ground_truth: TrackTable, result: TrackTable) -> Iterator[tuple[int, slice, slice]]:
+    """Yields number and rows of both tables (sorted by frame) of every frame that has a box."""
     numbers = np.union1d(ground_truth.frame, result.frame)
-    rows = []
-    for table, order in zip((ground_truth, result), orders):
-        rows.append(np.split(order, np.searchsorted(table.frame[order], numbers[1:], side="left")))
-    return list(zip(numbers.tolist(), *rows)) if len(numbers) else []
+    edges = [np.searchsorted(table.frame, [*numbers, np.inf]).tolist() for table in (ground_truth, result)]
+    for n, number in enumerate(numbers.tolist()):
+        yield number, slice(*edges[0][n : n + 2]), slice(*edges[1][n : n + 2])
 
 
 def _on_distractors(similarity: FloatArray, distractor: NDArray[np.bool_]) -> NDArray[np.int64]:
