@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import sys
+import traceback
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from mot_reid.config import ConfigError, describe_keys, load_config, parse_arguments
+from mot_reid.config import Config, ConfigError, describe_keys, load_config, parse_arguments
 
 if TYPE_CHECKING:
     from mot_reid.training.fit import FitResult
@@ -21,50 +23,89 @@ USAGE = """usage: python tools/fit.py experiment=NAME [ckpt=last|PATH] [group=na
 Trains a person re-identification model and writes it, with its configuration, curves and scores, to run.dir.
 """
 NOISE = (
-    ".*on_after_batch_transfer.*",
-    ".*LeafSpec.*",
-    ".*logs directory.*",
-    ".*Total length of `list`.*",
-    ".*isinstance.*",
+    "You have overridden `on_after_batch_transfer`",
+    ".*LeafSpec",
+    "Experiment logs directory",
+    "Total length of `list`",
+    "The number of training batches .* is smaller than the logging interval",
+    "You're resuming from a checkpoint that ended before the epoch ended",
+    ".*does not have many workers",
+    "It is recommended to use .*sync_dist=True",
+    "Checkpoint directory .* exists and is not empty",
 )
+"""Beginnings of warnings that tell a person nothing to act on."""
 
 
 def main(argv: Sequence[str]) -> int:
     """Runs one experiment; returns the exit code: 0, 1 for a failed run, 2 for a mistake in it, 130 if interrupted."""
-    _quieten()
     try:
         arguments = parse_arguments(argv)
         if "help" in arguments:
             print(USAGE + "\n" + describe_keys())
             return 0
         config = load_config(argv, tool_keys=("ckpt",))
-    except ConfigError as error:
-        print(error, file=sys.stderr)
-        return 2
-    from mot_reid.training.fit import fit
-
-    try:
-        result = fit(config, resume=arguments.get("ckpt"))
-    except (ValueError, OSError, RuntimeError) as error:
-        print(error, file=sys.stderr)
-        return 2
+        result = _fit(config, arguments.get("ckpt"))
     except FloatingPointError as error:
-        print(error, file=sys.stderr)
-        return 1
+        return _refuse(error, code=1)
+    except Exception as error:
+        if not _is_mistake(error):
+            raise
+        return _refuse(error, code=2)
+    except KeyboardInterrupt:
+        print("interrupted before training began", file=sys.stderr)
+        return 130
+    if not _tells():
+        return 130 if result.interrupted else 0
     if result.interrupted:
-        print(f"interrupted; go on with: python tools/fit.py {' '.join(argv)} ckpt=last", file=sys.stderr)
+        again = [argument for argument in argv if not argument.removeprefix("--").startswith("ckpt=")]
+        saved = (result.folder / "checkpoints" / "last.ckpt").exists()
+        hint = f"go on with: python tools/fit.py {shlex.join(again)} ckpt=last" if saved else "nothing was saved yet"
+        print(f"interrupted; {hint}", file=sys.stderr)
         return 130
     _report(result)
     return 0
 
 
-def _quieten() -> None:
-    """Lets the run's own messages through, and of Lightning's only the warnings that help."""
+def _fit(config: Config, resume: str | None) -> FitResult:
+    """Trains, with the run's own messages alone on the screen."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
-        logging.getLogger(name).setLevel(logging.WARNING)
     for message in NOISE:
         warnings.filterwarnings("ignore", message=message)
+    from mot_reid.training.fit import fit
+
+    for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    return fit(config, resume=resume)
+
+
+def _is_mistake(error: Exception) -> bool:
+    """Whether an error is the user's, told in one line, and not the program's, which shows where it happened.
+
+    Ours and Lightning's checks raise in their own code; whatever comes from deeper was not expected by anybody.
+    """
+    if isinstance(error, (ConfigError, OSError)) or str(error).startswith("Caught ValueError in DataLoader worker"):
+        return True
+    if type(error).__name__ == "MisconfigurationException":  # Lightning's, which may not be imported yet
+        return True
+    origin = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
+    files = (sys.modules[name].__file__ for name in ("mot_reid", "lightning") if name in sys.modules)
+    checked = any(origin.is_relative_to(Path(file).parent) for file in files if file)
+    return checked and isinstance(error, (ValueError, RuntimeError, ModuleNotFoundError))
+
+
+def _refuse(error: Exception, *, code: int) -> int:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    if lines[0].startswith("Caught "):  # in a worker process, with its traceback
+        lines = [lines[-1].partition(": ")[2]]
+    print(" ".join(" ".join(lines).split()), file=sys.stderr)
+    return code
+
+
+def _tells() -> bool:
+    """Whether this is the one process of a run that speaks."""
+    from lightning.pytorch.utilities import rank_zero_only
+
+    return not rank_zero_only.rank
 
 
 def _report(result: FitResult) -> None:
@@ -86,7 +127,7 @@ def _report(result: FitResult) -> None:
         print(f"\ncurves         {plot_training(metrics, result.folder / 'curves.png')}")
     if result.model is not None:
         print(f"model          {result.model}")
-    speed = result.scores.get("train/images_per_second")
+    speed = result.images_per_second
     print(f"time           {result.minutes:.1f} min" + (f", {speed:.0f} images/s in training" if speed else ""))
 
 

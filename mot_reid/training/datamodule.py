@@ -116,7 +116,9 @@ class ReIDDataModule(LightningDataModule):
             raise ValueError("data: got cameras for only one of query and gallery; expected both or neither")
         dataset = self._dataset(name, IdentityTable.concatenate([query, gallery]), None)
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)
-        return self._loader(DataLoader, dataset, sampler=range(rank, len(dataset), world_size), batch_size=self.eval_batch_size)
+        return self._loader(
+            DataLoader, dataset, sampler=range(rank, len(dataset), world_size), batch_size=self.eval_batch_size
+        )
 
     def _dataset(self, name: str, table: IdentityTable, classes: np.ndarray | None) -> CropDataset:
         if name not in self._datasets:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import netrc
 import os
 import subprocess
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from functools import partial
 from importlib.metadata import version
@@ -17,7 +17,6 @@ from typing import Any
 import torch
 from lightning import Callback, Trainer, seed_everything
 from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
-from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 
 from mot_reid import __version__
 from mot_reid.config import Config, save_config
@@ -28,11 +27,19 @@ from mot_reid.reid import checkpoint
 from mot_reid.reid.network import ReIDNetwork
 from mot_reid.reid.preprocess import Preprocess
 from mot_reid.training.augment import BatchAugment
-from mot_reid.training.checkpointing import AtomicCheckpointIO, SaveOnInterrupt
+from mot_reid.training.checkpointing import (
+    AtomicCheckpointIO,
+    Interrupted,
+    SaveOnInterrupt,
+    listening,
+    read_resumable,
+)
 from mot_reid.training.datamodule import ReIDDataModule
+from mot_reid.training.loggers import build_loggers, close_loggers
 from mot_reid.training.module import ReIDModule
 from mot_reid.training.objective import Objective
 from mot_reid.training.optim import build_optimizer, build_schedule
+from mot_reid.training.progress import Bars, EpochReport, bars_can_be_seen
 
 log = logging.getLogger(__name__)
 
@@ -52,15 +59,17 @@ class FitResult:
         model: The exported model; None where the run was interrupted or only tried out.
         scores: By name, such as `test/mAP`; fractions.
         untrained: The same of the network before training, where asked for.
+        images_per_second: In the last epoch of training; None where none was completed.
         minutes: From the start to the exported model.
         interrupted: Whether it was stopped; it can then be resumed.
     """
 
     folder: Path
-    model: Path | None
-    scores: dict[str, float]
-    untrained: dict[str, float]
-    minutes: float
+    model: Path | None = None
+    scores: dict[str, float] = field(default_factory=dict)
+    untrained: dict[str, float] = field(default_factory=dict)
+    images_per_second: float | None = None
+    minutes: float = 0.0
     interrupted: bool = False
 
 
@@ -80,7 +89,8 @@ def fit(config: Config, *, resume: str | None = None) -> FitResult:
         FloatingPointError: The loss became infinite or undefined.
     """
     started = time.perf_counter()
-    resumed = _find_resume(Path(config.run.dir), resume)
+    folder = Path(config.run.dir)
+    resumed = _find_resume(folder, resume)
     if config.engine.threads is not None:
         torch.set_num_threads(config.engine.threads)
     seed_everything(config.run.seed, workers=True, verbose=False)
@@ -88,34 +98,49 @@ def fit(config: Config, *, resume: str | None = None) -> FitResult:
     preprocess = build_preprocess(config)
     data = build_data(config, splits, preprocess)
     module = build_module(config, preprocess, classes=data.classes)
-    folder = _open_folder(config, keep=resumed is not None)
-    trainer = build_trainer(config, folder)
-    untrained: dict[str, float] = {}
+    resumed_step = None if resumed is None else read_resumable(resumed, module.state_dict())
+    _open_folder(config, keep=resumed is not None)
+    trainer = build_trainer(config, folder, resumed_step=resumed_step)
+    try:
+        with listening():
+            result = _run(config, trainer, module, data, resumed=resumed, started=started)
+    except (Interrupted, KeyboardInterrupt):
+        result = FitResult(folder, interrupted=True)
+    finally:
+        close_loggers(trainer.loggers)
+    return replace(result, minutes=(time.perf_counter() - started) / 60)
+
+
+def _run(
+    config: Config,
+    trainer: Trainer,
+    module: ReIDModule,
+    data: ReIDDataModule,
+    *,
+    resumed: str | None,
+    started: float,
+) -> FitResult:
+    """Trains, chooses, calibrates, scores and exports."""
+    result = FitResult(Path(config.run.dir))
     if config.run.score_untrained and resumed is None and data.test is not None:
-        untrained = _test(trainer, module, data)
+        result = replace(result, untrained=_scores(trainer.test(module, datamodule=data, verbose=False)))
     trainer.fit(module, datamodule=data, ckpt_path=resumed, weights_only=True)
-    if trainer.interrupted:
-        return FitResult(folder, None, {}, untrained, (time.perf_counter() - started) / 60, interrupted=True)
-    found = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
+    speed = trainer.callback_metrics.get("train/images_per_second")
+    result = replace(result, images_per_second=None if speed is None else float(speed))
     if trainer.fast_dev_run:  # type: ignore[attr-defined]
-        return FitResult(folder, None, found, untrained, (time.perf_counter() - started) / 60)
+        return result
     _choose(trainer, module)
+    found: dict[str, float] = {}
     calibration = None
     if data.validation is not None:
-        found |= {k: float(v) for k, v in trainer.validate(module, datamodule=data, verbose=False)[0].items()}
+        found |= _scores(trainer.validate(module, datamodule=data, verbose=False))
         calibration = _calibrate(module, data, config.run.false_match_rate)
     if data.test is not None and config.run.score_test:
-        found |= _test(trainer, module, data)
-    minutes = (time.perf_counter() - started) / 60
-    model = folder / "model.safetensors"
+        found |= _scores(trainer.test(module, datamodule=data, verbose=False))
+    result = replace(result, scores=found, model=result.folder / "model.safetensors")
     if trainer.is_global_zero:
-        provenance = _provenance(config) | {"scores": found, "minutes": round(minutes, 2)}
-        network = build_network(config, classes=data.classes, weights="none")
-        network.load_state_dict(module.averaged_state())
-        checkpoint.save(
-            model, network, preprocess, provenance=provenance, licence=_licence(config), calibration=calibration
-        )
-    return FitResult(folder, model, found, untrained, minutes)
+        _export(config, module, result, calibration, minutes=(time.perf_counter() - started) / 60)
+    return result
 
 
 def read_splits(config: Config) -> IdentitySplits:
@@ -213,10 +238,19 @@ def build_module(config: Config, preprocess: Preprocess, *, classes: int) -> ReI
     return module
 
 
-def build_trainer(config: Config, folder: Path) -> Trainer:
-    """Returns the Trainer, which keeps `last`, and the best by `val/mAP` where there are validation persons."""
+def build_trainer(config: Config, folder: Path, *, resumed_step: int | None = None) -> Trainer:
+    """Returns the Trainer, which keeps `last`, and the best by `val/mAP` where there are validation persons.
+
+    Args:
+        config: Of the run.
+        folder: Where it writes.
+        resumed_step: The step a resumed run goes on from.
+    """
     arguments = config.trainer.arguments()
-    callbacks: list[Callback] = [LearningRateMonitor("step")]
+    callbacks: list[Callback] = [EpochReport(), LearningRateMonitor("step")]
+    if arguments["enable_progress_bar"] is not False:
+        arguments["enable_progress_bar"] = bars_can_be_seen()
+        callbacks += [Bars()] if bars_can_be_seen() else []
     if arguments["enable_checkpointing"] is not False and not arguments["fast_dev_run"]:
         checkpoints = folder / "checkpoints"
         kept = partial(
@@ -226,34 +260,12 @@ def build_trainer(config: Config, folder: Path) -> Trainer:
         callbacks.append(SaveOnInterrupt(checkpoints / "last.ckpt"))
         if config.data.validation > 0:
             callbacks.append(kept(filename="best", monitor="val/mAP", mode="max"))
-    return Trainer(
-        **arguments, callbacks=callbacks, logger=build_loggers(config, folder), plugins=[AtomicCheckpointIO()]
-    )
+    loggers = build_loggers(config, folder, resumed_step=resumed_step)
+    return Trainer(**arguments, callbacks=callbacks, logger=loggers, plugins=[AtomicCheckpointIO()])
 
 
-def build_loggers(config: Config, folder: Path) -> list[Logger]:
-    """Returns the CSV logger, and the one the configuration names beside it."""
-    loggers: list[Logger] = [CSVLogger(folder, name="", version="")]
-    settings, name = config.logger, config.run.name
-    if settings.name == "wandb":
-        offline = os.environ.get("WANDB_MODE") == "offline" or not _has_wandb_key()
-        if offline:
-            log.warning("W&B: no API key; logging offline to %s; upload it later with `wandb sync`", folder / "wandb")
-        wandb = WandbLogger(
-            name=name, project=settings.project, entity=settings.entity, save_dir=folder, offline=offline
-        )
-        wandb.log_hyperparams(asdict(config))
-        loggers.append(wandb)
-    elif settings.name == "tensorboard":
-        loggers.append(TensorBoardLogger(folder, name="tensorboard", version=""))
-    elif settings.name == "mlflow":
-        uri = settings.uri or f"sqlite:///{(folder / 'mlflow.db').absolute()}"
-        loggers.append(MLFlowLogger(experiment_name=settings.project, run_name=name, tracking_uri=uri))
-    return loggers
-
-
-def _test(trainer: Trainer, module: ReIDModule, data: ReIDDataModule) -> dict[str, float]:
-    return {name: float(value) for name, value in trainer.test(module, datamodule=data, verbose=False)[0].items()}
+def _scores(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: float(value) for name, value in found[0].items()}
 
 
 def _choose(trainer: Trainer, module: ReIDModule) -> None:
@@ -281,6 +293,23 @@ def _calibrate(module: ReIDModule, data: ReIDDataModule, false_match_rate: float
         log.warning("no calibrated threshold: %s", error)
         return None
     return found.to_dict()
+
+
+def _export(
+    config: Config, module: ReIDModule, result: FitResult, calibration: dict[str, Any] | None, *, minutes: float
+) -> None:
+    """Writes the weights that were scored, with all that is known of them."""
+    assert result.model is not None and module.network.classifier is not None
+    network = build_network(config, classes=module.network.classifier.out_features, weights="none")
+    network.load_state_dict(module.averaged_state())
+    checkpoint.save(
+        result.model,
+        network,
+        module.preprocess,
+        provenance=_provenance(config) | {"scores": result.scores, "minutes": round(minutes, 2)},
+        licence=_licence(config),
+        calibration=calibration,
+    )
 
 
 def _open_folder(config: Config, *, keep: bool) -> Path:
@@ -338,14 +367,3 @@ def _git_commit() -> str | None:
 
 def _licence(config: Config) -> str:
     return LICENCES.get(config.data.kind, OWN_DATA)
-
-
-def _has_wandb_key() -> bool:
-    """Whether W&B can log in without asking a person."""
-    if os.environ.get("WANDB_API_KEY"):
-        return True
-    host = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai").rpartition("/")[2]
-    try:
-        return netrc.netrc().authenticators(host) is not None
-    except (OSError, netrc.NetrcParseError):
-        return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -28,9 +28,13 @@ BuildSchedule = Callable[[torch.optim.Optimizer, int], LRScheduler]
 class ReIDModule(LightningModule):
     """Trains a Re-ID network, and scores it by retrieval.
 
-    Augmentation happens on the device, a batch at a time. Its random numbers depend on the seed, the step and the rank
-    alone, so that a resumed run goes on as if it had not stopped. With a moving average of the weights (`ema_decay`),
-    the average is what is validated, tested and exported.
+    Augmentation happens on the device, a batch at a time. Its random numbers, and those of the network itself, depend
+    on the seed, the batch and the rank alone, so that a resumed run goes on as if it had not stopped. With a moving
+    average of the weights (`ema_decay`), the average is what is validated, tested and exported.
+
+    With several processes each one's loss is that of its own identities: triplets are mined among them, and gradients
+    are averaged over the processes, as in the field's code. A batch split over W processes is W smaller batches to the
+    metric losses and to batch norm; only the samples are those of one process.
     """
 
     def __init__(
@@ -75,8 +79,7 @@ class ReIDModule(LightningModule):
         self._ema_state: dict[str, Any] | None = None
         self._metric: RetrievalMetric | None = None
         self.embeddings: np.ndarray | None = None
-        self._epoch_started = 0.0
-        self._epoch_images = 0
+        self._averaged_step = 0
 
     def configure_optimizers(self) -> Any:
         """Returns the optimiser and its schedule, stepped with every batch."""
@@ -92,24 +95,29 @@ class ReIDModule(LightningModule):
         if not self.training:
             image = self.preprocess(batch.image)
         else:
+            seed = self._batch_seed()
+            torch.manual_seed(seed)  # of dropout and stochastic depth, which take no generator
             generator = torch.Generator(device=batch.image.device)
-            generator.manual_seed(self._batch_seed())
+            generator.manual_seed(seed)
             image = self.preprocess.resize(batch.image)
             image = self.augment.distort(image / 255, generator) * 255
             image = self.augment.erase(self.preprocess.normalise(image), generator)
         return batch._replace(image=image.contiguous(memory_format=self.memory_format))
 
-    def on_train_start(self) -> None:
-        """Starts the moving average, or continues it after a resume."""
+    def on_fit_start(self) -> None:
+        """Starts the moving average, or continues it after a resume, also where nothing is left to train."""
         if self.ema_decay is not None and self.ema is None:
             self.ema = EMA(self.network, decay=self.ema_decay)
             if self._ema_state is not None:
                 self.ema.load_state_dict(self._ema_state)
 
+    def on_train_start(self) -> None:
+        """Notes up to which step the average has followed."""
+        self._averaged_step = self.global_step
+
     def on_train_epoch_start(self) -> None:
-        """Chooses the epoch's batches, and starts the clock of images per second."""
+        """Chooses the epoch's batches."""
         self.trainer.datamodule.start_epoch(self.current_epoch)  # type: ignore[attr-defined]
-        self._epoch_started, self._epoch_images = time.perf_counter(), 0
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Returns the loss of a PK batch.
@@ -124,24 +132,20 @@ class ReIDModule(LightningModule):
         loss = self.objective.total(terms)
         if not torch.isfinite(loss):
             raise FloatingPointError(self._not_finite(terms, batch))
-        self._epoch_images += len(batch.label) * self.trainer.world_size
         self.log_dict({f"train/{name}": value.detach() for name, value in terms.items()}, batch_size=len(batch.label))
         self.log("train/loss", loss.detach(), prog_bar=True, batch_size=len(batch.label))
         return loss
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Moves the centres of the centre loss, which have no optimiser."""
-        self.objective.move_centres()
+        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
+        self.objective.move_centres(loss_scale=1.0 if scaler is None else scaler.get_scale())
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        """Moves the average of the weights."""
-        if self.ema is not None:
+        """Moves the average of the weights after every step of the optimiser."""
+        if self.ema is not None and self.global_step > self._averaged_step:
             self.ema.update(self.network)
-
-    def on_train_epoch_end(self) -> None:
-        """Logs the images per second of the epoch, validation included where it ran inside."""
-        seconds = time.perf_counter() - self._epoch_started
-        self.log("train/images_per_second", self._epoch_images / seconds, rank_zero_only=True)
+        self._averaged_step = self.global_step
 
     def embed(self, image: Tensor) -> Tensor:
         """Returns the (B, D) unit embeddings of preprocessed images, by the averaged weights where there are some."""
@@ -208,12 +212,17 @@ class ReIDModule(LightningModule):
         self._metric = None
 
     def _batch_seed(self) -> int:
-        """A seed of its own for every step and rank."""
-        return (self.seed * 1_000_003 + self.global_step) * 1_009 + self.global_rank
+        """A seed of its own for every batch and rank."""
+        done = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
+        batch = self.current_epoch * self.trainer.datamodule.batches_per_epoch + done  # type: ignore[attr-defined]
+        return (self.seed * 1_000_003 + batch) * 1_009 + self.global_rank
 
     def _steps_per_epoch(self) -> int:
+        """Optimiser steps in an epoch; the last one takes what is left of an accumulation."""
         batches = self.trainer.datamodule.batches_per_epoch  # type: ignore[attr-defined]
-        return max(1, batches // self.trainer.accumulate_grad_batches)
+        limit = self.trainer.limit_train_batches
+        batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+        return max(1, math.ceil(batches / self.trainer.accumulate_grad_batches))
 
     def _freeze(self, frozen: bool) -> None:
         self.network.backbone.requires_grad_(not frozen)

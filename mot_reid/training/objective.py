@@ -110,15 +110,19 @@ class Objective(nn.Module):
         return torch.stack([self.weights[name] * value for name, value in terms.items()]).sum()
 
     @torch.no_grad()
-    def move_centres(self) -> None:
+    def move_centres(self, *, loss_scale: float = 1.0) -> None:
         """Takes one SGD step on the centres from their gradient, and clears it; does nothing without a centre loss.
 
         Plain SGD has no state, so the centres need no optimiser beside the network's. Their gradient carries the weight
         of the term, which is divided out again.
+
+        Args:
+            loss_scale: What float16 training multiplied the loss by; where that overflowed, centres stay.
         """
         if "centre" not in self.terms:
             return
         centres = self.terms["centre"].get_parameter("centres")
         if centres.grad is not None:
-            centres.sub_(centres.grad, alpha=self.centre_lr / self.weights["centre"])
+            step = torch.nan_to_num(centres.grad, nan=0.0, posinf=0.0, neginf=0.0)
+            centres.sub_(step, alpha=self.centre_lr / (self.weights["centre"] * loss_scale))
             centres.grad = None

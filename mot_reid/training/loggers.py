@@ -1,0 +1,104 @@
+"""Where the curves go: a CSV file always, and one service beside it."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import netrc
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
+
+from mot_reid.config import Config
+
+log = logging.getLogger(__name__)
+
+
+def build_loggers(config: Config, folder: Path, *, resumed_step: int | None = None) -> list[Logger]:
+    """Returns the CSV logger, and the one the configuration names beside it.
+
+    Args:
+        config: Of the run.
+        folder: The run's own.
+        resumed_step: The step a resumed run goes on from; what its CSV file holds up to there is kept.
+
+    Raises:
+        ModuleNotFoundError: The package of the logger is not installed; the message names it.
+    """
+    loggers: list[Logger] = [_csv(folder, resumed_step)]
+    if config.logger.name == "wandb":
+        loggers.append(_wandb(config, folder))
+    elif config.logger.name == "tensorboard":
+        loggers.append(_tensorboard(folder))
+    elif config.logger.name == "mlflow":
+        loggers.append(_mlflow(config, folder))
+    return loggers
+
+
+def close_loggers(loggers: list[Logger]) -> None:
+    """Ends W&B's run, which would take in the next one of this process."""
+    for logger in loggers:
+        if isinstance(logger, WandbLogger) and logger._experiment is not None:
+            logger.experiment.finish()
+
+
+def _csv(folder: Path, resumed_step: int | None) -> CSVLogger:
+    """The CSV logger; Lightning's own begins with an empty file, also in a resumed run."""
+    path = folder / "metrics.csv"
+    logger = CSVLogger(folder, name="", version="", flush_logs_every_n_steps=1)
+    if resumed_step is None or not path.is_file():
+        return logger
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = [{name: text for name, text in row.items() if text} for row in csv.DictReader(file)]
+    for row in rows:
+        if int(row["step"]) < resumed_step:
+            logger.log_metrics({k: float(v) for k, v in row.items() if k != "step"}, step=int(row["step"]))
+    return logger
+
+
+def _wandb(config: Config, folder: Path) -> WandbLogger:
+    """W&B's logger, offline where logging in would need a person."""
+    settings = config.logger
+    offline = os.environ.get("WANDB_MODE") == "offline" or not _has_wandb_key()
+    if offline:
+        log.warning("W&B: logging offline to %s; upload it later with `wandb sync`", folder / "wandb")
+    logger = WandbLogger(
+        name=config.run.name,
+        project=settings.project,
+        entity=settings.entity,
+        save_dir=folder,
+        offline=offline,
+        settings={"silent": offline},
+    )
+    logger.log_hyperparams(asdict(config))
+    return logger
+
+
+def _tensorboard(folder: Path) -> TensorBoardLogger:
+    try:
+        return TensorBoardLogger(folder, name="tensorboard", version="")
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            'logger: TensorBoard is not installed; pip install tensorboard, or "mot-reid[test]"'
+        ) from None
+
+
+def _mlflow(config: Config, folder: Path) -> MLFlowLogger:
+    uri = config.logger.uri or (folder / "mlflow").absolute().as_uri()
+    try:
+        return MLFlowLogger(experiment_name=config.logger.project, run_name=config.run.name, tracking_uri=uri)
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError('logger: MLflow is not installed; pip install "mot-reid[mlflow]"') from None
+
+
+def _has_wandb_key() -> bool:
+    """Whether W&B can log in without asking a person."""
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    host = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai").rpartition("/")[2]
+    try:
+        return netrc.netrc().authenticators(host) is not None
+    except (OSError, netrc.NetrcParseError):
+        return False
