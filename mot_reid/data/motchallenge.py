@@ -212,7 +212,7 @@ def write_detections(path: str | Path, table: TrackTable) -> Path:
     return _write(
         Path(path),
         "".join(
-            f"{frame},-1,{left:.2f},{top:.2f},{width:.2f},{height:.2f},{score:.6g},-1,-1,-1\n"
+            f"{frame},-1,{left:.10g},{top:.10g},{width:.10g},{height:.10g},{score:.10g},-1,-1,-1\n"
             for frame, (left, top, width, height), score in numbers
         ),
     )

@@ -1,0 +1,361 @@
+"""MOT17 from the official archive to a checked folder for detection and tracking.
+
+MOT17 ships every sequence three times, once for each public detector; the frames and the ground truth are the same, so
+only the FRCNN copies are taken. The result:
+
+    images/train/MOT17-02-FRCNN/000001.jpg   frames, numbered from 1 in each split
+    labels/train/MOT17-02-FRCNN/000001.txt   Ultralytics labels: class, centre, size, in parts of the picture
+    sequences/train/MOT17-02-FRCNN/          seqinfo.ini, det/det.txt, and gt/gt.txt with all rows, as the rules need
+    train.json, val.json                     COCO; mot17.yaml: the same for Ultralytics; metadata.json
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import zlib
+from collections.abc import Mapping
+from collections.abc import Sequence as Sequences
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mot_reid import boxes
+from mot_reid.data.folders import METADATA, checksum, find_prepared, new_folder, unpack
+from mot_reid.data.images import decode, in_threads
+from mot_reid.data.motchallenge import (
+    PEDESTRIAN,
+    Sequence,
+    read_detections,
+    read_ground_truth,
+    read_sequence,
+    read_visibility,
+    write_detections,
+    write_ground_truth,
+    write_sequence,
+)
+from mot_reid.structures import TrackTable
+
+Split = Literal["sequences", "half"]
+
+FORMAT = "mot_reid.mot17"
+FORMAT_VERSION = 1
+DETECTOR = "-FRCNN"
+TRAIN = tuple(f"MOT17-{number}{DETECTOR}" for number in ("02", "04", "05", "09", "10"))
+VAL = tuple(f"MOT17-{number}{DETECTOR}" for number in ("11", "13"))
+OFFICIAL_FRAMES: Mapping[str, int] = {"train": 3_666, "val": 1_650}
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Frames first .. last of a sequence, for one split."""
+
+    sequence: Sequence
+    split: str
+    first: int
+    last: int
+
+    @property
+    def length(self) -> int:
+        return self.last - self.first + 1
+
+
+def find_sequences(root: str | Path) -> list[Sequence]:
+    """The sequences in a folder, sorted by name: itself, or those in it, in its `train`, or in `MOT17/train`.
+
+    Of sequences that come once for each public detector (-DPM, -FRCNN, -SDP) only the FRCNN copy is taken.
+
+    Raises:
+        FileNotFoundError: No sequence there.
+        ValueError: A seqinfo.ini makes no sense.
+    """
+    root = Path(root)
+    if (root / "seqinfo.ini").is_file():
+        return [read_sequence(root)]
+    for folder in (root / "MOT17" / "train", root / "train", root):
+        found = sorted(path.parent for path in folder.glob("*/seqinfo.ini"))
+        found = [path for path in found if not path.name.endswith(("-DPM", "-SDP"))]
+        if found:
+            return [read_sequence(path) for path in found]
+    raise FileNotFoundError(
+        f"MOT17: got '{root}' without a sequence; expected the archive's folder, with train/MOT17-02{DETECTOR} and so "
+        "on, or a sequence with seqinfo.ini; check the path"
+    )
+
+
+def prepare(
+    source: str | Path,
+    output: str | Path,
+    *,
+    split: Split = "sequences",
+    visibility: float = 0.0,
+    classes: Sequences[int] = (PEDESTRIAN,),
+    official_counts: bool = True,
+    workers: int | None = None,
+    progress: bool = True,
+) -> tuple[dict[str, Any], bool]:
+    """Check MOT17 and lay it out in `output` for training a detector and for scoring a tracker.
+
+    The output appears whole or not at all; a second run checks that it is as it was written.
+
+    Args:
+        source: The official ZIP archive or folder.
+        output: The folder to make.
+        split: "sequences": 11 and 13 validate (of other data: the last one); "half": the first half of every sequence
+            trains, the second validates, as in the literature.
+        visibility: Least share of a person that is seen, for COCO and Ultralytics labels.
+        classes: Classes of the ground truth that are labelled, all as "person".
+        official_counts: Require the seven sequences and their numbers of frames.
+        workers: Threads; one for each processor when None.
+        progress: Show progress bars.
+
+    Returns:
+        (metadata, new): what metadata.json says, and whether it was written now rather than found and verified.
+
+    Raises:
+        FileNotFoundError: No such source, or no sequence in it.
+        ValueError: Bad files (every one is named), missing sequences, or an output that is something else.
+
+    Reference:
+        Milan et al., MOT16: A Benchmark for Multi-Object Tracking, 2016. The half split is that of CenterTrack and
+        ByteTrack: the first n // 2 + 1 frames train.
+    """
+    source, output = Path(source), Path(output)
+    if split not in get_args(Split):
+        raise ValueError(f"split: got '{split}'; expected one of {', '.join(get_args(Split))}")
+    settings = {"split": split, "visibility": visibility, "classes": list(classes), "official_counts": official_counts}
+    found = find_prepared(output, kind=FORMAT, version=FORMAT_VERSION, settings=settings)
+    if found is not None:
+        _verify(output, found, workers, progress)
+        return found, False
+    if not source.exists():
+        raise FileNotFoundError(f"source: got '{source}'; expected the MOT17 archive or folder; check the path")
+    with new_folder(output) as part:
+        root, damaged = source, []
+        if source.is_file():
+            root = part / "unpacked"
+            damaged = unpack(source, root, place=_place, progress=progress)
+        pieces = _pieces(find_sequences(root), split, official_counts, source)
+        bad = damaged + _bad_frames(pieces, root, workers, progress) + _bad_texts(pieces, root)
+        if bad:
+            lines = "".join(f"\n  {name}: {reason}" for name, reason in bad)
+            raise ValueError(
+                f"MOT17 in '{source}': got {len(bad)} bad file(s); expected every frame and text to be whole; "
+                f"replace them and run again; nothing was written{lines}"
+            )
+        coco: dict[str, dict[str, list[dict[str, Any]]]] = {name: _empty_coco() for name in ("train", "val")}
+        counts = [_lay_out(piece, part, coco[piece.split], visibility, classes) for piece in pieces]
+        shutil.rmtree(part / "unpacked", ignore_errors=True)
+        for name, content in coco.items():
+            (part / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+        (part / "mot17.yaml").write_text(
+            "# paths are relative to this file\ntrain: images/train\nval: images/val\nnames:\n  0: person\n", "utf-8"
+        )
+        metadata = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "source": source.name,
+            "settings": settings,
+            "sequences": counts,
+            "counts": {
+                name: {key: sum(one[key] for one in counts if one["split"] == name) for key in ("frames", "boxes")}
+                for name in ("train", "val")
+            },
+        }
+        metadata["checksum"] = _checksum(part, workers, progress)
+        (part / METADATA).write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
+    return metadata, True
+
+
+def _place(path: PurePosixPath) -> PurePosixPath | None:
+    """train/<sequence>-FRCNN/.. of the archive, whatever folder is wrapped around it."""
+    parts = path.parts
+    for i, name in enumerate(parts[:-2]):
+        if name == "train" and parts[i + 1].endswith(DETECTOR) and not path.name.startswith("._"):
+            return PurePosixPath(*parts[i:])
+    return None
+
+
+def _pieces(found: list[Sequence], split: Split, official_counts: bool, source: Path) -> list[_Piece]:
+    names = {sequence.name for sequence in found}
+    if official_counts:
+        missing = [name for name in (*TRAIN, *VAL) if name not in names]
+        if missing:
+            raise ValueError(
+                f"MOT17 in '{source}': got no {', '.join(missing)}; expected the seven training sequences; "
+                "unpack the archive again, or turn official_counts off"
+            )
+        found = [sequence for sequence in found if sequence.name in (*TRAIN, *VAL)]
+    if split == "half":
+        halves = [(sequence, sequence.length // 2 + 1) for sequence in found]
+        pieces = [_Piece(sequence, "train", 1, cut) for sequence, cut in halves]
+        return pieces + [
+            _Piece(sequence, "val", cut + 1, sequence.length) for sequence, cut in halves if cut < sequence.length
+        ]
+    validate = names & set(VAL) or {found[-1].name}
+    if len(found) < 2 or validate == names:
+        raise ValueError(
+            f"MOT17 in '{source}': got {', '.join(sorted(names))}; expected sequences to train and to validate on; "
+            "add some, or use split=half"
+        )
+    pieces = [
+        _Piece(sequence, "val" if sequence.name in validate else "train", 1, sequence.length) for sequence in found
+    ]
+    frames = {name: sum(piece.length for piece in pieces if piece.split == name) for name in OFFICIAL_FRAMES}
+    if official_counts and frames != OFFICIAL_FRAMES:
+        raise ValueError(
+            f"MOT17 in '{source}': got {frames['train']:,} frames to train and {frames['val']:,} to validate on; "
+            f"expected {OFFICIAL_FRAMES['train']:,} and {OFFICIAL_FRAMES['val']:,}; unpack the archive again, "
+            "or turn official_counts off"
+        )
+    return pieces
+
+
+def _bad_frames(pieces: list[_Piece], root: Path, workers: int | None, progress: bool) -> list[tuple[str, str]]:
+    """The frames that are missing, do not open, or have another size than seqinfo.ini says."""
+
+    def inspect(frame: tuple[Sequence, int]) -> str | None:
+        sequence, number = frame
+        try:
+            height, width = decode(sequence.frame_path(number)).shape[:2]
+        except (OSError, ValueError) as error:
+            return str(error)
+        if (width, height) != (sequence.width, sequence.height):
+            return f"got {width}x{height}; expected {sequence.width}x{sequence.height} as in seqinfo.ini"
+        return None
+
+    frames = [(piece.sequence, number) for piece in pieces for number in range(piece.first, piece.last + 1)]
+    reasons = in_threads(inspect, frames, workers, "checking" if progress else None)
+    return [
+        (_key(sequence.frame_path(number), root), reason)
+        for (sequence, number), reason in zip(frames, reasons)
+        if reason is not None
+    ]
+
+
+def _bad_texts(pieces: list[_Piece], root: Path) -> list[tuple[str, str]]:
+    bad = []
+    for sequence in {piece.sequence.name: piece.sequence for piece in pieces}.values():
+        for path, read in (
+            (sequence.ground_truth_path, read_ground_truth),
+            (sequence.ground_truth_path, read_visibility),
+            (sequence.detections_path, read_detections),
+        ):
+            try:
+                rows = read(path)
+                if isinstance(rows, TrackTable) and len(rows) and rows.frame.max() > sequence.length:
+                    raise ValueError(f"got frame {rows.frame.max()}; expected at most {sequence.length}")
+            except (OSError, ValueError) as error:
+                bad.append((_key(path, root), str(error)))
+    return bad
+
+
+def _lay_out(
+    piece: _Piece, part: Path, coco: dict[str, list[dict[str, Any]]], visibility: float, classes: Sequences[int]
+) -> dict[str, Any]:
+    """Frames, labels and texts of one piece; extends `coco`, which is the caller's own. Returns its counts."""
+    sequence, name = piece.sequence, piece.sequence.name
+    images, labels = part / "images" / piece.split / name, part / "labels" / piece.split / name
+    images.mkdir(parents=True)
+    labels.mkdir(parents=True)
+    here = replace(
+        sequence,
+        folder=part / "sequences" / piece.split / name,
+        images=f"../../../images/{piece.split}/{name}",
+        length=piece.length,
+    )
+    here.folder.mkdir(parents=True)
+    write_sequence(here)
+    everything, seen = read_ground_truth(sequence.ground_truth_path), read_visibility(sequence.ground_truth_path)
+    truth, seen = _cut(everything, piece), seen[(everything.frame >= piece.first) & (everything.frame <= piece.last)]
+    write_ground_truth(here.ground_truth_path, truth, seen)
+    write_detections(here.detections_path, _cut(read_detections(sequence.detections_path), piece))
+    labelled = np.isin(truth.class_id, list(classes)) & ~truth.ignore & (seen >= visibility)
+    truth, seen = truth[labelled], seen[labelled]
+    video = len(coco["videos"]) + 1
+    coco["videos"].append({"id": video, "file_name": name})
+    for number in range(1, piece.length + 1):
+        target = images / f"{number:06d}{sequence.extension}"
+        _link(sequence.frame_path(piece.first + number - 1), target)
+        rows = truth.frame == number
+        (labels / f"{number:06d}.txt").write_text(_yolo(truth.xyxy[rows], sequence), encoding="utf-8")
+        image = len(coco["images"]) + 1
+        coco["images"].append(
+            {
+                "id": image,
+                "file_name": _key(target, part / "images" / piece.split),
+                "width": sequence.width,
+                "height": sequence.height,
+                "frame_id": number,
+                "video_id": video,
+            }
+        )
+        coco["annotations"] += _annotations(truth[rows], seen[rows], image, len(coco["annotations"]) + 1)
+    return {"name": name, "split": piece.split, "frames": piece.length, "first_frame": piece.first, "boxes": len(truth)}
+
+
+def _cut(table: TrackTable, piece: _Piece) -> TrackTable:
+    """The rows of the piece's frames, numbered from 1."""
+    rows = table[(table.frame >= piece.first) & (table.frame <= piece.last)]
+    return rows.replace(frame=rows.frame - piece.first + 1)
+
+
+def _empty_coco() -> dict[str, list[dict[str, Any]]]:
+    return {"images": [], "annotations": [], "videos": [], "categories": [{"id": 1, "name": "person"}]}
+
+
+def _annotations(truth: TrackTable, seen: NDArray[np.float64], image: int, first_id: int) -> list[dict[str, Any]]:
+    """COCO annotations with boxes as published, plus track_id and visibility."""
+    tlwh = boxes.xyxy_to_tlwh(truth.xyxy).round(3).tolist()
+    return [
+        {
+            "id": number,
+            "image_id": image,
+            "category_id": 1,
+            "bbox": box,
+            "area": round(box[2] * box[3], 3),
+            "iscrowd": 0,
+            "track_id": int(identity),
+            "visibility": round(float(share), 5),
+        }
+        for number, (box, identity, share) in enumerate(zip(tlwh, truth.track_id, seen), start=first_id)
+    ]
+
+
+def _yolo(xyxy: NDArray[np.floating[Any]], sequence: Sequence) -> str:
+    """Lines of an Ultralytics label: class 0, centre and size in parts of the picture; cut at its edges."""
+    clipped = boxes.clip(xyxy, sequence.width, sequence.height)
+    clipped = clipped[boxes.area(clipped) > 0]
+    scaled = boxes.xyxy_to_cxcywh(clipped) / [sequence.width, sequence.height, sequence.width, sequence.height]
+    return "".join(f"0 {x:.6f} {y:.6f} {width:.6f} {height:.6f}\n" for x, y, width, height in scaled)
+
+
+def _link(source: Path, target: Path) -> None:
+    """A second name for a file where the disk allows it, a copy otherwise: the frames of MOT17 are gigabytes."""
+    try:
+        os.link(source.resolve(), target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _checksum(root: Path, workers: int | None, progress: bool) -> str:
+    files = sorted(path for path in root.rglob("*") if path.is_file() and path != root / METADATA)
+    sums = in_threads(lambda path: zlib.crc32(path.read_bytes()), files, workers, "summing" if progress else None)
+    return checksum({_key(path, root): one for path, one in zip(files, sums)})
+
+
+def _verify(output: Path, metadata: dict[str, Any], workers: int | None, progress: bool) -> None:
+    """Raise ValueError if a folder prepared before has changed."""
+    if _checksum(output, workers, progress) != metadata["checksum"]:
+        raise ValueError(
+            f"output: got '{output}' with files changed, added or lost since it was prepared; "
+            "remove the folder and run again"
+        )
+
+
+def _key(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix()
