@@ -101,7 +101,7 @@ def test_unreachable_pretrained_weights_are_one_sentence_with_the_remedy(monkeyp
 
 
 def test_osnet_has_no_pretrained_weights() -> None:
-    with pytest.raises(RuntimeError, match="backbone 'osnet_x1_0': .*model.weights=none"):
+    with pytest.raises(RuntimeError, match=r"backbone 'osnet_x1_0': .*model\.weights=none"):
         create_backbone("osnet_x1_0")
 
 
@@ -112,5 +112,5 @@ def test_drop_path_reaches_a_backbone_that_has_it() -> None:
 
 @pytest.mark.parametrize("name", ["osnet_x0_25", "vgg11"])
 def test_drop_path_is_refused_by_a_backbone_without(name: str) -> None:
-    with pytest.raises(ValueError, match="drop_path: got 0.1"):
+    with pytest.raises(ValueError, match=r"drop_path: got 0\.1"):
         create_backbone(name, weights="none", drop_path=0.1)
