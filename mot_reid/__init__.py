@@ -9,11 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mot_reid.detection.yolo import YoloDetector as YoloDetector
     from mot_reid.metrics.retrieval import evaluate_retrieval as evaluate_retrieval
     from mot_reid.reid.embedder import Embedder as Embedder
     from mot_reid.structures import Detections as Detections
     from mot_reid.structures import Tracks as Tracks
     from mot_reid.structures import TrackTable as TrackTable
+    from mot_reid.tracking.pipeline import track as track
     from mot_reid.tracking.tracker import Tracker as Tracker
 
 __version__ = "0.1.0"
@@ -24,7 +26,9 @@ _HOME = {
     "TrackTable": "mot_reid.structures",
     "Tracker": "mot_reid.tracking.tracker",
     "Tracks": "mot_reid.structures",
+    "YoloDetector": "mot_reid.detection.yolo",
     "evaluate_retrieval": "mot_reid.metrics.retrieval",
+    "track": "mot_reid.tracking.pipeline",
 }
 
 __all__ = sorted(_HOME)

@@ -1,0 +1,155 @@
+"""A YOLO network in OpenVINO's format, run by OpenVINO itself: no torch, and several frames at a time.
+
+Ultralytics runs such a folder one frame after the other. Here every thread that asks has a request of its own, so the
+processor's cores work on different frames instead of waiting for each other within one, and resizing and suppression
+of one frame go on beside the network of another. The boxes are the same.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mot_reid.boxes import FloatArray, clip, cxcywh_to_xyxy
+from mot_reid.detection.suppression import suppress
+from mot_reid.structures import Detections
+
+Image = NDArray[np.uint8]
+
+_GREY = 114
+_END_TO_END_COLUMNS = 6
+
+
+class OpenVinoYolo:
+    """A detector `image -> Detections` of one exported folder; safe to call from several threads.
+
+    Args:
+        folder: holds one `.xml` with its `.bin`, as `yolo export format=openvino` writes it.
+        min_score: least score of a box.
+        nms_iou: IoU above which the worse of two boxes goes.
+        classes: the classes that are kept; None keeps all.
+        max_detections: boxes per image at most.
+
+    Attributes:
+        workers: images that are worth detecting at the same time.
+
+    Raises:
+        ImportError: OpenVINO is not installed.
+        ValueError: the folder holds no detector of the kind that this class reads; Ultralytics may.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        min_score: float,
+        nms_iou: float,
+        classes: tuple[int, ...] | None,
+        max_detections: int = 300,
+    ) -> None:
+        self._min_score, self._nms_iou, self._max_detections = min_score, nms_iou, max_detections
+        self._classes = None if classes is None else np.array(classes, dtype=np.int64)
+        model, self._size = _read(folder)
+        self._network = _compile(model)
+        self.workers = int(self._network.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+        self._own = threading.local()
+
+    def __call__(self, image: Image) -> Detections:
+        """Returns the boxes of one (H, W, 3) uint8 BGR image, best first."""
+        request = getattr(self._own, "request", None)
+        if request is None:
+            request = self._own.request = self._network.create_infer_request()
+        request.infer({0: letterbox(image, self._size)[None]})
+        rows = _rows(request.get_output_tensor(0).data[0], self._min_score)
+        if self._classes is not None:
+            rows = rows[np.isin(rows[:, 5], self._classes)]
+        xyxy, score, class_id = rows[:, :4].astype(np.float64), rows[:, 4], rows[:, 5].astype(np.int64)
+        kept = suppress(xyxy, score, class_id, limit=self._nms_iou, most=self._max_detections)
+        height, width = image.shape[:2]
+        return Detections(_unletterbox(xyxy[kept], self._size, width, height), score[kept], class_id[kept])
+
+
+def letterbox(image: Image, size: tuple[int, int]) -> Image:
+    """Returns the image enlarged or shrunk to fit into `size`, in the middle of a grey picture.
+
+    Args:
+        image: (H, W, 3) uint8.
+        size: height and width of the result.
+
+    Reference:
+        Ultralytics' LetterBox, whose rounding this follows to the pixel.
+    """
+    import cv2
+
+    wide, tall, left, top = _placed(image.shape[1], image.shape[0], size)
+    if (wide, tall) != (image.shape[1], image.shape[0]):
+        image = cv2.resize(image, (wide, tall), interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
+    boxed = np.full((*size, 3), _GREY, dtype=np.uint8)
+    boxed[top : top + tall, left : left + wide] = image
+    return boxed
+
+
+def _placed(width: int, height: int, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Returns width, height, left and top of an image within its letterbox."""
+    scale = min(size[0] / height, size[1] / width)
+    wide, tall = max(round(width * scale), 1), max(round(height * scale), 1)
+    return wide, tall, round((size[1] - wide) / 2 - 0.1), round((size[0] - tall) / 2 - 0.1)
+
+
+def _unletterbox(xyxy: FloatArray, size: tuple[int, int], width: int, height: int) -> FloatArray:
+    """Returns boxes in pixels of the image instead of its letterbox."""
+    wide, tall, left, top = _placed(width, height, size)
+    scale = np.array([wide / width, tall / height] * 2)
+    return clip((xyxy - [left, top, left, top]) / scale, width, height)
+
+
+def _rows(output: NDArray[np.float32], min_score: float) -> NDArray[np.float32]:
+    """Returns the (N, 6) corners, score and class of the boxes whose best class scores above the floor."""
+    if output.shape[1] == _END_TO_END_COLUMNS:
+        return output[output[:, 4] > min_score]
+    found = output[:, (output[4:].max(axis=0) > min_score)].T
+    best = found[:, 4:].argmax(axis=1)
+    score = found[np.arange(len(found)), 4 + best]
+    return np.column_stack((cxcywh_to_xyxy(found[:, :4]), np.minimum(score, 1), best)).astype(np.float32)
+
+
+def _read(folder: Path) -> tuple[Any, tuple[int, int]]:
+    """Returns the network and the height and width of its input."""
+    try:
+        import openvino
+    except ImportError:
+        raise ImportError(
+            f"detector: '{folder}' needs OpenVINO, which is not installed; pip install openvino"
+        ) from None
+    files = sorted(folder.glob("*.xml"))
+    if len(files) != 1:
+        raise ValueError(f"detector: got '{folder}' with {len(files)} .xml files; expected one exported network")
+    try:
+        model = openvino.Core().read_model(files[0])
+    except RuntimeError as error:
+        raise ValueError(f"detector: '{files[0]}' is no OpenVINO network: {str(error).splitlines()[0]}") from None
+    described = folder / "metadata.yaml"
+    task = re.search(r"^task: (\w+)", described.read_text("utf-8"), re.MULTILINE) if described.is_file() else None
+    shape = model.inputs[0].get_partial_shape()
+    if (task and task[1] != "detect") or len(model.outputs) != 1 or shape.is_dynamic or list(shape)[1] != 3:
+        raise ValueError(f"detector: '{folder}' is no plain detector of images of one size; run it by Ultralytics")
+    return model, (int(list(shape)[2].get_length()), int(list(shape)[3].get_length()))
+
+
+def _compile(model: Any) -> Any:
+    """Returns the network for BGR bytes, with a stream for each core."""
+    import openvino
+    from openvino.preprocess import PrePostProcessor
+
+    steps = PrePostProcessor(model)
+    steps.input().tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC"))
+    steps.input().model().set_layout(openvino.Layout("NCHW"))
+    steps.input().preprocess().convert_element_type(openvino.Type.f32).reverse_channels().scale(255.0)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return openvino.Core().compile_model(steps.build(), "CPU", {"NUM_STREAMS": cores, "INFERENCE_NUM_THREADS": cores})
