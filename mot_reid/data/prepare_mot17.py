@@ -343,7 +343,9 @@ def _link(source: Path, target: Path) -> None:
 
 
 def _checksum(root: Path, workers: int | None, progress: bool) -> str:
-    files = sorted(path for path in root.rglob("*") if path.is_file() and path != root / METADATA)
+    """Of all files but the metadata and the caches that Ultralytics leaves beside labels and images."""
+    files = sorted(path for path in root.rglob("*") if path.is_file() and path.suffix not in (".cache", ".npy"))
+    files = [path for path in files if path != root / METADATA]
     sums = in_threads(lambda path: zlib.crc32(path.read_bytes()), files, workers, "summing" if progress else None)
     return checksum({_key(path, root): one for path, one in zip(files, sums)})
 

@@ -162,6 +162,7 @@ def test_prepare_writes_a_data_file_for_ultralytics(source: Path, tmp_path: Path
 
 def test_prepare_again_verifies_and_notices_a_change(source: Path, tmp_path: Path) -> None:
     first, _ = prepare(source, tmp_path / "out", progress=False)
+    (tmp_path / "out" / "labels" / "train.cache").write_bytes(b"left by Ultralytics")
     again, new = prepare(source, tmp_path / "out", progress=False)
     assert not new and again == first
     (tmp_path / "out" / "train.json").write_text("{}")
