@@ -153,6 +153,39 @@ def test_learning_rate_follows_the_published_schedule(name: str, epoch: int, fac
     assert found == pytest.approx(factor, rel=1e-6)
 
 
+@pytest.fixture(scope="session")
+def drawn_people(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("people")
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_experiment_trains_and_validates_a_batch_of_drawn_people(name: str, drawn_people: Path, tmp_path: Path) -> None:
+    """The whole composition at a small size: its network, losses, optimiser and schedule fit together."""
+    from mot_reid.training.fit import fit
+
+    config = load(
+        name,
+        "data=synthetic",
+        f"data.root={drawn_people}",
+        "data.identities=2",
+        "data.images=2",
+        "data.validation=0.5",
+        "data.workers=0",
+        "synthetic.identities=8",
+        "synthetic.test_identities=4",
+        "synthetic.cameras=2",
+        "model.weights=none",
+        "model.height=64",
+        "model.width=32",
+        "trainer.fast_dev_run=true",
+        "trainer.accelerator=cpu",
+        "trainer.enable_progress_bar=false",
+        f"run.dir={tmp_path / name}",
+    )
+    folder = fit(config).folder
+    assert load_config([f"experiment={folder / 'config.yaml'}"]) == config
+
+
 # The sweep
 
 
