@@ -134,6 +134,8 @@ def _write_onnx(artifact: Artifact, path: Path, half: bool) -> None:
     network = artifact.network
     assert isinstance(network, ReIDNetwork)
     module = InferenceNetwork(network.cpu(), dtype=torch.float16 if half else torch.float32).eval()
+    if half:
+        module.network.get_submodule("backbone").half()  # ONNX Runtime has no normalisation of mixed types
     example = artifact.preprocess(checkpoint.probe_image()[None].repeat(2, 1, 1, 1))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
