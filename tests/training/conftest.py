@@ -1,0 +1,23 @@
+"""Drawn people, once for all tests of training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from mot_reid.data import synthetic
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Small tensors gain nothing from a second thread, and the machine may be busy."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten drawn persons to train on and three to test on, as `helpers.runs.PEOPLE` says."""
+    root = tmp_path_factory.mktemp("drawn") / "people"
+    return synthetic.generate(root, identities=10, test_identities=3, cameras=2, images_per_camera=2, progress=False)

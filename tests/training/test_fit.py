@@ -1,0 +1,337 @@
+"""Whole runs, of seconds: what they write, how they stop and go on."""
+
+from __future__ import annotations
+
+import csv
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from lightning import seed_everything
+
+from mot_reid.config import load_config
+from mot_reid.data.identities import IdentityTable
+from mot_reid.data.images import decode
+from mot_reid.metrics.retrieval import RetrievalResult, evaluate_retrieval
+from mot_reid.reid import checkpoint
+from mot_reid.reid.network import ReIDNetwork
+from mot_reid.reid.preprocess import Preprocess
+from mot_reid.training import fit as fit_module
+from mot_reid.training.fit import FitResult, build_data, build_module, build_preprocess, fit, read_splits
+from mot_reid.training.module import ReIDModule
+from tests.helpers.runs import Diary, keep_diary, small_config
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+FULL = (
+    "data.validation=0.2",
+    "optim.ema=0.9",
+    "optim.schedule=cosine",
+    "optim.per=step",
+    "optim.warmup_epochs=1",
+    "loss.centre=5e-4",
+)
+"""Everything that has a state: averaged weights, Adam's moments, a schedule per step, centres."""
+
+
+def load(path: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = torch.load(path, weights_only=True)
+    return loaded
+
+
+def equal(a: Any, b: Any) -> bool:
+    """Whether nested values are the same, tensors bit for bit."""
+    if isinstance(a, torch.Tensor):
+        return bool(isinstance(b, torch.Tensor) and a.dtype == b.dtype and torch.equal(a, b))
+    if isinstance(a, dict):
+        return isinstance(b, dict) and a.keys() == b.keys() and all(equal(a[key], b[key]) for key in a)
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(map(equal, a, b))
+    return bool(a == b)
+
+
+STATE = ("state_dict", "ema_state_dict", "ema_updates", "optimizer_states", "lr_schedulers", "epoch", "global_step")
+
+
+@pytest.fixture(scope="module")
+def whole(people: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[FitResult, Diary]:
+    """A run of four epochs that nothing stopped, and what happened in it."""
+    with pytest.MonkeyPatch.context() as patch:
+        diary = keep_diary(patch)
+        return fit(small_config(people, tmp_path_factory.mktemp("whole") / "run", *FULL)), diary
+
+
+def ctrl_c(monkeypatch: pytest.MonkeyPatch, method: str, *, epoch: int, batch: int = 0) -> None:
+    """Sends SIGINT to this process in the middle of a method of the module, once."""
+    original: Callable[..., Any] = getattr(ReIDModule, method)
+    sent: list[bool] = []
+
+    def interrupted(self: ReIDModule, *arguments: Any) -> Any:
+        at_batch = len(arguments) < 2 or arguments[1] == batch
+        if self.current_epoch == epoch and at_batch and self.trainer.state.fn == "fit" and not sent:
+            sent.append(True)
+            signal.raise_signal(signal.SIGINT)
+        return original(self, *arguments)
+
+    monkeypatch.setattr(ReIDModule, method, interrupted)
+
+
+STOPS = {
+    "in the middle of an epoch": ("training_step", 1, 1),
+    "in the first batch": ("training_step", 0, 0),
+    "in the last batch of an epoch": ("training_step", 1, 3),
+    "in a validation": ("validation_step", 1, 0),
+}
+
+
+@pytest.mark.parametrize("where", STOPS)
+def test_stopped_and_resumed_run_equals_the_uninterrupted_one(
+    where: str, whole: tuple[FitResult, Diary], people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    method, epoch, batch = STOPS[where]
+    diary = keep_diary(monkeypatch)
+    config = small_config(people, tmp_path / "run", *FULL)
+    with monkeypatch.context() as patch:
+        ctrl_c(patch, method, epoch=epoch, batch=batch)
+        stopped = fit(config)
+    assert stopped.interrupted and stopped.model is None
+    before = len(diary.steps)
+    assert 0 < before < len(whole[1].steps)
+    resumed = fit(config, resume="last")
+    assert diary == whole[1]
+    one, other = (load(result.folder / "checkpoints" / "last.ckpt") for result in (whole[0], resumed))
+    assert [key for key in STATE if not equal(one[key], other[key])] == []
+    assert resumed.scores == whole[0].scores
+
+
+def test_resumed_run_keeps_its_curves(
+    whole: tuple[FitResult, Diary], people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = small_config(people, tmp_path / "run", *FULL, "trainer.log_every_n_steps=1")
+    with monkeypatch.context() as patch:
+        ctrl_c(patch, "training_step", epoch=1, batch=1)
+        fit(config)
+    fit(config, resume="last")
+    rows = curves(tmp_path / "run")
+    assert [int(step) for step, row in rows if "train/loss" in row] == list(range(16))
+    assert [int(step) for step, row in rows if "val/mAP" in row] == [3, 7, 11, 15, 16]  # the last one is of the best
+
+
+def curves(folder: Path) -> list[tuple[float, dict[str, float]]]:
+    with (folder / "metrics.csv").open(newline="") as file:
+        rows = [{name: float(text) for name, text in row.items() if text} for row in csv.DictReader(file)]
+    return [(row["step"], row) for row in rows]
+
+
+def test_run_that_had_finished_exports_the_same_model_when_resumed(people: Path, tmp_path: Path) -> None:
+    """Nothing is left to train, and the averaged weights are scored all the same."""
+    config = small_config(people, tmp_path / "run", "optim.ema=0.9", "trainer.max_epochs=2")
+    first = fit(config)
+    assert first.model is not None
+    exported = checkpoint.load(first.model).network.state_dict()
+    again = fit(config, resume="last")
+    assert again.model is not None
+    assert equal(dict(exported), dict(checkpoint.load(again.model).network.state_dict()))
+    assert again.scores == first.scores
+
+
+def test_second_ctrl_c_stops_at_once_and_leaves_the_last_checkpoint(
+    people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handler = signal.getsignal(signal.SIGINT)
+    with monkeypatch.context() as patch:
+        ctrl_c(patch, "training_step", epoch=1, batch=2)
+        ctrl_c(patch, "training_step", epoch=1, batch=2)
+        result = fit(small_config(people, tmp_path / "run"))
+    assert result.interrupted
+    assert load(tmp_path / "run" / "checkpoints" / "last.ckpt")["global_step"] == 5
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_sigterm_stops_between_two_batches(people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    handler = signal.getsignal(signal.SIGTERM)
+    original = ReIDModule.training_step
+
+    def terminated(self: ReIDModule, batch: Any, batch_idx: int) -> torch.Tensor:
+        if self.global_step == 2:
+            signal.raise_signal(signal.SIGTERM)
+        return original(self, batch, batch_idx)
+
+    monkeypatch.setattr(ReIDModule, "training_step", terminated)
+    assert fit(small_config(people, tmp_path / "run")).interrupted
+    assert load(tmp_path / "run" / "checkpoints" / "last.ckpt")["global_step"] == 3
+    assert signal.getsignal(signal.SIGTERM) is handler
+
+
+def test_loss_that_is_not_finite_stops_the_run_with_step_term_and_images(
+    people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = ReIDModule.training_step
+    seen: list[Any] = []
+
+    def broken(self: ReIDModule, batch: Any, batch_idx: int) -> torch.Tensor:
+        seen.append(batch.row)
+        if self.global_step == 7:
+            batch = batch._replace(image=batch.image * torch.nan)
+        return original(self, batch, batch_idx)
+
+    monkeypatch.setattr(ReIDModule, "training_step", broken)
+    config = small_config(people, tmp_path / "run")
+    with pytest.raises(FloatingPointError, match=r"got cross_entropy=nan, triplet=nan in step 7, epoch 1;") as error:
+        fit(config)
+    train = read_splits(config).train
+    assert all(str(path) in str(error.value) for path in train.path[seen[-1].numpy()])
+    assert sum(str(path) in str(error.value) for path in train.path) == 8
+    assert load(tmp_path / "run" / "checkpoints" / "last.ckpt")["global_step"] == 5
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+
+
+# What is exported
+
+
+def exported_module(monkeypatch: pytest.MonkeyPatch) -> list[ReIDModule]:
+    """The module of every run, as it was when its model was written."""
+    found: list[ReIDModule] = []
+    original = fit_module._export
+
+    def export(config: Any, module: ReIDModule, *arguments: Any, **named: Any) -> None:
+        found.append(module)
+        original(config, module, *arguments, **named)
+
+    monkeypatch.setattr(fit_module, "_export", export)
+    return found
+
+
+def crops(table: IdentityTable) -> torch.Tensor:
+    return torch.stack([torch.from_numpy(decode(path)).permute(2, 0, 1) for path in table.path])
+
+
+@pytest.mark.parametrize("settings", [(), ("optim.ema=0.9",), FULL], ids=["plain", "averaged", "chosen"])
+def test_exported_model_gives_the_embeddings_of_the_module(
+    settings: tuple[str, ...], people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modules = exported_module(monkeypatch)
+    config = small_config(people, tmp_path / "run", *settings, "trainer.max_epochs=2")
+    result = fit(config)
+    assert result.model is not None
+    artifact, module = checkpoint.load(result.model), modules[0].eval()
+    images = crops(read_splits(config).query)
+    with torch.inference_mode():
+        assert torch.equal(artifact.network(artifact.preprocess(images)), module.embed(module.preprocess(images)))
+
+
+def test_last_averaged_weights_are_exported_without_validation_persons(people: Path, tmp_path: Path) -> None:
+    result = fit(small_config(people, tmp_path / "run", "optim.ema=0.9", "trainer.max_epochs=2"))
+    assert result.model is not None
+    assert not (result.folder / "checkpoints" / "best.ckpt").exists()
+    averaged = load(result.folder / "checkpoints" / "last.ckpt")["ema_state_dict"]
+    exported = checkpoint.load(result.model).network.state_dict()
+    assert all(torch.equal(exported[name], averaged[name]) for name in exported)
+
+
+def test_best_weights_are_exported_with_validation_persons(
+    people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Validation scores are made up, so that the second of three epochs is the best one."""
+    made_up = iter([0.2, 0.6, 0.4, 0.6])
+    names = ("rank1", "rank5", "rank10", "mINP")
+
+    def compute(self: Any) -> dict[str, float]:
+        self.embedding = np.zeros((len(self.query) + len(self.gallery), 2), dtype=np.float32)
+        return {"mAP": next(made_up), **dict.fromkeys(names, 0.5)}
+
+    monkeypatch.setattr("mot_reid.training.validation.RetrievalMetric.compute", compute)
+    result = fit(
+        small_config(people, tmp_path / "run", "data.validation=0.2", "trainer.max_epochs=3", "run.score_test=false")
+    )
+    assert result.model is not None
+    best, last = (load(result.folder / "checkpoints" / f"{name}.ckpt") for name in ("best", "last"))
+    assert (best["epoch"], last["epoch"]) == (1, 2)
+    exported = checkpoint.load(result.model).network.state_dict()
+    assert all(torch.equal(exported[name], best["state_dict"][f"network.{name}"]) for name in exported)
+    assert not all(torch.equal(exported[name], last["state_dict"][f"network.{name}"]) for name in exported)
+
+
+def score(
+    network: ReIDNetwork, preprocess: Preprocess, query: IdentityTable, gallery: IdentityTable
+) -> RetrievalResult:
+    """From the files alone: the images as read, the network as it is, the metric as defined."""
+    with torch.inference_mode():
+        asked, answers = (network.eval()(preprocess(crops(table))).numpy() for table in (query, gallery))
+    return evaluate_retrieval(
+        asked,
+        answers,
+        query_person_id=query.person_id,
+        gallery_person_id=gallery.person_id,
+        query_camera_id=query.camera_id,
+        gallery_camera_id=gallery.camera_id,
+    )
+
+
+def test_scores_are_those_of_the_exported_model(whole: tuple[FitResult, Diary]) -> None:
+    result = whole[0]
+    assert result.model is not None
+    artifact = checkpoint.load(result.model)
+    config = load_config([f"experiment={result.folder / 'config.yaml'}"])
+    splits = read_splits(config)
+    data = build_data(config, splits, build_preprocess(config))
+    assert data.validation is not None
+    for stage, tables in {"test": (splits.query, splits.gallery), "val": data.validation}.items():
+        found = score(artifact.network, artifact.preprocess, *tables)
+        assert result.scores[f"{stage}/mAP"] == pytest.approx(found.mean_ap, abs=1e-6)
+        assert result.scores[f"{stage}/rank1"] == pytest.approx(found.rank(1), abs=1e-6)
+        assert result.scores[f"{stage}/mINP"] == pytest.approx(found.mean_inp, abs=1e-6)
+
+
+def test_provenance_tells_how_the_model_came_about(whole: tuple[FitResult, Diary]) -> None:
+    assert whole[0].model is not None
+    told = checkpoint.describe(whole[0].model)
+    assert told["licence"].startswith("Apache-2.0")
+    provenance = told["provenance"]
+    assert (provenance["experiment"], provenance["dataset"], provenance["seed"]) == ("quickstart", "synthetic", 0)
+    assert provenance["config"]["optim"]["ema"] == 0.9
+    assert provenance["scores"] == whole[0].scores
+    assert set(provenance["versions"]) == {"mot_reid", "torch", "lightning", "timm"}
+
+
+def test_scores_are_logged_under_the_names_people_sweep_for(whole: tuple[FitResult, Diary]) -> None:
+    names = {name for _, row in curves(whole[0].folder) for name in row}
+    measures = ("mAP", "rank1", "rank5", "rank10", "mINP")
+    assert {f"{stage}/{measure}" for stage in ("val", "test") for measure in measures} <= names
+    assert {"train/loss", "train/cross_entropy", "train/triplet", "train/centre", "train/images_per_second"} <= names
+
+
+# The folder of a run
+
+
+def test_untrained_scores_are_those_of_the_first_weights(people: Path, tmp_path: Path) -> None:
+    config = small_config(people, tmp_path / "run", "trainer.max_epochs=1", "run.score_untrained=true", "run.seed=3")
+    result = fit(config)
+    seed_everything(3, verbose=False)
+    preprocess = build_preprocess(config)
+    network = build_module(config, preprocess, classes=10).network
+    splits = read_splits(config)
+    found = score(network, preprocess, splits.query, splits.gallery)
+    assert result.untrained["test/mAP"] == pytest.approx(found.mean_ap, abs=1e-6)
+    assert result.untrained["test/rank1"] == pytest.approx(found.rank(1), abs=1e-6)
+    assert result.untrained["test/mAP"] != result.scores["test/mAP"]
+
+
+def test_earlier_run_in_the_folder_moves_aside(people: Path, tmp_path: Path) -> None:
+    config = small_config(people, tmp_path / "run", "trainer.max_epochs=1", "run.score_test=false")
+    fit(config)
+    first = (tmp_path / "run" / "model.safetensors").read_bytes()
+    fit(small_config(people, tmp_path / "run", "trainer.max_epochs=1", "run.score_test=false", "run.seed=1"))
+    assert (tmp_path / "run~1" / "model.safetensors").read_bytes() == first
+    assert load_config([f"experiment={tmp_path / 'run~1' / 'config.yaml'}"]).run.seed == 0
+    assert load_config([f"experiment={tmp_path / 'run' / 'config.yaml'}"]).run.seed == 1
+
+
+def test_dry_run_trains_scores_and_writes_nothing(people: Path, tmp_path: Path) -> None:
+    result = fit(small_config(people, tmp_path / "run", "trainer.fast_dev_run=true", "data.validation=0.2"))
+    assert result.model is None and not result.interrupted
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["config.yaml"]
