@@ -16,9 +16,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from mot_reid.config import ConfigError, parse_arguments
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from mot_reid.data.identities import IdentityTable
+    from mot_reid.metrics.rank_lists import RankList
     from mot_reid.metrics.scores import Scores
     from mot_reid.reid.embedder import Embedder
+    from mot_reid.viewing.crops import Crop, Evidence, Example
+    from mot_reid.viewing.report import ReportCard
+
+    Embeddings = NDArray[np.float32]
 
 USAGE = """usage: python tools/evaluate.py checkpoint=PATH|NAME [key=value ...]
 
@@ -52,6 +60,7 @@ KEYS = (
     "json", "report",
 )  # fmt: skip
 RECIPROCAL = 20
+EXAMPLES, ANSWERS, PAIRS = 6, 12, 3
 
 
 @dataclass(frozen=True)
@@ -111,10 +120,9 @@ def _evaluate(arguments: dict[str, str]) -> None:
     )
     tables = _read(arguments, embedder.metadata["provenance"])
     print(_described(tables))
-    query, gallery = (
-        _cached(arguments, path, embedder, table.path.tolist(), flip=settings["flip"])
-        for table in (tables.query, tables.gallery)
-    )
+    paths = [*tables.query.path, *tables.gallery.path]
+    embedding = _cached(arguments, path, embedder, paths, flip=settings["flip"])
+    query, gallery = embedding[: len(tables.query)], embedding[len(tables.query) :]
     scores = score_rankings(
         query,
         gallery,
@@ -128,6 +136,11 @@ def _evaluate(arguments: dict[str, str]) -> None:
     print("\n" + _table(scores))
     if "json" in arguments:
         print(f"\nscores   {_write(arguments['json'], _json_text(scores, arguments, tables))}")
+    if "report" in arguments:
+        from mot_reid.viewing.report import report_html
+
+        card = _card(path, embedder, tables, query, gallery, scores, arguments)
+        print(f"report   {_write(arguments['report'], report_html(card))}")
 
 
 def _settings(arguments: dict[str, str]) -> dict[str, Any]:
@@ -195,7 +208,9 @@ def _share(arguments: dict[str, str], default: float) -> float:
     return value
 
 
-def _cached(arguments: dict[str, str], path: Path, embedder: Embedder, crops: Sequence[str], *, flip: bool) -> Any:
+def _cached(
+    arguments: dict[str, str], path: Path, embedder: Embedder, crops: Sequence[str], *, flip: bool
+) -> Embeddings:
     """Returns (N, D) embeddings of crops, from the cache where they are already there."""
     import numpy as np
 
@@ -214,7 +229,7 @@ def _cached(arguments: dict[str, str], path: Path, embedder: Embedder, crops: Se
     return np.load(file)
 
 
-def _embed(embedder: Embedder, crops: Sequence[str], *, flip: bool) -> Any:
+def _embed(embedder: Embedder, crops: Sequence[str], *, flip: bool) -> Embeddings:
     """Returns (N, D) float32 unit embeddings of image files; with `flip`, of the mean with the mirror image."""
     import numpy as np
 
@@ -287,6 +302,94 @@ def _json_text(scores: dict[str, Scores], arguments: dict[str, str], tables: Tab
     }
     content["settings"] = {key: value for key, value in arguments.items() if key not in ("json", "report", "cache")}
     return json.dumps(content, indent=2) + "\n"
+
+
+def _card(
+    path: Path,
+    embedder: Embedder,
+    tables: Tables,
+    query: Embeddings,
+    gallery: Embeddings,
+    scores: dict[str, Scores],
+    arguments: dict[str, str],
+) -> ReportCard:
+    """Returns what the report shows."""
+    from mot_reid.metrics.camera_pairs import evaluate_camera_pairs
+    from mot_reid.metrics.rank_lists import count_matches, rank_lists, worst_and_best
+    from mot_reid.metrics.verification import similarities_between
+    from mot_reid.viewing.plots import read_curves
+    from mot_reid.viewing.report import ReportCard
+
+    ids, metadata = tables.ids, embedder.metadata
+    result = scores["plain"].result
+    worst, best = worst_and_best(result, tables.query.person_id, count=EXAMPLES, matches=count_matches(**ids))
+    lists = rank_lists(query, gallery, rows=[*worst, *best], length=ANSWERS, **ids)
+    examples = [_example(one, tables, float(result.ap[one.query])) for one in lists]
+    shown = [*lists[: len(worst)][:PAIRS], *lists[len(worst) :][:PAIRS]]
+    curves = path.parent / "metrics.csv"
+    origin = {**metadata["provenance"], "licence": metadata["licence"], "network": metadata["network"]}
+    origin |= {"preprocess": metadata["preprocess"], "measured with": arguments, "checkpoint": str(path)}
+    return ReportCard(
+        title=str(arguments["checkpoint"]) if path.stem in ("model", "best", "last") else path.stem,
+        measured=_described(tables),
+        scores=scores,
+        pairs=similarities_between(query, gallery, **ids),
+        calibration=metadata["calibration"],
+        cameras=None if ids["query_camera_id"] is None else evaluate_camera_pairs(query, gallery, **ids),
+        worst=examples[: len(worst)],
+        best=examples[len(worst) :],
+        evidence=_evidence(path, shown, tables, query, gallery),
+        curves=read_curves(curves) if curves.is_file() else {},
+        provenance=origin,
+    )
+
+
+def _example(ranked: RankList, tables: Tables, ap: float) -> Example:
+    """Returns a query and its first answers as pictures."""
+    from mot_reid.viewing.crops import Example
+
+    answers = [_crop(tables.gallery, int(row), ranked, place) for place, row in enumerate(ranked.gallery)]
+    return Example(_crop(tables.query, ranked.query), answers, ap)
+
+
+def _crop(table: IdentityTable, row: int, ranked: RankList | None = None, place: int = 0) -> Crop:
+    """Returns the picture of one row: a query, or what came at one place of a rank list."""
+    from mot_reid.data.images import decode
+    from mot_reid.viewing.crops import Crop
+
+    camera = None if table.camera_id is None else int(table.camera_id[row])
+    image, person = decode(str(table.path[row])), int(table.person_id[row])
+    if ranked is None:
+        return Crop(image, person, camera)
+    status = "ignored" if ranked.ignored[place] else "match" if ranked.match[place] else "wrong"
+    return Crop(image, person, camera, status, int(ranked.rank[place]), float(ranked.similarity[place]))
+
+
+def _evidence(
+    path: Path, lists: Sequence[RankList], tables: Tables, query: Embeddings, gallery: Embeddings
+) -> list[Evidence]:
+    """Returns queries and their first answers that count, with what makes them alike; nothing for an ONNX file."""
+    import torch
+
+    from mot_reid.reid import checkpoint
+    from mot_reid.reid.evidence import evidence_maps
+    from mot_reid.viewing.crops import Evidence
+
+    if path.suffix == ".onnx":
+        return []
+    artifact = checkpoint.load(path)
+    found = []
+    for ranked in lists:
+        if not ranked.rank.any():
+            continue
+        place = int((ranked.rank == 1).argmax())
+        row = int(ranked.gallery[place])
+        crops = _crop(tables.query, ranked.query), _crop(tables.gallery, row, ranked, place)
+        images = torch.cat([artifact.preprocess(torch.tensor(crop.image).permute(2, 0, 1)[None]) for crop in crops])
+        towards = torch.tensor([gallery[row].tolist(), query[ranked.query].tolist()])
+        maps = evidence_maps(artifact.network, images, towards).numpy()
+        found.append(Evidence(*crops, maps[0], maps[1]))
+    return found
 
 
 def _write(path: str, text: str) -> Path:

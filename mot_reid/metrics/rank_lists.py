@@ -80,22 +80,41 @@ def rank_lists(
 
 
 def worst_and_best(
-    result: RetrievalResult, query_person_id: ArrayLike, *, count: int
+    result: RetrievalResult, query_person_id: ArrayLike, *, count: int, matches: ArrayLike | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Returns the rows of the queries with the lowest and with the highest average precision, of different persons.
 
-    Among equals, the worst is the one whose first match comes last, and the earlier row.
+    Among equals come first: of the worst those whose first match comes last, of the best those with more matches, and
+    then the earlier row.
 
     Args:
         result: From `evaluate_retrieval`.
         query_person_id: (Q,) integers, those the result was computed with.
         count: How many of each; fewer where there are fewer persons.
+        matches: (Q,) number of matches of each query in the gallery, see `count_matches`; None counts all the same.
     """
     person = np.asarray(query_person_id)
+    many = np.ones(len(person)) if matches is None else np.asarray(matches)
     valid = np.flatnonzero(result.valid)
     rising = valid[np.lexsort((valid, -result.first_rank[valid], result.ap[valid]))]
-    falling = valid[np.lexsort((valid, result.first_rank[valid], -result.ap[valid]))]
+    falling = valid[np.lexsort((valid, -many[valid], -result.ap[valid]))]
     return _of_different_persons(rising, person, count), _of_different_persons(falling, person, count)
+
+
+def count_matches(
+    *,
+    query_person_id: ArrayLike,
+    gallery_person_id: ArrayLike,
+    query_camera_id: ArrayLike | None = None,
+    gallery_camera_id: ArrayLike | None = None,
+) -> NDArray[np.int64]:
+    """Returns (Q,) how many gallery images match each query, its own camera's left out where cameras are given."""
+    person, gallery_person = np.asarray(query_person_id), np.asarray(gallery_person_id)
+    if query_camera_id is None or gallery_camera_id is None:
+        return np.array([(gallery_person == one).sum() for one in person], dtype=np.int64)
+    camera, gallery_camera = np.asarray(query_camera_id), np.asarray(gallery_camera_id)
+    pairs = zip(person, camera)
+    return np.array([((gallery_person == p) & (gallery_camera != c)).sum() for p, c in pairs], dtype=np.int64)
 
 
 def _of_different_persons(rows: NDArray[np.int64], person: NDArray[np.int64], count: int) -> NDArray[np.int64]:
