@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mot_reid.detection.yolo import YoloDetector as YoloDetector
+    from mot_reid.metrics.mot import evaluate_mot as evaluate_mot
     from mot_reid.metrics.retrieval import evaluate_retrieval as evaluate_retrieval
     from mot_reid.reid.embedder import Embedder as Embedder
     from mot_reid.structures import Detections as Detections
@@ -27,6 +28,7 @@ _HOME = {
     "Tracker": "mot_reid.tracking.tracker",
     "Tracks": "mot_reid.structures",
     "YoloDetector": "mot_reid.detection.yolo",
+    "evaluate_mot": "mot_reid.metrics.mot",
     "evaluate_retrieval": "mot_reid.metrics.retrieval",
     "track": "mot_reid.tracking.pipeline",
 }

@@ -43,10 +43,11 @@ TABLE = {
     "boxes": room(top="numpy"),
     "structures": room("boxes", top="numpy", lazy="pandas"),
     "schema": room(),
+    "track_schema": room("schema"),
     "config": room("schema", lazy="omegaconf"),
     "data": room("boxes structures", top="numpy PIL", lazy="cv2 tqdm"),
     "metrics": room("boxes structures", top="numpy scipy", lazy="motmetrics pandas"),
-    "detection": room("boxes structures data", top="numpy", lazy="ultralytics cv2"),
+    "detection": room("boxes structures data", top="numpy", lazy="ultralytics openvino cv2"),
     "tracking": room("boxes structures", top="numpy scipy", lazy="cv2"),
     "reid": room(
         "boxes structures", top="numpy torch timm safetensors", lazy="onnx onnxruntime onnxscript openvino tqdm"
@@ -209,6 +210,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
         ("Tracks", {"numpy"}),
         ("TrackTable", {"numpy"}),
         ("Tracker", {"numpy", "scipy"}),
+        ("evaluate_mot", {"numpy", "scipy"}),
         ("evaluate_retrieval", {"numpy", "scipy"}),
     ],
 )
@@ -268,19 +270,20 @@ def public(path: Path) -> Iterator[Documented]:
                 if method.name.startswith("_") and method.name not in ("__init__", "__call__"):
                     continue
                 where = f"{name_of(path)}.{node.name}.{method.name}"
-                yield Documented(where, ast.get_docstring(method), _parameters(method))
+                yield Documented(where, ast.get_docstring(method), _parameters(method, method=True))
 
 
-def _parameters(node: ast.FunctionDef) -> tuple[str, ...]:
+def _parameters(node: ast.FunctionDef, *, method: bool = False) -> tuple[str, ...]:
     arguments = node.args
-    named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
-    return tuple(a.arg for a in named if a is not None and a.arg not in ("self", "cls"))
+    named = [*arguments.posonlyargs, *arguments.args, arguments.vararg, *arguments.kwonlyargs, arguments.kwarg]
+    static = any(isinstance(d, ast.Name) and d.id == "staticmethod" for d in node.decorator_list)
+    return tuple(a.arg for a in named if a is not None)[1 if method and not static else 0 :]
 
 
 def _fields(node: ast.ClassDef) -> tuple[str, ...]:
     for method in node.body:
         if isinstance(method, ast.FunctionDef) and method.name == "__init__":
-            return _parameters(method)
+            return _parameters(method, method=True)
     annotated = [n for n in node.body if isinstance(n, ast.AnnAssign) and "ClassVar" not in ast.unparse(n.annotation)]
     return tuple(n.target.id for n in annotated if isinstance(n.target, ast.Name))
 

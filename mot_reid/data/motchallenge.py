@@ -167,12 +167,15 @@ def read_detections(path: str | Path) -> TrackTable:
 def read_results(path: str | Path) -> TrackTable:
     """The rows of a tracker's result file in their order; no line at all is a tracker that found nothing.
 
+    Boxes of negative size, which trackers do write, get size 0: they are found nowhere.
+
     Raises:
         FileNotFoundError: No such file.
         ValueError: A malformed line, which is named.
     """
-    numbers = _read(path)
+    numbers = _read(path).copy()
     _check_whole(path, numbers[:, 1], "identity", least=0)
+    numbers[:, 4:6] = np.maximum(numbers[:, 4:6], 0)
     return _table(path, numbers, score=numbers[:, 6])
 
 
@@ -237,7 +240,7 @@ def write_ground_truth(path: str | Path, table: TrackTable, visibility: NDArray[
 
 
 def _read(path: str | Path) -> NDArray[np.float64]:
-    """(M, 7 to 10) numbers, finite, with sensible frames and sizes."""
+    """(M, 7 to 10) numbers, finite, with sensible frames."""
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -262,8 +265,6 @@ def _read(path: str | Path) -> NDArray[np.float64]:
     for name, column in zip(_NUMBERS, numbers.T):
         _refuse_rows(path, ~np.isfinite(column), column, name, "a finite number")
     _check_whole(path, numbers[:, 0], "frame", least=1)
-    for column, name in ((4, "width"), (5, "height")):
-        _refuse_rows(path, numbers[:, column] < 0, numbers[:, column], name, "0 or more")
     return numbers
 
 
@@ -309,6 +310,8 @@ def _table(
     ignore: NDArray[np.bool_] | None = None,
 ) -> TrackTable:
     _check_whole(path, numbers[:, 1], "identity", least=0)
+    for column, name in ((4, "width"), (5, "height")):
+        _refuse_rows(path, numbers[:, column] < 0, numbers[:, column], name, "0 or more")
     return TrackTable(
         frame=numbers[:, 0].astype(np.int64),
         track_id=numbers[:, 1].astype(np.int64),

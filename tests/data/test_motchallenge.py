@@ -152,7 +152,6 @@ def test_read_results_accepts_variants_of_the_format(tmp_path: Path, text: str) 
         ("2,1,1,2,3,4", "got 6 numbers; expected 9 as in the first line"),
         ("0,1,1,2,3,4,1,1,1", "frame: got 0; expected a whole number from 1"),
         ("2.5,1,1,2,3,4,1,1,1", "frame: got 2.5; expected a whole number from 1"),
-        ("2,1,1,2,-3,4,1,1,1", "width: got -3; expected 0 or more"),
     ],
 )
 def test_every_reader_names_file_and_line(
@@ -161,6 +160,19 @@ def test_every_reader_names_file_and_line(
     path = _file(tmp_path, f"1,1,1,2,3,4,1,1,1\n\n{line}\n")
     with pytest.raises(ValueError, match=rf"file\.txt' line 3: {message}"):
         read(path)
+
+
+@pytest.mark.parametrize("read", [mot.read_ground_truth, mot.read_detections])
+def test_ground_truth_and_detections_of_negative_size_are_refused(
+    tmp_path: Path, read: Callable[[Path], TrackTable]
+) -> None:
+    with pytest.raises(ValueError, match=r"file\.txt' line 2: width: got -3; expected 0 or more"):
+        read(_file(tmp_path, "1,1,1,2,3,4,1,1,1\n2,1,1,2,-3,4,1,1,1\n"))
+
+
+def test_results_of_negative_size_get_size_zero(tmp_path: Path) -> None:
+    table = mot.read_results(_file(tmp_path, "1,1,10,20,-3,4,1\n1,2,10,20,3,-4,1\n"))
+    assert table.xyxy.tolist() == [[10, 20, 10, 24], [10, 20, 13, 20]]
 
 
 @pytest.mark.parametrize("text", ["1,2,3\n", "1," * 11 + "1\n"])

@@ -1,0 +1,194 @@
+"""Scores a tracker: `python tools/evaluate_mot.py benchmark=MOT17 ground_truth=DIR results=DIR [key=value ...]`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Sequence as Words
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from mot_reid.config import ConfigError, parse_arguments
+
+if TYPE_CHECKING:
+    from mot_reid.data.motchallenge import Sequence
+    from mot_reid.metrics.bootstrap import Interval
+    from mot_reid.metrics.mot import MotResult
+    from mot_reid.metrics.mot_rules import Benchmark
+
+USAGE = """usage: python tools/evaluate_mot.py ground_truth=DIR results=DIR [key=value ...]
+
+Scores a tracker by the rules of MOTChallenge: HOTA, CLEAR and Identity, per sequence and over all boxes together.
+The numbers are TrackEval's.
+
+  ground_truth=DIR         sequences, each a folder with seqinfo.ini and gt/gt.txt; or a single such folder
+  results=DIR              one NAME.txt for each sequence (in DIR or DIR/data); or the file of a single sequence
+  benchmark=MOT17          whose rules: MOT15 (no classes: also for data of your own), MOT16, MOT17 or MOT20
+  sequences=NAME,NAME      score these only
+  bootstrap=0              samples of 95% intervals over the sequences; 0 for none
+  json=FILE                write the scores, as fractions
+  plots=DIR|true           write pictures; true: in a folder "plots" beside the results
+
+Exit code: 0 done, 2 a mistake in the arguments or the files.
+"""
+KEYS = ("help", "ground_truth", "results", "benchmark", "sequences", "bootstrap", "json", "plots")
+BENCHMARKS = ("MOT15", "MOT16", "MOT17", "MOT20")
+PERCENT = {"HOTA": "hota", "DetA": "deta", "AssA": "assa", "MOTA": "mota", "IDF1": "idf1"}
+COUNTS = {"IDs": "idsw", "Frag": "frag", "MT": "mt", "ML": "ml", "FP": "fp", "FN": "fn"}
+
+
+def main(argv: Words[str]) -> int:
+    """Scores a tracker; returns the exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        arguments = parse_arguments(argv, allowed=KEYS)
+        if "help" in arguments:
+            print(USAGE)
+            return 0
+        _evaluate(arguments)
+    except (OSError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _evaluate(arguments: dict[str, str]) -> None:
+    """Reads, scores, prints and writes what was asked for."""
+    samples, benchmark = _whole(arguments, "bootstrap", 0), _benchmark(arguments)
+    sequences = find_sequences(_path(arguments, "ground_truth"), arguments.get("sequences"))
+    files = find_results(_path(arguments, "results"), list(sequences), chosen="sequences" in arguments)
+    if samples and len(sequences) == 1:
+        raise ConfigError(f"command line: bootstrap: got the one sequence {min(sequences)}; expected two or more")
+    from mot_reid.data.motchallenge import read_ground_truth, read_results
+    from mot_reid.metrics.mot import evaluate_mot
+
+    truths = {name: read_ground_truth(sequence.ground_truth_path) for name, sequence in sequences.items()}
+    results = {name: read_results(file) for name, file in files.items()}
+    lengths = {name: sequence.length for name, sequence in sequences.items()}
+    scored = evaluate_mot(truths, results, benchmark=benchmark, lengths=lengths)
+    intervals: dict[str, Interval] = {}
+    if samples:
+        from mot_reid.metrics.bootstrap import bootstrap_mot
+
+        intervals = bootstrap_mot(scored, samples=samples)
+    print(table(scored, intervals))
+    if "json" in arguments:
+        print(f"\nscores   {_write(arguments['json'], _json_text(scored, intervals, arguments))}")
+
+
+def find_sequences(root: Path, names: str | None = None) -> dict[str, Sequence]:
+    """Returns the sequences with a ground truth in a folder by name, or those of the comma-separated names.
+
+    Raises:
+        FileNotFoundError: There is none, or not one of the given name.
+    """
+    from mot_reid.data.motchallenge import read_sequence
+
+    folders = [root] if (root / "seqinfo.ini").is_file() else sorted(path.parent for path in root.glob("*/seqinfo.ini"))
+    found = {folder.resolve().name: folder for folder in folders if (folder / "gt" / "gt.txt").is_file()}
+    if not found:
+        raise FileNotFoundError(
+            f"ground_truth: got '{root}'; expected folders with seqinfo.ini and gt/gt.txt in it; check the path"
+        )
+    wanted = list(found) if names is None else [name.strip() for name in names.split(",")]
+    missing = [name for name in wanted if name not in found]
+    if missing:
+        raise FileNotFoundError(f"sequences: got '{missing[0]}'; expected some of {', '.join(found)}")
+    return {name: read_sequence(found[name]) for name in wanted}
+
+
+def find_results(root: Path, names: list[str], *, chosen: bool = False) -> dict[str, Path]:
+    """Returns the result file of each sequence.
+
+    Args:
+        root: A folder of files, one with a folder `data` of them, or the file of a single sequence.
+        names: Of the sequences.
+        chosen: Whether other files may be there, too.
+
+    Raises:
+        FileNotFoundError: A sequence has no file.
+        ValueError: A file belongs to no sequence.
+    """
+    if root.is_file() and len(names) == 1:
+        return {names[0]: root}
+    if not root.is_dir():
+        raise FileNotFoundError(f"results: got '{root}'; expected a folder with {names[0]}.txt; check the path")
+    files = {path.stem: path for path in root.glob("*.txt")}
+    if not files and (root / "data").is_dir():
+        files = {path.stem: path for path in (root / "data").glob("*.txt")}
+    missing, extra = [name for name in names if name not in files], sorted(set(files) - set(names))
+    if missing:
+        others = f"; these belong to no sequence: {', '.join(extra)}" if extra else ""
+        raise FileNotFoundError(f"results: got no {', '.join(f'{name}.txt' for name in missing)} in '{root}'{others}")
+    if extra and not chosen:
+        raise ValueError(
+            f"results: got {', '.join(f'{name}.txt' for name in extra)} in '{root}', but there is no such sequence; "
+            f"take them away, or name those to score by sequences={','.join(names)}"
+        )
+    return {name: files[name] for name in names}
+
+
+def table(result: MotResult, intervals: dict[str, Interval]) -> str:
+    """Returns the scores of each sequence and of all together: ratios in percent, then counts."""
+    width = max(10, *(len(name) for name in result.sequences)) + 2
+    lines = [
+        f"{'':<{width}}" + "".join(f"{n:>8}" for n in PERCENT) + "".join(f"{n:>7}" for n in COUNTS) + "   (%, boxes)"
+    ]
+    rows = dict(result.sequences) if len(result.sequences) > 1 else {}
+    for name, scores in {**rows, "combined" if rows else next(iter(result.sequences)): result.combined}.items():
+        values = scores.to_dict()
+        cells = "".join(f"{100 * values[key]:8.2f}" for key in PERCENT.values())
+        lines.append(f"{name:<{width}}" + cells + "".join(f"{values[key]:7,}" for key in COUNTS.values()))
+    for end in ("low", "high") if intervals else ():
+        cells = "".join(f"{100 * getattr(intervals[key], end):8.2f}" for key in PERCENT.values())
+        lines.append(f"{'  95% from' if end == 'low' else '  to':<{width}}" + cells)
+    return "\n".join(lines)
+
+
+def _json_text(result: MotResult, intervals: dict[str, Interval], arguments: dict[str, str]) -> str:
+    """Returns the scores, their intervals, and what they were measured with."""
+    content: dict[str, Any] = result.to_dict()
+    if intervals:
+        content["intervals"] = {name: list(interval) for name, interval in intervals.items()}
+    content["settings"] = {key: value for key, value in arguments.items() if key not in ("json", "plots", "report")}
+    return json.dumps(content, indent=2) + "\n"
+
+
+def _benchmark(arguments: dict[str, str]) -> Benchmark:
+    name: Any = arguments.get("benchmark", "MOT17")
+    if name not in BENCHMARKS:
+        raise ConfigError(f"command line: benchmark: got '{name}'; expected one of {', '.join(BENCHMARKS)}")
+    return name
+
+
+def _path(arguments: dict[str, str], key: str) -> Path:
+    if not arguments.get(key):
+        raise ConfigError(f"command line: {key} is missing; expected {key}=DIR; see --help")
+    return Path(arguments[key])
+
+
+def _whole(arguments: dict[str, str], key: str, default: int) -> int:
+    text = arguments.get(key, str(default))
+    if not text.isdecimal():
+        raise ConfigError(f"command line: {key}: got '{text}'; expected a whole number from 0")
+    return int(text)
+
+
+def _write(path: str, text: str) -> Path:
+    """Writes a file, whole or not at all."""
+    file = Path(path)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f".{file.name}.part")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(file)
+    return file
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
