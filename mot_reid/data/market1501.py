@@ -8,7 +8,7 @@ Reference:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -117,9 +117,9 @@ def count(train: IdentityTable, query: IdentityTable, gallery_on_disk: IdentityT
     junk = int((gallery_on_disk.person_id == -1).sum())
     return {
         "train images": len(train),
-        "train identities": _identities(train.person_id),
+        "train identities": len(np.unique(train.person_id)),
         "query images": len(query),
-        "query identities": _identities(query.person_id),
+        "query identities": len(np.unique(query.person_id)),
         "gallery images on disk": len(gallery_on_disk),
         "gallery junk images": junk,
         "gallery distractors": int((gallery_on_disk.person_id == 0).sum()),
@@ -139,7 +139,3 @@ def check_official_counts(counts: Mapping[str, int], root: str | Path) -> None:
             f"Market-1501 in '{root}': got {'; '.join(wrong)}; unpack the official archive again, "
             "or turn official_counts off for another data set in this layout"
         )
-
-
-def _identities(person_id: Iterable[int]) -> int:
-    return len({int(person) for person in person_id if person > 0})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mot_reid.data import market1501, synthetic
+from mot_reid.data.figures import random_person
 from mot_reid.data.identities import IdentitySplits, IdentityTable
 from mot_reid.data.images import decode, decode_many
 
@@ -138,3 +140,14 @@ def test_clothes_tell_persons_apart_once_the_camera_is_taken_out(asked: Identity
             pixels[table.camera_id == camera] -= pixels[table.camera_id == camera].mean(axis=0)
         features.append(pixels)
     assert _rank1(asked.query, asked.gallery, (features[0], features[1])) > 0.1
+
+
+def test_a_camera_gives_its_colour_cast() -> None:
+    person = random_person(np.random.default_rng(0))
+    plain = replace(synthetic.random_camera(np.random.default_rng(0)), gain=np.float32([0.8, 0.8, 0.8]))
+    warm = replace(plain, gain=np.float32([1.0, 0.8, 0.5]))
+    means = [
+        synthetic.draw_crop(person, camera, np.random.default_rng(1)).mean(axis=(0, 1)) for camera in (plain, warm)
+    ]
+    assert means[1][0] > means[0][0] + 10 and means[1][2] < means[0][2] - 10
+    assert means[1][1] == pytest.approx(means[0][1], abs=1)

@@ -71,3 +71,9 @@ def test_walkers_are_drawn_where_the_truth_says(clip: Clip) -> None:
 def test_walkers_refuse_an_impossible_scene(name: str, value: int) -> None:
     with pytest.raises(ValueError, match=f"walkers {name}: got {value}; expected .* or more"):
         walkers(**{name: value})
+
+
+def test_walkers_images_are_blue_green_red(clip: Clip) -> None:
+    """The house wall is a warm grey: more red than blue."""
+    wall = clip.images[0][:25].mean(axis=(0, 1))
+    assert wall[2] > wall[1] > wall[0] > 100
