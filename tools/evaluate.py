@@ -279,7 +279,7 @@ def _table(scores: dict[str, Scores]) -> str:
         values = found.to_dict()
         cells, intervals = [], []
         for key in NAMES:
-            cells.append(f"{100 * values[key]:15.2f}" if key in values else f"{'':15}")
+            cells.append(f"{100 * values[key]:15.2f}")
             low, high = found.intervals.get(key, (float("nan"),) * 2)
             intervals.append(f"{f'{100 * low:.1f} - {100 * high:.1f}':>15}" if key in found.intervals else f"{'':15}")
         lines.append(f"{TITLES[ranking]:<10}" + "".join(cells))

@@ -37,9 +37,9 @@ class Scores:
     intervals: Mapping[str, Interval]
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns rank1, rank5, rank10 (as far as the gallery reaches), mean_ap, mean_inp and intervals: fractions."""
+        """Returns rank1, rank5, rank10, mean_ap, mean_inp and, where asked for, intervals, all as fractions."""
         result = self.result
-        scores: dict[str, Any] = {f"rank{k}": result.rank(k) for k in RANKS if k <= len(result.cmc)}
+        scores: dict[str, Any] = {f"rank{k}": result.rank(k) for k in RANKS}
         scores |= {"mean_ap": result.mean_ap, "mean_inp": result.mean_inp}
         if self.intervals:
             scores["intervals"] = {name: list(interval) for name, interval in self.intervals.items()}

@@ -9,12 +9,10 @@ from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
 from mot_reid.data.identities import IdentitySplits, IdentityTable, labels, query_gallery, split_identities
+from mot_reid.data.splits import SPLIT_SEED
 from mot_reid.reid.preprocess import Preprocess
 from mot_reid.training.dataset import Batch, CropDataset, whole_batch
 from mot_reid.training.sampler import PKSampler
-
-SPLIT_SEED = 0
-"""Chooses the validation persons: the same ones whatever the seed of a run, so that runs compare."""
 
 
 class _EpochLoader(DataLoader[Batch]):

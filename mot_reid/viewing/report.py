@@ -98,7 +98,6 @@ def scores_html(scores: Mapping[str, Scores]) -> str:
         f'<div class="tile"><b>{name}</b><strong>{100 * values[key]:.1f}<small>%</small></strong>'
         f"<span>{_interval(plain, key)}</span></div>"
         for key, name in NAMES.items()
-        if key in values
     )
     note = ""
     if plain.intervals:
@@ -112,10 +111,7 @@ def _rankings_table(scores: Mapping[str, Scores]) -> str:
     rows = []
     for ranking, found in scores.items():
         values = found.to_dict()
-        cells = "".join(
-            f"<td>{100 * values[key]:.1f}<small>{_interval(found, key)}</small></td>" if key in values else "<td></td>"
-            for key in NAMES
-        )
+        cells = "".join(f"<td>{100 * values[key]:.1f}<small>{_interval(found, key)}</small></td>" for key in NAMES)
         rows.append(f"<tr><th>{escape(RANKINGS.get(ranking, ranking))}</th>{cells}</tr>")
     return f'<div class="scroll"><table class="numbers"><tr><th>%</th>{head}</tr>{"".join(rows)}</table></div>'
 
