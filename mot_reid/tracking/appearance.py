@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mot_reid.tracking.store import Store
+
 FloatArray = NDArray[np.floating[Any]]
 Float32Array = NDArray[np.float32]
 IntArray = NDArray[np.int64]
@@ -116,34 +118,37 @@ class Memory:
         track_id: `(n,)`.
         class_id: `(n,)`.
         left: `(n,)` time in frames of the last sight.
+        last: `(4, n)` box of the last sight.
         gallery: embeddings of the n people.
     """
 
-    __slots__ = ("class_id", "gallery", "left", "size", "track_id")
+    __slots__ = ("class_id", "gallery", "last", "left", "size", "track_id")
 
     def __init__(self, size: int, *, slots: int) -> None:
         self.size = size
         self.track_id: IntArray = np.zeros(0, np.int64)
         self.class_id: IntArray = np.zeros(0, np.int64)
         self.left: FloatArray = np.zeros(0)
+        self.last: FloatArray = np.zeros((4, 0))
         self.gallery = Gallery(slots)
 
     def __len__(self) -> int:
         return len(self.track_id)
 
-    def add(self, track_id: IntArray, class_id: IntArray, left: FloatArray, *, gallery: Gallery) -> None:
-        """Remembers people; beyond the size those who left first are forgotten."""
-        self.track_id = np.concatenate((self.track_id, track_id))
-        self.class_id = np.concatenate((self.class_id, class_id))
-        self.left = np.concatenate((self.left, left))
-        self.gallery.extend(gallery)
+    def add(self, store: Store, gone: IntArray, *, gallery: Gallery) -> None:
+        """Remembers the tracks at `(k,)` positions of the store; beyond the size those who left first are forgotten."""
+        self.track_id = np.concatenate((self.track_id, store.track_id[gone]))
+        self.class_id = np.concatenate((self.class_id, store.class_id[gone]))
+        self.left = np.concatenate((self.left, store.seen[gone]))
+        self.last = np.concatenate((self.last, store.last[:, gone]), axis=1)
+        self.gallery.extend(gallery.select(gone))
         if len(self) > self.size:
             self.keep(np.sort(self.left.argsort(kind="stable")[-self.size :]))
 
     def keep(self, index: IntArray) -> None:
         """Keeps the people at `(k,)` positions."""
         self.track_id, self.class_id = self.track_id.take(index), self.class_id.take(index)
-        self.left = self.left.take(index)
+        self.left, self.last = self.left.take(index), self.last.take(index, axis=1)
         self.gallery.keep(index)
 
     def forget_before(self, time: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -60,6 +61,14 @@ class CameraMotion:
     def remember(self, small: Image) -> None:
         """Keeps the frame that `estimate` returned as the previous one."""
         self.previous = small
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Returns a copy of what is remembered, by name."""
+        return {} if self.previous is None else {"previous": self.previous.copy()}
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Takes what `arrays` returned."""
+        self.previous = np.array(arrays["previous"], np.uint8) if "previous" in arrays else None
 
 
 def _background(shape: tuple[int, ...], people: FloatArray) -> Image:

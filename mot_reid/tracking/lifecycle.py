@@ -38,6 +38,8 @@ def observe(
         state = _observe_path(store, state, xyxy, row=row, motion=motion, clock=clock)
     if len(row):
         state[:, :, row] = motion.update(state.take(row, axis=2), motion.measure(xyxy))
+        if "last" in store.names:
+            store.last[:, row] = xyxy
         if "late" in store.names:
             store.late[row] |= clock - store.seen[row] > max_missed + 1 + _SLACK
         store.missed[row] = 0
@@ -113,8 +115,10 @@ def give_birth(
         column = column[boxes.score.take(column) >= preset.life.birth]
     if len(column):
         time = np.full(len(column), clock)
+        xyxy = boxes.xyxy.take(column, axis=1)
         store.append(
-            filter=motion.initiate(motion.measure(boxes.xyxy.take(column, axis=1))),
+            filter=motion.initiate(motion.measure(xyxy)),
+            last=xyxy,
             class_id=boxes.class_id.take(column),
             score=boxes.score.take(column),
             born=time,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -40,11 +41,12 @@ class Store:
         recent: `(span, 4, n)` boxes of the last `span` updates, oldest first, NaN where unseen (likewise).
         direction: `(2, n)` direction of movement (likewise).
         frozen: `(5, 4, n)` state at the first miss of the present absence (likewise).
+        last: `(4, n)` box of the last sight, births included (presets that recall people).
         late: `(n,)` found after it should have expired (only with `Preset.expiry_slip`).
     """
 
-    __slots__ = ("born", "class_id", "confirmed", "direction", "filter", "frozen", "hits", "late", "missed", "names",
-                 "observed", "recent", "score", "seen", "track_id")  # fmt: skip
+    __slots__ = ("born", "class_id", "confirmed", "direction", "filter", "frozen", "hits", "last", "late", "missed",
+                 "names", "observed", "recent", "score", "seen", "track_id")  # fmt: skip
 
     filter: FloatArray
     track_id: IntArray
@@ -59,9 +61,10 @@ class Store:
     recent: FloatArray
     direction: FloatArray
     frozen: FloatArray
+    last: FloatArray
     late: NDArray[np.bool_]
 
-    def __init__(self, *, span: int | None = None, late: bool = False) -> None:
+    def __init__(self, *, span: int | None = None, late: bool = False, last: bool = False) -> None:
         shapes = dict(_ALWAYS)
         if span is not None:
             shapes |= {
@@ -70,6 +73,8 @@ class Store:
                 "direction": ((2,), np.float64),
                 "frozen": ((5, 4), np.float64),
             }
+        if last:
+            shapes["last"] = ((4,), np.float64)
         if late:
             shapes["late"] = ((), np.bool_)
         self.names = tuple(shapes)
@@ -99,7 +104,7 @@ class Store:
         """Returns a copy of every column by name."""
         return {name: getattr(self, name).copy() for name in self.names}
 
-    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Takes the columns that `arrays` returned.
 
         Raises:

@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 
 from mot_reid.structures import Decisions, Tracks, as_detections
 from mot_reid.tracking import lifecycle
-from mot_reid.tracking.appearance import Gallery, Memory
 from mot_reid.tracking.camera import CameraMethod, CameraMotion
 from mot_reid.tracking.costs import Pairs, Scene
 from mot_reid.tracking.embedding import AppearanceMode, EmbedderLike, EmbeddingSource
 from mot_reid.tracking.knobs import find_preset, refuse_unknown, with_knobs
+from mot_reid.tracking.looks import Looks
 from mot_reid.tracking.matching import Boxes, Matches, arrange, associate, candidates
 from mot_reid.tracking.motion import Filter
 from mot_reid.tracking.presets import Preset
-from mot_reid.tracking.recall import recall
-from mot_reid.tracking.state import pack, unpack
+from mot_reid.tracking.recall import NOBODY, Recalled
+from mot_reid.tracking.state import Part, pack, unpack
 from mot_reid.tracking.store import Store
 
 FloatArray = NDArray[np.floating[Any]]
@@ -31,7 +31,6 @@ _KNOBS = ("reid", "frame_rate", "appearance", "camera", "explain", "high", "low"
           "max_missed", "duplicate", "gate", "proximity", "max_lost_seconds")  # fmt: skip
 # Times in seconds come with rounding: a step this near to one frame is one frame.
 _ROUNDING = 1e-6
-_NOBODY: tuple[IntArray, IntArray, FloatArray] = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
 
 
 class Tracker:
@@ -104,7 +103,7 @@ class Tracker:
 
     def reset(self) -> None:
         """Forgets everything, identities included; the tracker is as new."""
-        self._store, self._gallery, self._memory, self._camera = self._blank()
+        self._store, self._looks, self._camera = self._blank()
         self._frame = 0
         self._clock = 0.0
         self._seconds: float | None = None
@@ -129,8 +128,7 @@ class Tracker:
         boxes = arrange(found, self.preset.bands)
         state, small = self._predict(steps, image, boxes)
         pairs = candidates(self._filter.boxes(state), self._store, boxes, pixel=self.preset.pixel)
-        self._add_embeddings(boxes, pairs, image)
-        pairs = self._with_cosine(pairs, boxes)
+        pairs = self._add_embeddings(boxes, pairs, image)
         scene = Scene(
             boxes.score, self._source.gate, self.preset.appearance.proximity if self.preset.appearance else 1.0
         )
@@ -163,10 +161,9 @@ class Tracker:
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """Returns the whole state as arrays by name; `numpy.savez(path, **state)` stores it without pickle."""
-        scalars = {"frame": self._frame, "clock": self._clock, "next_id": self._next_id}
-        scalars["seconds"] = np.nan if self._seconds is None else self._seconds
-        return pack(self.preset.name, scalars, self._store, gallery=self._gallery, memory=self._memory,
-                    camera=self._camera)  # fmt: skip
+        seconds = np.nan if self._seconds is None else self._seconds
+        numbers = {"frame": self._frame, "clock": self._clock, "next_id": self._next_id, "seconds": seconds}
+        return pack(self.preset.name, numbers, _parts(self._store, self._looks, self._camera))
 
     def load_state_dict(self, state: Any) -> None:
         """Continues where the tracker that gave `state` stood.
@@ -177,9 +174,10 @@ class Tracker:
         Raises:
             ValueError: if it is of another preset, of a newer format, or incomplete; the tracker is then unchanged.
         """
-        store, gallery, memory, camera = self._blank()
-        numbers = unpack(state, self.preset.name, store, gallery=gallery, memory=memory, camera=camera)
-        self._store, self._gallery, self._memory, self._camera = store, gallery, memory, camera
+        store, looks, camera = self._blank()
+        parts = _parts(store, looks, camera)
+        numbers = unpack(state, self.preset.name, parts, numbers=("frame", "clock", "next_id", "seconds"))
+        self._store, self._looks, self._camera = store, looks, camera
         self._frame, self._next_id = int(numbers["frame"]), int(numbers["next_id"])
         self._clock = float(numbers["clock"])
         self._seconds = None if np.isnan(numbers["seconds"]) else float(numbers["seconds"])
@@ -205,15 +203,14 @@ class Tracker:
         steps = (time_seconds - self._seconds) * self.frame_rate
         return 1.0 if abs(steps - 1.0) < _ROUNDING else steps
 
-    def _blank(self) -> tuple[Store, Gallery, Memory, CameraMotion]:
+    def _blank(self) -> tuple[Store, Looks | None, CameraMotion]:
         direction, look = self.preset.direction, self.preset.appearance
-        slots = look.exemplars if look else 0
-        return (
-            Store(span=None if direction is None else direction.span, late=bool(self.preset.expiry_slip)),
-            Gallery(slots),
-            Memory(look.memory if look else 0, slots=slots),
-            CameraMotion(self.preset.camera),
+        store = Store(
+            span=None if direction is None else direction.span,
+            late=bool(self.preset.expiry_slip),
+            last=look is not None and look.max_lost_seconds > 0,
         )
+        return store, None if look is None else Looks(look), CameraMotion(self.preset.camera)
 
     def _predict(self, steps: float, image: Image | None, boxes: Boxes) -> tuple[FloatArray, Image | None]:
         """Returns where the filter expects the tracks now, and the frame for the camera to remember."""
@@ -230,33 +227,18 @@ class Tracker:
         transform, small = self._camera.estimate(image, boxes.xyxy[:, : boxes.high].T)
         return self._filter.warp(state, transform), small
 
-    def _add_embeddings(self, boxes: Boxes, pairs: Pairs, image: Image | None) -> None:
-        """Adds embeddings to `boxes` where the tracker computes them itself."""
-        if self.preset.appearance is None:
+    def _add_embeddings(self, boxes: Boxes, pairs: Pairs, image: Image | None) -> Pairs:
+        """Adds embeddings to `boxes` where the tracker computes them itself; returns the pairs with similarities."""
+        if self._looks is None:
             boxes.embedding = None
-        elif boxes.embedding is not None:
-            self._check_embedding(boxes.embedding)
-        elif self._source.embedder is not None:
-            columns = self._source.columns(boxes, pairs, self._store, gallery=self._gallery, clock=self._clock)
+            return pairs
+        if boxes.embedding is None and self._source.embedder is not None:
+            columns = self._source.columns(boxes, pairs, self._store, gallery=self._looks.gallery, clock=self._clock)
             if len(columns):
                 boxes.embedding = self._source.embed(image, boxes, columns)
-                self._check_embedding(boxes.embedding)
-
-    def _check_embedding(self, embedding: NDArray[np.float32]) -> None:
-        known = self._gallery.dimension or self._memory.gallery.dimension
-        if known and embedding.shape[1] != known:
-            raise ValueError(f"embedding: got size {embedding.shape[1]}; expected {known}, as in the frames before")
-
-    def _with_cosine(self, pairs: Pairs, boxes: Boxes) -> Pairs:
-        """Returns the pairs with the similarity of those whose appearance is known on both sides."""
-        if boxes.embedding is None or not self._gallery.dimension or not len(pairs):
-            return pairs
-        known = ~np.isnan(boxes.embedding[:, 0])
-        known[boxes.high :] = False
-        index = np.flatnonzero(known[pairs.column])
-        cosine = np.full(len(pairs), np.nan)
-        cosine[index] = self._gallery.similarity(pairs.row[index], boxes.embedding[pairs.column[index]])
-        return Pairs(pairs.row, pairs.column, pairs.iou, cosine)
+        if boxes.embedding is not None:
+            self._looks.check(boxes.embedding)
+        return self._looks.with_cosine(pairs, boxes)
 
     # ---- the new state ------------------------------------------------------------------------------------------
 
@@ -273,7 +255,8 @@ class Tracker:
         column[matches.row] = matches.column
         if len(born):
             column[-len(born) :] = born
-        self._remember_looks(boxes, column)
+        if self._looks is not None:
+            self._looks.observe(boxes, column, clock=clock)
         dropped = np.zeros(len(store), np.bool_)
         xyxy = self._filter.boxes(store.filter)
         if any_unseen:
@@ -297,51 +280,31 @@ class Tracker:
         xyxy = boxes.xyxy.take(column, axis=1) if preset.report == "observed" else xyxy.take(rows, axis=1)
         return self._tracks(rows, xyxy, boxes.source.take(column))
 
-    def _remember_looks(self, boxes: Boxes, column: IntArray) -> None:
-        """Adds the embeddings of the matched boxes to their tracks."""
-        if self.preset.appearance is None:
-            return
-        gallery = self._gallery
-        if len(gallery) < len(column):
-            gallery.extend(Gallery(gallery.slots, size=len(column) - len(gallery), dimension=gallery.dimension))
-        if boxes.embedding is None:
-            return
-        known = ~np.isnan(boxes.embedding[:, 0])
-        known[boxes.high :] = False
-        row = np.flatnonzero(column >= 0)
-        row = row[known[column[row]]]
-        gallery.observe(row, boxes.embedding[column[row]], ema=self.preset.appearance.ema, clock=self._clock)
-
-    def _name(self, reported: BoolArray, dropped: BoolArray) -> tuple[IntArray, IntArray, FloatArray]:
+    def _name(self, reported: BoolArray, dropped: BoolArray) -> Recalled:
         """Gives identities to the tracks that are reported for the first time; returns those that were recognised."""
-        store, look = self._store, self.preset.appearance
+        store = self._store
         if store.track_id.all():
-            return _NOBODY
+            return NOBODY
         unnamed = (reported & (store.track_id == 0) & ~dropped).nonzero()[0]
-        recalled = _NOBODY
-        if look is not None and look.max_lost_seconds > 0:
-            recalled = recall(
-                store, self._gallery, self._memory, new=unnamed, dropped=dropped, gate=self._source.gate,
-                oldest=self._clock - look.max_lost_seconds * self.frame_rate,
-            )  # fmt: skip
+        recalled = NOBODY
+        if self._looks is not None and len(unnamed):
+            recalled = self._looks.recall(
+                store, unnamed, dropped, gate=self._source.gate, clock=self._clock, frame_rate=self.frame_rate
+            )
             unnamed = unnamed[store.track_id[unnamed] == 0]
         store.track_id[unnamed] = np.arange(self._next_id, self._next_id + len(unnamed))
         self._next_id += len(unnamed)
         return recalled
 
     def _drop(self, dropped: BoolArray) -> IntArray:
-        """Removes tracks, those with a known face into the memory; returns the positions of the others."""
-        kept = np.flatnonzero(~dropped)
-        look, store = self.preset.appearance, self._store
-        if look is not None:
-            if look.max_lost_seconds > 0 and self._gallery.dimension:
-                expired = self._clock - store.seen > self._max_missed + self.preset.expiry_slip
-                gone = np.flatnonzero(dropped & expired & (store.track_id > 0) & ~np.isnan(self._gallery.mean[:, 0]))
-                gone = gone[~np.isin(store.track_id[gone], store.track_id[kept])]
-                self._memory.add(
-                    store.track_id[gone], store.class_id[gone], store.seen[gone], gallery=self._gallery.select(gone)
-                )
-            self._gallery.keep(kept)
+        """Removes tracks, those that expired into the memory; returns the positions of the others."""
+        store, kept = self._store, np.flatnonzero(~dropped)
+        if self._looks is not None:
+            # A track that was recognised or was a duplicate goes on under its identity elsewhere.
+            expired = self._clock - store.seen > self._max_missed
+            gone = np.flatnonzero(dropped & expired)
+            self._looks.remember(store, gone[~np.isin(store.track_id[gone], store.track_id[kept])])
+            self._looks.gallery.keep(kept)
         store.keep(kept)
         return kept
 
@@ -357,18 +320,22 @@ class Tracker:
             }
         )
 
-    def _explain(
-        self, boxes: Boxes, matches: Matches, recalled: tuple[IntArray, IntArray, FloatArray], column: IntArray
-    ) -> None:
+    def _explain(self, boxes: Boxes, matches: Matches, recalled: Recalled, column: IntArray) -> None:
         names = [f"{stage.boxes}/{stage.tracks}/{stage.cost}" for stage in self.preset.stages]
-        row, identity, recalled_cosine = recalled
         stage, iou, cosine, cost = matches.reasons()
-        absent = np.full(len(row), np.nan)
+        absent = np.full(len(recalled.row), np.nan)
         self._decisions = Decisions(
-            track_id=np.concatenate((self._store.track_id[matches.row], identity)),
-            detection=boxes.source[np.concatenate((matches.column, column[row]))],
-            stage=np.array([names[number] for number in stage] + ["memory"] * len(row), dtype=str),
+            track_id=np.concatenate((self._store.track_id[matches.row], recalled.track_id)),
+            detection=boxes.source[np.concatenate((matches.column, column[recalled.row]))],
+            stage=np.array([names[number] for number in stage] + ["memory"] * len(absent), dtype=str),
             iou=np.concatenate((iou, absent)),
-            cosine=np.concatenate((cosine, recalled_cosine)),
-            cost=np.concatenate((cost, 1.0 - recalled_cosine)),
+            cosine=np.concatenate((cosine, recalled.cosine)),
+            cost=np.concatenate((cost, 1.0 - recalled.cosine)),
         )
+
+
+def _parts(store: Store, looks: Looks | None, camera: CameraMotion) -> dict[str, Part]:
+    parts: dict[str, Part] = {"tracks": store, "camera": camera}
+    if looks is not None:
+        parts["looks"] = looks
+    return parts

@@ -1,0 +1,161 @@
+"""All that a tracker knows of appearance: who looks how, who left, and how alike strangers are here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mot_reid.tracking.appearance import Gallery, Memory
+from mot_reid.tracking.costs import Pairs, overlapping_pairs
+from mot_reid.tracking.matching import Boxes
+from mot_reid.tracking.presets import Appearance
+from mot_reid.tracking.recall import NOBODY, Edges, Impostors, Recalled, recall
+from mot_reid.tracking.store import Store
+
+FloatArray = NDArray[np.floating[Any]]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+# A box that another one covers this far (IoU) shows two people; its embedding is used, but not kept.
+_COVERED = 0.3
+_PARTS = {
+    "gallery": ("mean", "exemplars", "kept", "updated"),
+    "memory": ("track_id", "class_id", "left", "last"),
+    "memory.gallery": ("mean", "exemplars", "kept", "updated"),
+    "impostors": ("counts",),
+    "edges": ("xyxy",),
+}
+
+
+class Looks:
+    """Appearance of the tracks of a store, position by position, and of the people who left."""
+
+    def __init__(self, look: Appearance) -> None:
+        self.look = look
+        self.gallery = Gallery(look.exemplars)
+        self.memory = Memory(look.memory, slots=look.exemplars)
+        self.impostors = Impostors()
+        self.edges = Edges()
+
+    def check(self, embedding: NDArray[np.float32]) -> None:
+        """Raises ValueError if `(m, D)` embeddings are of another size than those before."""
+        known = self.gallery.dimension or self.memory.gallery.dimension
+        if known and embedding.shape[1] != known:
+            raise ValueError(f"embedding: got size {embedding.shape[1]}; expected {known}, as in the frames before")
+
+    def with_cosine(self, pairs: Pairs, boxes: Boxes) -> Pairs:
+        """Returns the pairs with the similarity of those whose appearance is known on both sides."""
+        if boxes.embedding is None or not self.gallery.dimension or not len(pairs):
+            return pairs
+        index = np.flatnonzero(_known(boxes)[pairs.column])
+        cosine = np.full(len(pairs), np.nan)
+        cosine[index] = self.gallery.similarity(pairs.row[index], boxes.embedding[pairs.column[index]])
+        return Pairs(pairs.row, pairs.column, pairs.iou, cosine)
+
+    def observe(self, boxes: Boxes, column: IntArray, *, clock: float) -> None:
+        """Adds what this frame shows.
+
+        Args:
+            column: `(n,)` box of each track of the store, new ones included; -1 for none.
+            clock: time of the frame, in frames.
+        """
+        gallery = self.gallery
+        if len(gallery) < len(column):
+            gallery.extend(Gallery(gallery.slots, size=len(column) - len(gallery), dimension=gallery.dimension))
+        if len(boxes.score) and self.look.max_lost_seconds > 0:
+            self.edges.observe(boxes.xyxy)
+        if boxes.embedding is None:
+            return
+        known = _known(boxes)
+        row = np.flatnonzero(column >= 0)
+        row = row[known[column[row]]]
+        if self.look.max_lost_seconds > 0:
+            alone = known & ~_covered(boxes)
+            self.impostors.observe(boxes.embedding[alone])
+            # A first embedding is kept in any case: a poor idea of someone is better than none.
+            row = row[alone[column[row]] | np.isneginf(gallery.updated[row])]
+        gallery.observe(row, boxes.embedding[column[row]], ema=self.look.ema, clock=clock)
+
+    def recall(
+        self, store: Store, new: IntArray, dropped: BoolArray, *, gate: float, clock: float, frame_rate: float
+    ) -> Recalled:
+        """Gives new tracks the identities of lost people they look like (see `recall.recall`)."""
+        if self.look.max_lost_seconds == 0 or not self.gallery.dimension:
+            return NOBODY
+        return recall(
+            store,
+            self.gallery,
+            self.memory,
+            new=new,
+            dropped=dropped,
+            gate=(gate, max(gate, self.impostors.threshold(unknown=(1.0 + gate) / 2))),
+            edges=self.edges,
+            clock=clock,
+            frame_rate=frame_rate,
+            max_lost_seconds=self.look.max_lost_seconds,
+        )
+
+    def remember(self, store: Store, gone: IntArray) -> None:
+        """Puts tracks at `(k,)` positions that have an identity and a face into the memory."""
+        if self.look.max_lost_seconds > 0 and self.gallery.dimension:
+            known = (store.track_id[gone] > 0) & ~np.isnan(self.gallery.mean[gone, 0])
+            self.memory.add(store, gone[known], gallery=self.gallery)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Returns a copy of everything by name."""
+        return {
+            f"{part}.{name}": getattr(_find(self, part), name).copy()
+            for part, names in _PARTS.items()
+            for name in names
+        }
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Takes what `arrays` returned.
+
+        Raises:
+            ValueError: if something is missing or does not fit.
+        """
+        for part, names in _PARTS.items():
+            for name in names:
+                owner, key = _find(self, part), f"{part}.{name}"
+                old, value = getattr(owner, name), arrays.get(key)
+                fixed = name in ("counts", "xyxy")
+                if (
+                    value is None
+                    or value.dtype != old.dtype
+                    or value.ndim != old.ndim
+                    or (
+                        (name == "exemplars" and value.shape[1] != old.shape[1]) or (fixed and value.shape != old.shape)
+                    )
+                ):
+                    raise ValueError(
+                        f"tracker state, '{key}': got {None if value is None else value.shape}; "
+                        f"expected {old.dtype} of {old.ndim} dimensions; load it into a tracker of the same preset"
+                    )
+                setattr(owner, name, value.copy())
+
+
+def _find(looks: Looks, part: str) -> Any:
+    owner: Any = looks
+    for name in part.split("."):
+        owner = getattr(owner, name)
+    return owner
+
+
+def _known(boxes: Boxes) -> BoolArray:
+    """Returns which boxes have an embedding that may be used: those of the high band."""
+    assert boxes.embedding is not None
+    known = ~np.isnan(boxes.embedding[:, 0])
+    known[boxes.high :] = False
+    return known
+
+
+def _covered(boxes: Boxes) -> BoolArray:
+    """Returns which boxes overlap another one much."""
+    pairs = overlapping_pairs(boxes.xyxy, boxes.xyxy)
+    covered = np.zeros(len(boxes.score), np.bool_)
+    covered[pairs.row[(pairs.iou > _COVERED) & (pairs.row != pairs.column)]] = True
+    return covered
