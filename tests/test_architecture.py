@@ -64,6 +64,7 @@ TABLE = {
 # Imports against the table, inside functions or for type checkers only: (module that imports, what it imports).
 LAZY_EDGES = {
     ("tracking.embedding", "reid.embedder"),  # Tracker(reid=...)
+    ("training.tracking_metric", "tracking.tracker"),  # scores tracking at validation
 }
 
 
