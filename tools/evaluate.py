@@ -361,8 +361,7 @@ def _crop(table: IdentityTable, row: int, ranked: RankList | None = None, place:
     image, person = decode(str(table.path[row])), int(table.person_id[row])
     if ranked is None:
         return Crop(image, person, camera)
-    status = "ignored" if ranked.ignored[place] else "match" if ranked.match[place] else "wrong"
-    return Crop(image, person, camera, status, int(ranked.rank[place]), float(ranked.similarity[place]))
+    return Crop(image, person, camera, ranked.status[place], int(ranked.rank[place]), float(ranked.similarity[place]))
 
 
 def _evidence(

@@ -34,6 +34,11 @@ class RankList:
         """(K,) bool, whether the image does not count."""
         return self.rank == 0
 
+    @property
+    def status(self) -> list[str]:
+        """K times "match", "wrong" or "ignored"."""
+        return [str(one) for one in np.where(self.ignored, "ignored", np.where(self.match, "match", "wrong"))]
+
 
 def rank_lists(
     query_embedding: ArrayLike,

@@ -44,6 +44,7 @@ def test_rank_list_by_hand() -> None:
     assert_array_equal(found.rank, [0, 0, 1, 2, 3, 4])
     assert_array_equal(found.match, [False, False, False, True, False, True])
     assert_array_equal(found.ignored, [True, True, False, False, False, False])
+    assert found.status == ["ignored", "ignored", "wrong", "match", "wrong", "match"]
     assert_allclose(found.similarity, np.cos(np.deg2rad([10, 20, 30, 40, 50, 60])), atol=1e-6)
 
 
