@@ -27,6 +27,7 @@ _CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".avi": "MJPG", ".mkv
 _BROKEN_IN_A_ROW = 30
 _WAIT_SECONDS = 0.1
 _HANG_SECONDS = 5.0
+_SILENT = 0  # OpenCV's LOG_LEVEL_SILENT
 
 
 class Frame(NamedTuple):
@@ -413,9 +414,10 @@ def _capture(address: str | int) -> Any:
     """OpenCV's capture, opened without its remarks on standard error: whether it worked is told by us."""
     import cv2
 
-    level = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    logs = getattr(cv2.utils, "logging", cv2)  # where OpenCV 5 and OpenCV 4 keep it
+    level = logs.getLogLevel()
+    logs.setLogLevel(_SILENT)
     try:
         return cv2.VideoCapture(address)
     finally:
-        cv2.utils.logging.setLogLevel(level)
+        logs.setLogLevel(level)

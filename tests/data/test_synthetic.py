@@ -121,7 +121,7 @@ def _pixels(table: IdentityTable) -> NDArray[np.float32]:
 
 def _histogram(table: IdentityTable) -> NDArray[np.float32]:
     images = np.stack(decode_many(table.path, progress=False)) // 64
-    bins = (images * np.array([16, 4, 1], dtype=np.uint8)).sum(axis=-1).reshape(len(table), -1)
+    bins = (images * np.array([16, 4, 1], dtype=np.uint8)).sum(axis=-1, dtype=np.int64).reshape(len(table), -1)
     return np.sqrt(np.stack([np.bincount(row, minlength=64) for row in bins]) / bins.shape[1]).astype(np.float32)
 
 
