@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, make_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from mot_reid.schema import Config as Config
 from mot_reid.schema import Key, OneOf, did_you_mean, schema, sections
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND_LINE = "command line"
+
+_T = TypeVar("_T")
+_TEXTS = tuple[str, ...]
 
 
 class ConfigError(ValueError):
@@ -42,9 +45,7 @@ def load_config(argv: Sequence[str], *, root: Path | None = None, tool_keys: Col
     Raises:
         ConfigError: If anything is unknown, missing or of the wrong type.
     """
-    root = ROOT if root is None else Path(root)
-    if not (root / "configs").is_dir():
-        raise ConfigError(f"configuration: no folder 'configs' in {root}; install a checkout with pip install -e .")
+    root = _checkout(root)
     arguments = {key: text for key, text in parse_arguments(argv).items() if key not in tool_keys}
     if "experiment" not in arguments:
         names = ", ".join(experiment_names(root)) or "none found"
@@ -52,7 +53,7 @@ def load_config(argv: Sequence[str], *, root: Path | None = None, tool_keys: Col
             f"{COMMAND_LINE}: no experiment named; expected experiment=NAME, where NAME is one of: {names}"
         )
     experiment = arguments.pop("experiment")
-    draft = _Draft()
+    draft = _Draft(Config)
     path = _experiment_path(experiment, root)
     layer, body = _shown(path, root), _read(path, root)
     bases = body.pop("bases", [])
@@ -65,6 +66,34 @@ def load_config(argv: Sequence[str], *, root: Path | None = None, tool_keys: Col
     draft.lay(layer, body)
     _lay_command_line(draft, arguments, root, tool_keys)
     return draft.freeze(layer)
+
+
+def load_settings(
+    cls: type[_T], argv: Sequence[str], *, base: str, root: Path | None = None, tool_keys: Collection[str] = ()
+) -> _T:
+    """Returns the settings of a tool that has no experiments: `configs/<base>.yaml`, a file of one's own, command line.
+
+    Args:
+        cls: The schema: a frozen dataclass of sections and single keys, see `mot_reid.schema`.
+        argv: Arguments as `key=value` or `--key=value`, without the program; `config=PATH` names a YAML file to lay
+            over the base.
+        base: Name of the file in `configs/` that holds every value.
+        root: The folder that holds `configs/`; None is the one this package lies in.
+        tool_keys: Keys that belong to the calling tool and are passed over here.
+
+    Raises:
+        ConfigError: If anything is unknown, missing or of the wrong type.
+    """
+    root = _checkout(root)
+    arguments = {key: text for key, text in parse_arguments(argv).items() if key not in tool_keys}
+    draft = _Draft(cls)
+    layers = [root / "configs" / f"{base}.yaml"]
+    if "config" in arguments:
+        layers.append(Path(arguments.pop("config")))
+    for path in layers:
+        draft.lay(_shown(path, root), _read(path, root))
+    draft.lay_arguments(arguments, (*tool_keys, "config"))
+    return draft.freeze(f"configs/{base}.yaml")
 
 
 def save_config(config: Config, path: Path) -> None:
@@ -134,31 +163,54 @@ def describe_keys(root: Path | None = None) -> str:
     lines += ["", "bases (GROUP=NAME lays one over the experiment):"]
     for group in _groups(root):
         lines.append(f"  {group:<10} {', '.join(_group_names(group, root))}")
-    values = dict(_leaves("configs/base.yaml", _read(root / "configs" / "base.yaml", root)))
     lines += ["", "keys (SECTION.KEY=VALUE; the value is that of configs/base.yaml):"]
-    for key, spec in schema().items():
+    return "\n".join(lines) + "\n" + describe_settings(Config, base="base", root=root)
+
+
+def describe_settings(cls: type, *, base: str, root: Path | None = None) -> str:
+    """Returns the help text of the keys: their type, their value in `configs/<base>.yaml` and what they mean.
+
+    Args:
+        cls: The schema.
+        base: Name of the file in `configs/`.
+        root: The folder that holds `configs/`; None is the one this package lies in.
+    """
+    root = root or ROOT
+    values = dict(_leaves(f"configs/{base}.yaml", _read(root / "configs" / f"{base}.yaml", root), cls))
+    lines = []
+    for key, spec in schema(cls).items():
         value = f" = {_yaml_text(values[key])}" if values.get(key, "???") != "???" else ""
         names = "".join(f" ({' | '.join(rule.names)})" for rule in spec.rules if isinstance(rule, OneOf))
         lines.append(f"  {key}: {spec.type_name}{value}{names}\n      {spec.meaning}")
     return "\n".join(lines)
 
 
-class _Draft:
+class _Draft(Generic[_T]):
     """A configuration under construction, which remembers the layer that each value came from."""
 
-    def __init__(self) -> None:
+    def __init__(self, cls: type[_T]) -> None:
         from omegaconf import OmegaConf
 
-        self.keys = schema()
+        self.cls = cls
+        self.keys = schema(cls)
         self.origin: dict[str, str] = {}
-        self.config: DictConfig = OmegaConf.create({name: OmegaConf.structured(cls) for name, cls in sections()})
-        for name, _ in sections():
+        single = [(key, spec.hint) for key, spec in self.keys.items() if "." not in key]
+        self.config: DictConfig = OmegaConf.structured(make_dataclass("Single", single))
+        OmegaConf.set_struct(self.config, False)
+        for name, section in sections(cls):
+            self.config[name] = OmegaConf.structured(section)
             OmegaConf.set_readonly(self.config[name], False)
 
     def lay(self, layer: str, body: Mapping[str, Any]) -> None:
         """Sets every value of a nested mapping."""
-        for key, value in _leaves(layer, body):
+        for key, value in _leaves(layer, body, self.cls):
             self.set(layer, key, value)
+
+    def lay_arguments(self, arguments: Mapping[str, str], tool_keys: Collection[str]) -> None:
+        """Sets the keys given on the command line."""
+        for key, text in arguments.items():
+            self.check_key(COMMAND_LINE, key, tool_keys)
+            self.set(COMMAND_LINE, key, _parsed(text, self.keys[key], key))
 
     def set(self, layer: str, key: str, value: Any, tool_keys: Collection[str] = ()) -> None:
         """Sets one value after checking that its key exists and that it has the type of the schema."""
@@ -169,6 +221,8 @@ class _Draft:
         if value == "???":
             self.origin.pop(key, None)
             return
+        if self.keys[key].hint == _TEXTS and not isinstance(value, (list, tuple)):
+            value = [value]
         try:
             OmegaConf.update(self.config, key, value)
         except OmegaConfBaseException:
@@ -183,10 +237,10 @@ class _Draft:
         inside = [name for name in self.keys if name.startswith(f"{key}.")]
         if inside:
             raise ConfigError(f"{layer}: '{key}' is a section; set one of its keys, such as '{inside[0]}'")
-        names = [*self.keys, *tool_keys, "experiment"]
+        names = [*self.keys, *tool_keys]
         raise ConfigError(f"{layer}: no key '{key}'{did_you_mean(key, names)}")
 
-    def freeze(self, layer: str) -> Config:
+    def freeze(self, layer: str) -> _T:
         """Returns the finished configuration; a value that is still missing is the fault of `layer`."""
         from omegaconf import OmegaConf
         from omegaconf.errors import OmegaConfBaseException
@@ -194,9 +248,9 @@ class _Draft:
         missing = [key for key in self.keys if key not in self.origin]
         if missing:
             raise ConfigError(f"{layer}: no value for '{missing[0]}'; set it here, in a base or on the command line")
-        found: dict[str, dict[str, Any]] = {name: {} for name, _ in sections()}
+        found: dict[str, dict[str, Any]] = {name: {} for name, _ in [("", None), *sections(self.cls)]}
         for key, spec in self.keys.items():
-            section, _, name = key.partition(".")
+            section, _, name = key.rpartition(".")
             try:
                 value = OmegaConf.select(self.config, key, throw_on_missing=True)
                 value = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
@@ -207,19 +261,19 @@ class _Draft:
             expected = spec.refuse(value)
             if expected is not None:
                 raise ConfigError(f"{self.origin[key]}: {key}: got {_yaml_text(value)}; expected {expected}")
-        return Config(**{name: cls(**found[name]) for name, cls in sections()})
+        return self.cls(**found[""], **{name: section(**found[name]) for name, section in sections(self.cls)})
 
 
-def _lay_command_line(draft: _Draft, arguments: Mapping[str, str], root: Path, tool_keys: Collection[str]) -> None:
+def _lay_command_line(
+    draft: _Draft[Config], arguments: Mapping[str, str], root: Path, tool_keys: Collection[str]
+) -> None:
     """Lays the bases that the command line names over the draft, then its single keys."""
     groups = _groups(root)
     for group in (key for key in arguments if key in groups):
         path = _base_path(f"{group}/{arguments[group]}", root, COMMAND_LINE)
         draft.lay(_shown(path, root), _read(path, root))
-    for key, text in arguments.items():
-        if key not in groups:
-            draft.check_key(COMMAND_LINE, key, tool_keys)
-            draft.set(COMMAND_LINE, key, _parsed(text, draft.keys[key], key))
+    single = {key: text for key, text in arguments.items() if key not in groups}
+    draft.lay_arguments(single, (*tool_keys, "experiment"))
 
 
 def _parsed(text: str, spec: Key, key: str) -> Any:
@@ -232,6 +286,8 @@ def _parsed(text: str, spec: Key, key: str) -> Any:
     if spec.optional and text in ("null", "None", "~", ""):
         return None
     if spec.hint in (str, str | None) or text.startswith("${"):
+        return text
+    if spec.hint == _TEXTS and not text.startswith("["):
         return text
     try:
         return OmegaConf.to_container(OmegaConf.from_dotlist([f"value={text}"]))["value"]  # type: ignore[call-overload,index]
@@ -257,16 +313,29 @@ def _read(path: Path, root: Path) -> dict[str, Any]:
     return OmegaConf.to_container(loaded, resolve=False)  # type: ignore[return-value]
 
 
-def _leaves(layer: str, body: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yields the values of a nested mapping as (`section.key`, value)."""
+def _leaves(layer: str, body: Mapping[str, Any], cls: type) -> Iterator[tuple[str, Any]]:
+    """Yields the values of a nested mapping as (`section.key` or `key`, value)."""
+    names = [name for name, _ in sections(cls)]
+    single = [key for key in schema(cls) if "." not in key]
     for section, values in body.items():
-        names = [name for name, _ in sections()]
+        if section in single:
+            yield section, values
+            continue
         if section not in names:
-            raise ConfigError(f"{layer}: no section '{section}'{did_you_mean(str(section), names)}")
+            kind = "section or key" if single else "section"
+            raise ConfigError(f"{layer}: no {kind} '{section}'{did_you_mean(str(section), [*names, *single])}")
         if not isinstance(values, dict):
             raise ConfigError(f"{layer}: {section}: got {_yaml_text(values)}; expected a mapping of keys to values")
         for name, value in values.items():
             yield f"{section}.{name}", value
+
+
+def _checkout(root: Path | None) -> Path:
+    """Returns the folder that holds `configs/`."""
+    root = ROOT if root is None else Path(root)
+    if not (root / "configs").is_dir():
+        raise ConfigError(f"configuration: no folder 'configs' in {root}; install a checkout with pip install -e .")
+    return root
 
 
 def _experiment_path(experiment: str, root: Path) -> Path:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 import types
 from collections.abc import Collection
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from difflib import get_close_matches
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Union, cast, get_args, get_origin, get_type_hints
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,9 @@ class Run:
     score_untrained: Annotated[bool, "score the network on the test split before training, too"]
     false_match_rate: Annotated[float, Between(0, 0.5, above=True), "share of strangers the stored threshold may match"]
     score_test: Annotated[bool, "score the test split at the end; turn off while choosing settings"]
+    monitor: Annotated[
+        str, OneOf(("val/mAP", "val/rank1", "val/mINP", "val/idf1", "val/hota")), "the score that chooses the model"
+    ]
     experiment: Annotated[str, "the experiment this came from; filled in while loading"]
 
 
@@ -149,6 +152,18 @@ class Loss:
     circle: Annotated[float, Weight, "weight of the pairwise circle loss"]
     circle_margin: Annotated[float, Share, "margin of the circle loss, in either form"]
     circle_scale: Annotated[float, Positive, "scale of the circle loss, in either form"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackingMetric:
+    """The video that is tracked at validation, which gives `val/idf1` and `val/hota`."""
+
+    video: Annotated[str | None, "a video file or folder of frames; null: none is tracked"]
+    detections: Annotated[str | None, "its det.txt, with scores from 0 to 1"]
+    ground_truth: Annotated[str | None, "its gt.txt"]
+    scale: Annotated[float, Positive, "pixels of the video for one of those two files"]
+    every_n_epochs: Annotated[int, Count, "validations in other epochs than multiples of this are left out"]
+    preset: Annotated[str, OneOf(("bytetrack_reid", "botsort")), "the tracker"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,7 +263,7 @@ class Logger:
     name: Annotated[str, OneOf(("csv", "wandb", "tensorboard", "mlflow")), "the logger"]
     project: Annotated[str, "project (W&B) or experiment (MLflow)"]
     entity: Annotated[str | None, "W&B account; null is the default one"]
-    uri: Annotated[str | None, "MLflow tracking address; null is a folder in the run"]
+    uri: Annotated[str | None, "MLflow tracking address; null is a database in the run"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,6 +276,7 @@ class Config:
     synthetic: Synthetic
     augment: Augment
     loss: Loss
+    tracking_metric: TrackingMetric
     optim: Optim
     engine: Engine
     trainer: Trainer
@@ -303,22 +319,32 @@ class Key:
         return next((expected for rule in self.rules if (expected := rule.refuse(value))), None)
 
 
-def schema() -> dict[str, Key]:
-    """Returns every key there is, as `section.key`, in the order of the dataclasses."""
+def schema(cls: type = Config) -> dict[str, Key]:
+    """Returns every key there is, as `section.key` (`key` where it lies in no section), in the order of the fields.
+
+    Args:
+        cls: A dataclass of sections, themselves dataclasses, and of single keys.
+    """
     found = {}
-    for section, cls in sections():
-        for name, hint in get_type_hints(cls, include_extras=True).items():
-            notes = getattr(hint, "__metadata__", ())
-            plain = get_args(hint)[0] if notes else hint
-            rules = tuple(note for note in notes if isinstance(note, (OneOf, Between)))
-            meaning = next((note for note in notes if isinstance(note, str)), "as in lightning.Trainer")
-            found[f"{section}.{name}"] = Key(plain, rules, meaning)
+    for name, hint in get_type_hints(cls, include_extras=True).items():
+        if is_dataclass(hint):
+            found.update({f"{name}.{key}": spec for key, spec in schema(cast(type, hint)).items()})
+            continue
+        notes = getattr(hint, "__metadata__", ())
+        plain = get_args(hint)[0] if notes else hint
+        rules = tuple(note for note in notes if isinstance(note, (OneOf, Between)))
+        meaning = next((note for note in notes if isinstance(note, str)), "as in lightning.Trainer")
+        found[name] = Key(plain, rules, meaning)
     return found
 
 
-def sections() -> list[tuple[str, type]]:
-    """Returns the sections of a configuration by name, in order."""
-    return list(get_type_hints(Config).items())
+def sections(cls: type = Config) -> list[tuple[str, type]]:
+    """Returns the sections of a configuration by name, in order.
+
+    Args:
+        cls: As in `schema`.
+    """
+    return [(name, cast(type, hint)) for name, hint in get_type_hints(cls).items() if is_dataclass(hint)]
 
 
 def did_you_mean(name: str, names: Collection[str]) -> str:
@@ -346,5 +372,5 @@ def type_name(hint: Any) -> str:
         return " or ".join("null" if part is type(None) else type_name(part) for part in parts)
     if get_origin(hint) is tuple:
         element, last = get_args(hint)[0], get_args(hint)[-1]
-        return f"a list of {'' if last is Ellipsis else f'{len(get_args(hint))} '}{element.__name__}s"
+        return f"a list of {'' if last is Ellipsis else f'{len(get_args(hint))} '}{type_name(element)}s"
     return {str: "string"}.get(hint, hint.__name__)
