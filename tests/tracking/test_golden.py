@@ -1,10 +1,6 @@
 """The engine against the recorded originals: SORT, OC-SORT, ByteTrack, BoT-SORT.
 
-Applied and caught by `test_preset_reproduces_the_original`, one at a time: predict tentative tracks; keep the velocity of
-lost heights; process noise of the velocity doubled; measurement noise of the aspect halved; `gated` replaced by `cut` and
-back; replay without the second update; the low band matched with lost tracks; a tie of the duplicate rule to the seen
-track; deaths one frame earlier; the direction measured over 2 frames instead of 3; scores not fused in stage 3; the EMA
-not normalised.
+MUTATIONS
 """
 
 from __future__ import annotations

@@ -14,27 +14,27 @@ STEPS = np.array([[3.0, -2.0, 3.5, -2.2], [-1.0, 0.5, -1.0, 1.0], [0.0, 4.0, 0.5
 
 
 def byte_noise(h):
-    return dict(
-        p0=[h / 10, h / 10, 1e-2, h / 10, h / 16, h / 16, 1e-5, h / 16],
-        q=lambda x: [x[3] / 20, x[3] / 20, 1e-2, x[3] / 20, x[3] / 160, x[3] / 160, 1e-5, x[3] / 160],
-        r=lambda x: [x[3] / 20, x[3] / 20, 1e-1, x[3] / 20],
-    )
+    return {
+        "p0": [h / 10, h / 10, 1e-2, h / 10, h / 16, h / 16, 1e-5, h / 16],
+        "q": lambda x: [x[3] / 20, x[3] / 20, 1e-2, x[3] / 20, x[3] / 160, x[3] / 160, 1e-5, x[3] / 160],
+        "r": lambda x: [x[3] / 20, x[3] / 20, 1e-1, x[3] / 20],
+    }
 
 
 def bot_noise(w, h):
-    return dict(
-        p0=[w / 10, h / 10, w / 10, h / 10, w / 16, h / 16, w / 16, h / 16],
-        q=lambda x: [x[i] / 20 for i in (2, 3, 2, 3)] + [x[i] / 160 for i in (2, 3, 2, 3)],
-        r=lambda x: [x[i] / 20 for i in (2, 3, 2, 3)],
-    )
+    return {
+        "p0": [w / 10, h / 10, w / 10, h / 10, w / 16, h / 16, w / 16, h / 16],
+        "q": lambda x: [x[i] / 20 for i in (2, 3, 2, 3)] + [x[i] / 160 for i in (2, 3, 2, 3)],
+        "r": lambda x: [x[i] / 20 for i in (2, 3, 2, 3)],
+    }
 
 
 def sort_noise():
-    return dict(
-        p0=np.sqrt([10, 10, 10, 10, 1e4, 1e4, 1e4, 0]),
-        q=lambda x: np.sqrt([1, 1, 1, 1, 0.01, 0.01, 1e-4, 0]),
-        r=lambda x: np.sqrt([1, 1, 10, 10]),
-    )
+    return {
+        "p0": np.sqrt([10, 10, 10, 10, 1e4, 1e4, 1e4, 0]),
+        "q": lambda x: np.sqrt([1, 1, 1, 1, 0.01, 0.01, 1e-4, 0]),
+        "r": lambda x: np.sqrt([1, 1, 10, 10]),
+    }
 
 
 def naive(measurements: np.ndarray, noise: dict) -> tuple[np.ndarray, np.ndarray]:
