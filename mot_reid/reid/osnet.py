@@ -50,9 +50,8 @@ class AggregationGate(nn.Module):
         self.expand = nn.Linear(hidden, channels)
 
     def forward(self, stream: Tensor) -> Tensor:
-        """Returns the (B, C, h, w) stream, each channel scaled by its gate in (0, 1)."""
-        gate = self.expand(F.relu(self.squeeze(stream.mean(dim=(2, 3))))).sigmoid()
-        return stream * gate[:, :, None, None]
+        """Maps a (B, C, h, w) stream to the (B, C, 1, 1) gates of its channels, in (0, 1)."""
+        return self.expand(F.relu(self.squeeze(stream.mean(dim=(2, 3))))).sigmoid()[:, :, None, None]
 
 
 class OmniScaleBlock(nn.Module):
@@ -72,10 +71,12 @@ class OmniScaleBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, inputs, h, w) to (B, outputs, h, w)."""
         reduced = self.reduce(x)
-        mixed = self.gate(self.streams[0](reduced))
-        for stream in self.streams[1:]:
-            mixed = mixed + self.gate(stream(reduced))
-        return F.relu(self.expand(mixed) + self.shortcut(x))
+        first = self.streams[0](reduced)
+        mixed = first * self.gate(first)
+        for layers in self.streams[1:]:
+            stream = layers(reduced)
+            mixed.addcmul_(stream, self.gate(stream))
+        return F.relu_(self.expand(mixed).add_(self.shortcut(x)))
 
 
 class OSNet(nn.Module):

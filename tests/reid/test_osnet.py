@@ -54,12 +54,22 @@ def test_streams_see_three_five_seven_and_nine_pixels() -> None:
                 assert bool(stream(image)[0, 0, 5, 5] > 0) is seen
 
 
-def test_gate_scales_each_channel_by_a_number_between_zero_and_one() -> None:
-    stream = torch.rand(2, 32, 3, 3) + 0.1
+def test_gate_is_a_number_between_zero_and_one_per_image_and_channel() -> None:
     with torch.inference_mode():
-        ratio = AggregationGate(32)(stream) / stream
-    assert ((ratio > 0) & (ratio < 1)).all()
-    torch.testing.assert_close(ratio, ratio[:, :, :1, :1].expand_as(ratio))
+        gate = AggregationGate(32)(torch.rand(2, 32, 3, 3))
+    assert gate.shape == (2, 32, 1, 1)
+    assert ((gate > 0) & (gate < 1)).all()
+
+
+def test_block_sums_its_gated_streams_and_adds_the_shortcut() -> None:
+    torch.manual_seed(0)
+    block = OmniScaleBlock(16, 32).eval()
+    x = torch.randn(2, 16, 5, 5)
+    with torch.inference_mode():
+        streams = [layers(block.reduce(x)) for layers in block.streams]
+        mixed = sum(stream * block.gate(stream) for stream in streams)
+        expected = (block.expand(mixed) + block.shortcut(x)).clamp(min=0)
+        torch.testing.assert_close(block(x), expected)
 
 
 def test_gate_is_one_module_for_all_streams() -> None:
