@@ -20,8 +20,8 @@ from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
 
 from mot_reid import __version__
 from mot_reid.config import Config, save_config
-from mot_reid.data import market1501, readers, synthetic
 from mot_reid.data.identities import IdentitySplits, IdentityTable
+from mot_reid.data.splits import read as read_data_set
 from mot_reid.metrics.calibration import calibrate
 from mot_reid.reid import checkpoint
 from mot_reid.reid.network import ReIDNetwork
@@ -40,6 +40,7 @@ from mot_reid.training.module import ReIDModule
 from mot_reid.training.objective import Objective
 from mot_reid.training.optim import build_optimizer, build_schedule
 from mot_reid.training.progress import Bars, EpochReport, bars_can_be_seen
+from mot_reid.training.tracking_metric import TrackingMetric
 
 log = logging.getLogger(__name__)
 
@@ -99,8 +100,9 @@ def fit(config: Config, *, resume: str | None = None) -> FitResult:
     data = build_data(config, splits, preprocess)
     module = build_module(config, preprocess, classes=data.classes)
     resumed_step = None if resumed is None else read_resumable(resumed, module.state_dict())
+    tracking = build_tracking_metric(config)
     _open_folder(config, keep=resumed is not None)
-    trainer = build_trainer(config, folder, resumed_step=resumed_step)
+    trainer = build_trainer(config, folder, resumed_step=resumed_step, callbacks=tracking)
     try:
         with listening():
             result = _run(config, trainer, module, data, resumed=resumed, started=started)
@@ -129,7 +131,7 @@ def _run(
     result = replace(result, images_per_second=None if speed is None else float(speed))
     if trainer.fast_dev_run:  # type: ignore[attr-defined]
         return result
-    _choose(trainer, module)
+    _choose(trainer, module, config.run.monitor)
     found: dict[str, float] = {}
     calibration = None
     if data.validation is not None:
@@ -145,14 +147,8 @@ def _run(
 
 def read_splits(config: Config) -> IdentitySplits:
     """Returns the crops that the configuration names; drawn people are drawn where they are not there yet."""
-    root, data = config.data.root, config.data
-    if data.kind == "market1501":
-        return market1501.read(root, official_counts=data.official_counts)
-    if data.kind == "folders":
-        return readers.read_folders(root)
-    if data.kind == "csv":
-        return readers.read_csv(root)
-    return synthetic.read(root, **asdict(config.synthetic))
+    data = config.data
+    return read_data_set(data.kind, data.root, official_counts=data.official_counts, drawing=asdict(config.synthetic))
 
 
 def build_preprocess(config: Config) -> Preprocess:
@@ -238,16 +234,19 @@ def build_module(config: Config, preprocess: Preprocess, *, classes: int) -> ReI
     return module
 
 
-def build_trainer(config: Config, folder: Path, *, resumed_step: int | None = None) -> Trainer:
-    """Returns the Trainer, which keeps `last`, and the best by `val/mAP` where there are validation persons.
+def build_trainer(
+    config: Config, folder: Path, *, resumed_step: int | None = None, callbacks: Sequence[Callback] = ()
+) -> Trainer:
+    """Returns the Trainer, which keeps `last`, and the best by `run.monitor` where there are validation persons.
 
     Args:
         config: Of the run.
         folder: Where it writes.
         resumed_step: The step a resumed run goes on from.
+        callbacks: Further ones.
     """
     arguments = config.trainer.arguments()
-    callbacks: list[Callback] = [EpochReport(), LearningRateMonitor("step")]
+    callbacks = [EpochReport(), LearningRateMonitor("step"), *callbacks]
     if arguments["enable_progress_bar"] is not False:
         arguments["enable_progress_bar"] = bars_can_be_seen()
         callbacks += [Bars()] if bars_can_be_seen() else []
@@ -259,18 +258,54 @@ def build_trainer(config: Config, folder: Path, *, resumed_step: int | None = No
         callbacks.append(kept(filename="last", save_on_train_epoch_end=True))
         callbacks.append(SaveOnInterrupt(checkpoints / "last.ckpt"))
         if config.data.validation > 0:
-            callbacks.append(kept(filename="best", monitor="val/mAP", mode="max"))
+            callbacks.append(kept(filename="best", monitor=config.run.monitor, mode="max"))
     loggers = build_loggers(config, folder, resumed_step=resumed_step)
     return Trainer(**arguments, callbacks=callbacks, logger=loggers, plugins=[AtomicCheckpointIO()])
+
+
+def build_tracking_metric(config: Config) -> list[TrackingMetric]:
+    """Returns what tracks a video at validation, where one is given.
+
+    Raises:
+        FileNotFoundError: One of its files is missing.
+        ValueError: The section is incomplete, its files are bad, or `run.monitor` needs it more often than it is there.
+    """
+    metric, monitor, between = config.tracking_metric, config.run.monitor, config.trainer.check_val_every_n_epoch or 1
+    monitored = monitor in ("val/idf1", "val/hota")
+    if metric.video is None:
+        if monitored:
+            raise ValueError(f"run.monitor: got '{monitor}'; expected tracking_metric.video to be set with it")
+        return []
+    if metric.detections is None or metric.ground_truth is None:
+        missing = "detections" if metric.detections is None else "ground_truth"
+        raise ValueError(f"tracking_metric.{missing}: got null; expected a file that belongs to tracking_metric.video")
+    if not config.data.validation:
+        raise ValueError("tracking_metric.video: got no validation to track it in; set data.validation, such as 0.2")
+    if monitored and between % metric.every_n_epochs:
+        raise ValueError(
+            f"tracking_metric.every_n_epochs: got {metric.every_n_epochs}; expected a divisor of "
+            f"trainer.check_val_every_n_epoch ({between}), since run.monitor needs every validation"
+        )
+    return [
+        TrackingMetric(
+            metric.video,
+            detections=metric.detections,
+            ground_truth=metric.ground_truth,
+            scale=metric.scale,
+            every_n_epochs=metric.every_n_epochs,
+            preset=metric.preset,
+            false_match_rate=config.run.false_match_rate,
+        )
+    ]
 
 
 def _scores(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: float(value) for name, value in found[0].items()}
 
 
-def _choose(trainer: Trainer, module: ReIDModule) -> None:
+def _choose(trainer: Trainer, module: ReIDModule, monitor: str) -> None:
     """Gives the module the weights of the best checkpoint, where one was kept."""
-    best = next((c for c in trainer.checkpoint_callbacks if getattr(c, "monitor", None) == "val/mAP"), None)
+    best = next((c for c in trainer.checkpoint_callbacks if getattr(c, "monitor", None) == monitor), None)
     if not isinstance(best, ModelCheckpoint) or not best.best_model_path:
         return
     state = torch.load(best.best_model_path, map_location=module.device, weights_only=True)

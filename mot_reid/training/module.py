@@ -191,6 +191,13 @@ class ReIDModule(LightningModule):
             if self.ema is not None:
                 self.ema.load_state_dict(self._ema_state)
 
+    def validation_embeddings(self) -> np.ndarray:
+        """Returns the (Q + G, D) embeddings of the validation persons, of all processes, at the end of a validation."""
+        assert self._metric is not None
+        self._metric.compute()  # kept there, so that it is computed once
+        assert self._metric.embedding is not None
+        return self._metric.embedding
+
     def averaged_state(self) -> dict[str, Tensor]:
         """Returns the weights that are scored and exported: the average where there is one."""
         return self.network.state_dict() if self.ema is None else self.ema.state_dict()["average"]

@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 
 log = logging.getLogger(__name__)
 
-SCORES = {"mAP": "mAP", "rank1": "Rank-1"}
+SCORES = {"mAP": "mAP", "rank1": "Rank-1", "idf1": "IDF1", "hota": "HOTA"}
 
 
 class EpochReport(Callback):
