@@ -75,6 +75,8 @@ def _fit(config: Config, resume: str | None) -> FitResult:
 
     for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in ("mlflow", "alembic", "lightning.pytorch.loggers"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     return fit(config, resume=resume)
 
 

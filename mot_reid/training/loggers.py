@@ -6,7 +6,9 @@ import csv
 import logging
 import netrc
 import os
+from collections.abc import Callable
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 
 from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
@@ -14,6 +16,8 @@ from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoa
 from mot_reid.config import Config
 
 log = logging.getLogger(__name__)
+
+MLFLOW_HINT = 'pip install "mot-reid[mlflow]"'
 
 
 def build_loggers(config: Config, folder: Path, *, resumed_step: int | None = None) -> list[Logger]:
@@ -28,12 +32,10 @@ def build_loggers(config: Config, folder: Path, *, resumed_step: int | None = No
         ModuleNotFoundError: The package of the logger is not installed; the message names it.
     """
     loggers: list[Logger] = [_csv(folder, resumed_step)]
-    if config.logger.name == "wandb":
-        loggers.append(_wandb(config, folder))
-    elif config.logger.name == "tensorboard":
-        loggers.append(_tensorboard(folder))
-    elif config.logger.name == "mlflow":
-        loggers.append(_mlflow(config, folder))
+    if config.logger.name in SERVICES and not config.trainer.fast_dev_run:
+        service = SERVICES[config.logger.name](config, folder)
+        service.log_hyperparams(asdict(config))
+        loggers.append(service)
     return loggers
 
 
@@ -72,25 +74,28 @@ def _wandb(config: Config, folder: Path) -> WandbLogger:
         offline=offline,
         settings={"silent": offline},
     )
-    logger.log_hyperparams(asdict(config))
+    logger._wandb_init.pop("anonymous", None)  # W&B warns of it, and Lightning always passes it
     return logger
 
 
-def _tensorboard(folder: Path) -> TensorBoardLogger:
-    try:
-        return TensorBoardLogger(folder, name="tensorboard", version="")
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            'logger: TensorBoard is not installed; pip install tensorboard, or "mot-reid[test]"'
-        ) from None
+def _tensorboard(config: Config, folder: Path) -> TensorBoardLogger:
+    """TensorBoard's logger, with a folder in the run."""
+    _require("tensorboard", hint="pip install tensorboard")
+    return TensorBoardLogger(folder, name="tensorboard", version="", default_hp_metric=False)
 
 
 def _mlflow(config: Config, folder: Path) -> MLFlowLogger:
-    uri = config.logger.uri or (folder / "mlflow").absolute().as_uri()
-    try:
-        return MLFlowLogger(experiment_name=config.logger.project, run_name=config.run.name, tracking_uri=uri)
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError('logger: MLflow is not installed; pip install "mot-reid[mlflow]"') from None
+    """MLflow's logger, with a database in the run where no address is given."""
+    uri = config.logger.uri or f"sqlite:///{(folder / 'mlflow.db').absolute()}"
+    _require("mlflow", *(("sqlalchemy", "alembic") if uri.startswith("sqlite:") else ()), hint=MLFLOW_HINT)
+    return MLFlowLogger(experiment_name=config.logger.project, run_name=config.run.name, tracking_uri=uri)
+
+
+def _require(*modules: str, hint: str) -> None:
+    """Refuses where a package is missing, before anything of it is asked for."""
+    missing = [name for name in modules if find_spec(name) is None]
+    if missing:
+        raise ModuleNotFoundError(f"logger: '{missing[0]}' is not installed; {hint}")
 
 
 def _has_wandb_key() -> bool:
@@ -102,3 +107,11 @@ def _has_wandb_key() -> bool:
         return netrc.netrc().authenticators(host) is not None
     except (OSError, netrc.NetrcParseError):
         return False
+
+
+SERVICES: dict[str, Callable[[Config, Path], Logger]] = {
+    "wandb": _wandb,
+    "tensorboard": _tensorboard,
+    "mlflow": _mlflow,
+}
+"""What builds the logger of each name beside `csv`."""

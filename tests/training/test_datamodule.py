@@ -1,0 +1,204 @@
+"""Which crops are in which batch, epoch by epoch and process by process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mot_reid.data.identities import IdentitySplits, IdentityTable
+from mot_reid.reid.preprocess import Preprocess
+from mot_reid.training.datamodule import ReIDDataModule
+
+
+def table(folder: Path, persons: range, *, cameras: bool = True) -> IdentityTable:
+    """Two crops by each of two cameras of every person, each of one grey level of its own."""
+    paths, person, camera = [], [], []
+    for number in persons:
+        for seen in (1, 2):
+            for index in range(2):
+                paths.append(str(folder / f"{number}_{seen}_{index}.png"))
+                person.append(number)
+                camera.append(seen)
+                Image.fromarray(np.full((8, 4, 3), 4 * number + 2 * seen + index, dtype=np.uint8)).save(paths[-1])
+    return IdentityTable(np.array(paths), np.array(person), np.array(camera) if cameras else None)
+
+
+def splits(folder: Path, *, cameras: bool = True) -> IdentitySplits:
+    test = table(folder, range(11, 14), cameras=cameras)
+    asking = np.arange(len(test)) % 4 == 0
+    return IdentitySplits(table(folder, range(1, 11), cameras=cameras), test[asking], test[~asking])
+
+
+def module(data: IdentitySplits, **settings: Any) -> ReIDDataModule:
+    named: dict[str, Any] = {"identities": 4, "images": 2, "eval_batch_size": 5, "workers": 0, **settings}
+    return ReIDDataModule(data, preprocess=Preprocess(height=8, width=4), **named)
+
+
+def run(data: ReIDDataModule, *, rank: int = 0, world_size: int = 1, epoch: int = 0, done: int = 0) -> ReIDDataModule:
+    """Gives the module what it asks a Trainer for."""
+    progress = SimpleNamespace(current=SimpleNamespace(completed=done))
+    data.trainer = SimpleNamespace(  # type: ignore[assignment]
+        global_rank=rank,
+        world_size=world_size,
+        current_epoch=epoch,
+        overfit_batches=0,
+        fit_loop=SimpleNamespace(epoch_loop=SimpleNamespace(batch_progress=progress)),
+        strategy=SimpleNamespace(root_device=SimpleNamespace(type="cpu")),
+    )
+    return data
+
+
+def rows(loader: Any) -> list[list[int]]:
+    return [batch.row.tolist() for batch in loader]
+
+
+def test_batch_shows_the_crops_it_names_with_the_labels_of_sorted_identities(tmp_path: Path) -> None:
+    data = module(splits(tmp_path))
+    people = np.unique(data.train.person_id).tolist()
+    for batch in data.train_dataloader():
+        assert batch.image.shape == (8, 3, 8, 4)
+        for image, label, row in zip(batch.image, batch.label.tolist(), batch.row.tolist()):
+            person, camera = int(data.train.person_id[row]), int(data.train.camera_id[row])
+            assert people[label] == person
+            assert image.unique().tolist() == [4 * person + 2 * camera + row % 2]
+
+
+def test_epochs_differ_and_repeat(tmp_path: Path) -> None:
+    data = run(module(splits(tmp_path)))
+    loader = data.train_dataloader()
+    epochs = []
+    for epoch in (0, 1, 0):
+        data.start_epoch(epoch)
+        epochs.append(rows(loader))
+    assert epochs[0] != epochs[1]
+    assert epochs[0] == epochs[2]
+    assert len(epochs[0]) == len(loader) == data.batches_per_epoch == 5
+
+
+def test_overfitting_keeps_the_batches_of_the_first_epoch(tmp_path: Path) -> None:
+    data = run(module(splits(tmp_path)))
+    data.trainer.overfit_batches = 2  # type: ignore[union-attr]
+    loader = data.train_dataloader()
+    first = rows(loader)
+    data.start_epoch(1)
+    assert rows(loader) == first
+
+
+def test_interrupted_epoch_gives_what_is_left_of_it_at_its_whole_length(tmp_path: Path) -> None:
+    whole = rows(run(module(splits(tmp_path)), epoch=3).train_dataloader())
+    loader = run(module(splits(tmp_path)), epoch=3, done=2).train_dataloader()
+    assert rows(loader) == whole[2:]
+    assert len(loader) == 5  # Lightning counts on from the batches done
+
+
+def test_finished_epoch_is_followed_by_a_whole_one(tmp_path: Path) -> None:
+    """After the last batch of an epoch Lightning still counts all of them as done."""
+    whole = rows(run(module(splits(tmp_path)), epoch=4).train_dataloader())
+    assert rows(run(module(splits(tmp_path)), epoch=4, done=5).train_dataloader()) == whole
+
+
+@pytest.mark.parametrize("world_size", [2, 4])
+def test_batches_of_all_processes_together_are_those_of_one(world_size: int, tmp_path: Path) -> None:
+    data = splits(tmp_path)
+    whole = rows(run(module(data), epoch=2).train_dataloader())
+    parts = [
+        rows(run(module(data), rank=rank, world_size=world_size, epoch=2).train_dataloader())
+        for rank in range(world_size)
+    ]
+    assert [[row for part in parts for row in part[i]] for i in range(len(whole))] == whole
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 3])
+def test_every_test_crop_is_seen_once_by_one_process(world_size: int, tmp_path: Path) -> None:
+    data = splits(tmp_path)
+    seen: list[int] = []
+    for rank in range(world_size):
+        for batch in run(module(data), rank=rank, world_size=world_size).test_dataloader():
+            assert len(batch.row) <= 5
+            seen += batch.row.tolist()
+    assert sorted(seen) == list(range(12))
+
+
+def test_query_comes_before_gallery(tmp_path: Path) -> None:
+    data = module(splits(tmp_path))
+    assert data.test is not None
+    paths = [*data.test[0].path, *data.test[1].path]
+    for batch in data.test_dataloader():
+        for image, row in zip(batch.image, batch.row.tolist()):
+            assert int(image.max()) == int(np.array(Image.open(paths[row])).max())
+
+
+def test_validation_persons_are_whole_and_not_trained_on(tmp_path: Path) -> None:
+    data = module(splits(tmp_path), validation=0.3)
+    assert data.validation is not None
+    held_out = set(data.validation[0].person_id) | set(data.validation[1].person_id)
+    trained = set(data.train.person_id)
+    assert (len(held_out), len(trained), held_out & trained) == (3, 7, set())
+    assert len(data.validation[0]) + len(data.validation[1]) == 12
+    assert data.classes == 7
+
+
+def test_validation_persons_do_not_depend_on_the_seed_of_the_run(tmp_path: Path) -> None:
+    one, other = (module(splits(tmp_path), validation=0.3, seed=seed) for seed in (0, 1))
+    assert one.validation is not None and other.validation is not None
+    assert one.validation[0].path.tolist() == other.validation[0].path.tolist()
+    assert rows(one.train_dataloader()) != rows(other.train_dataloader())
+
+
+def test_nobody_held_out_means_nothing_to_validate(tmp_path: Path) -> None:
+    data = module(splits(tmp_path))
+    assert data.validation is None and data.val_dataloader() == []
+
+
+def test_data_set_of_one_list_has_no_test(tmp_path: Path) -> None:
+    train = table(tmp_path, range(1, 11), cameras=False)
+    data = module(IdentitySplits(train, train[:0], train[:0]), validation=0.3)
+    assert data.test is None and data.test_dataloader() == []
+    assert len(rows(data.val_dataloader())) == 3
+
+
+def test_cameras_on_one_side_only_are_refused(tmp_path: Path) -> None:
+    data = splits(tmp_path)
+    without = IdentityTable(data.gallery.path, data.gallery.person_id)
+    with pytest.raises(ValueError, match="data: got cameras for only one of query and gallery"):
+        module(data._replace(gallery=without)).test_dataloader()
+
+
+def test_no_training_images_are_refused(tmp_path: Path) -> None:
+    data = splits(tmp_path)
+    with pytest.raises(ValueError, match="data: got no training images"):
+        module(data._replace(train=data.train[:0]))
+
+
+def test_more_persons_in_a_batch_than_there_are_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="identities: got 11; expected at most 10"):
+        module(splits(tmp_path), identities=11)
+
+
+def test_images_are_read_when_they_are_asked_for(tmp_path: Path) -> None:
+    data = splits(tmp_path)
+    for path in tmp_path.glob("11_*"):  # of the test
+        path.unlink()
+    assert len(rows(module(data).train_dataloader())) == 5
+    with pytest.raises(FileNotFoundError):
+        module(data).test_dataloader()
+
+
+def test_crops_that_are_not_cached_come_from_workers(tmp_path: Path) -> None:
+    data = run(module(splits(tmp_path), cache="none", workers=1))
+    loader: Any = data.train_dataloader()
+    assert loader.num_workers == 1
+    first = rows(loader)
+    data.start_epoch(1)
+    second = rows(loader)
+    cached = run(module(splits(tmp_path), cache="memory", workers=1))
+    loader = cached.train_dataloader()
+    assert loader.num_workers == 0
+    assert rows(loader) == first
+    cached.start_epoch(1)
+    assert rows(loader) == second
