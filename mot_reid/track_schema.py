@@ -31,7 +31,10 @@ class DetectorSettings:
 class TrackerSettings:
     """What gives identities. A knob that is null has the preset's value."""
 
-    preset: Annotated[str, "bytetrack, bytetrack_reid, botsort, ocsort or sort"]
+    preset: Annotated[
+        str | None,
+        "bytetrack, bytetrack_reid, botsort, ocsort or sort; null: bytetrack, with reid bytetrack_reid",
+    ]
     frame_rate: Annotated[float | None, Positive, "frames per second; null is what the source says"]
     appearance: Annotated[str, OneOf(("on_demand", "always")), "with reid: which boxes are embedded"]
     camera: Annotated[str | None, OneOf(("none", "sparse_flow", "ecc")), "how camera motion is estimated"]

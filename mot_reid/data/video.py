@@ -27,6 +27,7 @@ _CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".avi": "MJPG", ".mkv
 _BROKEN_IN_A_ROW = 30
 _WAIT_SECONDS = 0.1
 _HANG_SECONDS = 5.0
+_ROUNDING_FRAMES = 0.1
 _SILENT = 0  # OpenCV's LOG_LEVEL_SILENT
 
 
@@ -82,6 +83,7 @@ class VideoReader:
         width: Pixels of the first frame.
         height: Pixels of the first frame.
         length: Number of frames as announced by the source, or None for a camera or stream.
+        busy_seconds: Spent on reading and decoding so far.
 
     Raises:
         FileNotFoundError: No such file or folder.
@@ -98,6 +100,7 @@ class VideoReader:
         self.broken = 0
         self.dropped = 0
         self.reopened = 0
+        self.busy_seconds = 0.0
         self._attempts = attempts
         self._stop = threading.Event()
         self._source = _open(source, frame_rate)
@@ -170,6 +173,7 @@ class VideoReader:
         """The next good frame, over broken ones and lost connections; None at the end."""
         in_a_row = 0
         while in_a_row < _BROKEN_IN_A_ROW and not self._stop.is_set():
+            start = time.perf_counter()
             try:
                 frame = self._source.read()
             except _Broken as error:
@@ -177,6 +181,8 @@ class VideoReader:
                 in_a_row += 1
                 _log.warning("%s: frame skipped: %s", self.name, error)
                 continue
+            finally:
+                self.busy_seconds += time.perf_counter() - start
             if frame is not None or not self._source.live:
                 return frame
             self._reconnect()
@@ -390,14 +396,20 @@ class _Capture:
         return Frame(self._at, seconds, image)
 
     def _seconds(self) -> float:
-        """By the clock for live sources, else by the file's time stamps, or the frame rate where these stand still."""
+        """By the clock for live sources, else by the frame rate, or the file's time stamps where these say otherwise.
+
+        Stamps are rounded in some formats (to a millisecond in .mkv), so those that agree are not taken literally.
+        """
         import cv2
 
         now = time.monotonic() if self.live else self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
         self._start = now if self._start is None else self._start
         seconds = now - self._start
+        regular = (self._at - 1) / self.frame_rate
+        if not self.live and abs(seconds - regular) * self.frame_rate < _ROUNDING_FRAMES:
+            seconds = regular
         if seconds <= self._last:
-            seconds = max(self._last + 1e-3, (self._at - 1) / self.frame_rate)
+            seconds = max(self._last + 1e-3, regular)
         self._last = seconds
         return seconds
 
