@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mot_reid.data.identities import IdentityTable
     from mot_reid.metrics.rank_lists import RankList
     from mot_reid.metrics.scores import Scores
+    from mot_reid.metrics.verification import PairSimilarities
     from mot_reid.reid.embedder import Embedder
     from mot_reid.viewing.crops import Crop, Evidence, Example
     from mot_reid.viewing.report import ReportCard
@@ -60,6 +61,7 @@ KEYS = (
     "json", "report",
 )  # fmt: skip
 RECIPROCAL = 20
+log = logging.getLogger(__name__)
 EXAMPLES, ANSWERS, PAIRS = 6, 12, 3
 
 
@@ -107,7 +109,8 @@ def main(argv: Sequence[str]) -> int:
 def _evaluate(arguments: dict[str, str]) -> None:
     """Embeds, scores, prints and writes what was asked for."""
     settings = _settings(arguments)
-    from mot_reid.metrics.scores import score_rankings
+    from mot_reid.metrics.scores import score_rankings, verification_scores
+    from mot_reid.metrics.verification import similarities_between
     from mot_reid.reid import checkpoint
     from mot_reid.reid.embedder import Embedder
 
@@ -123,6 +126,7 @@ def _evaluate(arguments: dict[str, str]) -> None:
     paths = [*tables.query.path, *tables.gallery.path]
     embedding = _cached(arguments, path, embedder, paths, flip=settings["flip"])
     query, gallery = embedding[: len(tables.query)], embedding[len(tables.query) :]
+    log.info("scoring%s ..", ", re-ranking included" if settings["rerank"] else "")
     scores = score_rankings(
         query,
         gallery,
@@ -134,12 +138,16 @@ def _evaluate(arguments: dict[str, str]) -> None:
         average_precision=settings["average_precision"],
     )
     print("\n" + _table(scores))
+    pairs = similarities_between(query, gallery, **tables.ids)
+    verified = verification_scores(pairs, embedder.metadata["calibration"])
+    if "threshold" in verified:
+        print("\n" + _threshold_line(verified))
     if "json" in arguments:
-        print(f"\nscores   {_write(arguments['json'], _json_text(scores, arguments, tables))}")
+        print(f"\nscores   {_write(arguments['json'], _json_text(scores, verified, arguments, tables))}")
     if "report" in arguments:
         from mot_reid.viewing.report import report_html
 
-        card = _card(path, embedder, tables, query, gallery, scores, arguments)
+        card = _card(path, embedder, tables, query, gallery, scores, pairs, arguments)
         print(f"report   {_write(arguments['report'], report_html(card))}")
 
 
@@ -288,10 +296,21 @@ def _table(scores: dict[str, Scores]) -> str:
     return "\n".join(lines)
 
 
-def _json_text(scores: dict[str, Scores], arguments: dict[str, str], tables: Tables) -> str:
+def _threshold_line(verified: dict[str, float]) -> str:
+    """Says what the calibrated threshold does on these persons."""
+    rates = {name: f"{100 * value:.3g}%" for name, value in verified.items() if name.endswith("rate")}
+    return (
+        f"threshold {verified['threshold']:.3f}: {rates['false_match_rate']} of pairs of strangers match "
+        f"(promised {rates['promised_false_match_rate']}), {rates['true_match_rate']} of pairs of one person "
+        f"(promised {rates['promised_true_match_rate']})"
+    )
+
+
+def _json_text(scores: dict[str, Scores], verified: dict[str, float], arguments: dict[str, str], tables: Tables) -> str:
     """Returns the plain scores, the others below their names, and what they were measured with."""
     content = scores["plain"].to_dict()
     content |= {name: found.to_dict() for name, found in scores.items() if name != "plain"}
+    content["verification"] = verified
     content["data"] = {
         "kind": tables.kind,
         "root": tables.root,
@@ -311,12 +330,12 @@ def _card(
     query: Embeddings,
     gallery: Embeddings,
     scores: dict[str, Scores],
+    pairs: PairSimilarities,
     arguments: dict[str, str],
 ) -> ReportCard:
     """Returns what the report shows."""
     from mot_reid.metrics.camera_pairs import evaluate_camera_pairs
     from mot_reid.metrics.rank_lists import count_matches, rank_lists, worst_and_best
-    from mot_reid.metrics.verification import similarities_between
     from mot_reid.viewing.plots import read_curves
     from mot_reid.viewing.report import ReportCard
 
@@ -333,7 +352,7 @@ def _card(
         title=str(arguments["checkpoint"]) if path.stem in ("model", "best", "last") else path.stem,
         measured=_described(tables),
         scores=scores,
-        pairs=similarities_between(query, gallery, **ids),
+        pairs=pairs,
         calibration=metadata["calibration"],
         cameras=None if ids["query_camera_id"] is None else evaluate_camera_pairs(query, gallery, **ids),
         worst=examples[: len(worst)],

@@ -20,6 +20,7 @@ from mot_reid.metrics.retrieval import (
     evaluate_distances,
     evaluate_retrieval,
 )
+from mot_reid.metrics.verification import PairSimilarities
 
 RANKS = (1, 5, 10)
 
@@ -97,3 +98,30 @@ def score_rankings(
         judged["reranked"] = evaluate_distances(distance, **ids)
     intervals = partial(bootstrap, query_person_id=query_person_id, samples=samples)
     return {name: Scores(result, intervals(result) if samples else {}) for name, result in judged.items()}
+
+
+def verification_scores(pairs: PairSimilarities, calibration: Mapping[str, Any] | None = None) -> dict[str, float]:
+    """Returns the equal error rate and, beside what a calibrated threshold promised, what it does here: fractions.
+
+    Args:
+        pairs: Similarities of persons the threshold was not chosen on.
+        calibration: `Calibration.to_dict`, as in the checkpoint.
+
+    Returns:
+        equal_error_rate and, with a calibration, threshold, promised_false_match_rate, promised_true_match_rate,
+        false_match_rate and true_match_rate; nothing where there are no pairs of one person, or none of two.
+    """
+    if not pairs.genuine.any() or not pairs.impostor.any():
+        return {}
+    roc = pairs.roc()
+    found = {"equal_error_rate": roc.equal_error_rate}
+    if calibration is None:
+        return found
+    at = min(int(np.searchsorted(roc.threshold, calibration["threshold"])), len(roc.threshold) - 1)
+    return found | {
+        "threshold": float(calibration["threshold"]),
+        "promised_false_match_rate": float(calibration["false_match_rate"]),
+        "promised_true_match_rate": float(calibration["true_match_rate"]),
+        "false_match_rate": float(roc.false_match_rate[at]),
+        "true_match_rate": float(roc.true_match_rate[at]),
+    }

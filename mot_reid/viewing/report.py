@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from mot_reid.metrics.camera_pairs import CameraPairs
-from mot_reid.metrics.scores import RANKS, Scores
+from mot_reid.metrics.scores import RANKS, Scores, verification_scores
 from mot_reid.metrics.verification import PairSimilarities
 from mot_reid.viewing.charts import Axis, Frame, area, chart, dot, line, rule, whisker
 from mot_reid.viewing.crops import Evidence, Example, evidence_html, example_html
@@ -154,8 +154,9 @@ def cameras_html(cameras: CameraPairs) -> str:
             weight = (value - low) / max(high - low, 1e-9)
             cells.append(f'<td style="--w:{8 + 52 * weight:.0f}%" title="{queries} queries">{100 * value:.1f}</td>')
         rows.append(f"<tr><th>{camera}</th>{''.join(cells)}</tr>")
-    a, b = np.unravel_index(np.nanargmin(cameras.mean_ap), cameras.mean_ap.shape)
-    hardest = f"from camera {cameras.query_camera[a]} to camera {cameras.gallery_camera[b]}, {100 * low:.1f}%"
+    worst = np.unravel_index(np.nanargmin(cameras.mean_ap), cameras.mean_ap.shape)
+    pair = cameras.query_camera[worst[0]], cameras.gallery_camera[worst[1]]
+    hardest = f"from camera {pair[0]} to camera {pair[1]}, {100 * low:.1f}%"
     return (
         "<p>mAP (%) of queries of one camera (rows) searched among the images of one other camera (columns). "
         f"Hardest: {hardest}.</p>"
@@ -165,32 +166,31 @@ def cameras_html(cameras: CameraPairs) -> str:
 
 def similarity_html(pairs: PairSimilarities, calibration: Mapping[str, Any] | None) -> str:
     """Returns the histograms of similarity, the ROC, and what the calibrated threshold does on these persons."""
-    if not pairs.genuine.any() or not pairs.impostor.any():
+    found = verification_scores(pairs, calibration)
+    if not found:
         return ""
-    roc = pairs.roc()
-    legend = {"same person, two cameras": "c3", "different persons": "c2"}
-    text = f"<p>{roc.genuine:,} pairs of one person and {roc.impostor:,} pairs of two. "
-    text += f"Equal error rate {100 * roc.equal_error_rate:.2f}%.</p>"
-    threshold = None if calibration is None else float(calibration["threshold"])
-    if calibration is not None and threshold is not None:
-        at = int(np.searchsorted(roc.threshold, threshold))
-        text += _threshold_table(calibration, roc.false_match_rate[at], roc.true_match_rate[at])
-    return text + f'<div class="charts">{_histogram(pairs, threshold, legend)}{_roc_chart(pairs, threshold)}</div>'
+    text = f"<p>{pairs.genuine.sum():,} pairs of one person and {pairs.impostor.sum():,} pairs of two. "
+    text += f"Equal error rate {100 * found['equal_error_rate']:.2f}%.</p>"
+    if calibration is not None:
+        text += _threshold_table(found)
+        text += f'<p class="note">Promised by {calibration["identities"]} persons held out of training.</p>'
+    return text + f'<div class="charts">{_histogram(pairs, found.get("threshold"))}{_roc_chart(pairs, found)}</div>'
 
 
-def _threshold_table(calibration: Mapping[str, Any], false_match: float, true_match: float) -> str:
+def _threshold_table(found: Mapping[str, float]) -> str:
+    rates = {name: 100 * value for name, value in found.items() if name.endswith("rate")}
     return (
         '<div class="scroll"><table class="numbers">'
-        f"<tr><th>Threshold {calibration['threshold']:.3f}</th><th>Promised</th><th>Measured here</th></tr>"
-        f"<tr><th>Strangers taken for one</th><td>{100 * calibration['false_match_rate']:.3f}%</td>"
-        f"<td>{100 * false_match:.3f}%</td></tr>"
-        f"<tr><th>Same persons recognised</th><td>{100 * calibration['true_match_rate']:.1f}%</td>"
-        f"<td>{100 * true_match:.1f}%</td></tr></table></div>"
-        f'<p class="note">Promised by {calibration["identities"]} persons held out of training.</p>'
+        f"<tr><th>Threshold {found['threshold']:.3f}</th><th>Promised</th><th>Measured here</th></tr>"
+        f"<tr><th>Strangers taken for one</th><td>{rates['promised_false_match_rate']:.3f}%</td>"
+        f"<td>{rates['false_match_rate']:.3f}%</td></tr>"
+        f"<tr><th>Same persons recognised</th><td>{rates['promised_true_match_rate']:.1f}%</td>"
+        f"<td>{rates['true_match_rate']:.1f}%</td></tr></table></div>"
     )
 
 
-def _histogram(pairs: PairSimilarities, threshold: float | None, legend: Mapping[str, str]) -> str:
+def _histogram(pairs: PairSimilarities, threshold: float | None) -> str:
+    legend = {"same person, two cameras": "c3", "different persons": "c2"}
     # as fine as the rarer kind of pair allows without noise, in powers of two
     fewer = min(pairs.genuine.sum(), pairs.impostor.sum())
     coarse = pairs.rebin(int(2 ** np.clip(np.log2(fewer / PAIRS_PER_BIN) // 1, 5, 8)))
@@ -208,7 +208,7 @@ def _histogram(pairs: PairSimilarities, threshold: float | None, legend: Mapping
     return chart(frame, *shapes, title="Share of pairs (%) by similarity", legend=legend)
 
 
-def _roc_chart(pairs: PairSimilarities, threshold: float | None) -> str:
+def _roc_chart(pairs: PairSimilarities, found: Mapping[str, float]) -> str:
     roc = pairs.roc()
     least = max(FEWEST, 10 ** np.floor(np.log10(1 / roc.impostor)))
     frame = Frame(
@@ -218,9 +218,9 @@ def _roc_chart(pairs: PairSimilarities, threshold: float | None) -> str:
     rates = np.geomspace(least, 1, 200)
     points = [roc.at(rate) for rate in rates]
     shapes = [line(frame, rates, roc.true_match_rate[points], color="c1")]
-    if threshold is not None:
-        at = int(np.searchsorted(roc.threshold, threshold))
-        shapes.append(dot(frame, roc.false_match_rate[at], roc.true_match_rate[at], color="c1", label="threshold"))
+    if "threshold" in found:
+        at = found["false_match_rate"], found["true_match_rate"]
+        shapes.append(dot(frame, *at, color="c1", label="threshold"))
     return chart(frame, *shapes, title="Same persons recognised (%) (ROC)")
 
 

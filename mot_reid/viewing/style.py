@@ -114,6 +114,9 @@ svg .note { fill: var(--text); }
   .tile { padding: .6rem .7rem; } .tile strong { font-size: 1.35rem; }
   .example { gap: .6rem; } .crop { width: 62px; }
   .pair .crop { width: 150px; } .pair .crop img { width: 73px; }
+  .matrix td, .matrix th { min-width: 2.55rem; padding: .5rem 0; font-size: .88rem; }
+  .numbers th, .numbers td { padding-right: .7rem; font-size: .9rem; }
+  .numbers tr > :first-child { white-space: normal; }
   svg text { font-size: 15px; }
 }
 @media print { body { max-width: none; } section { break-inside: avoid; } }

@@ -10,7 +10,8 @@ import pytest
 from mot_reid.metrics.bootstrap import bootstrap
 from mot_reid.metrics.reranking import expand_queries, rerank
 from mot_reid.metrics.retrieval import evaluate_distances, evaluate_retrieval
-from mot_reid.metrics.scores import score_rankings
+from mot_reid.metrics.scores import score_rankings, verification_scores
+from mot_reid.metrics.verification import PairSimilarities, similarities_between
 
 
 def problem(gallery_low: int = 0):
@@ -64,3 +65,25 @@ def test_junk_changes_no_score() -> None:
     without = score_rankings(query, gallery[keep], **clean, neighbours=3, reciprocal=10)
     for name, found in with_junk.items():
         assert found.to_dict() == without[name].to_dict()
+
+
+def test_verification_scores_are_the_rates_at_the_threshold() -> None:
+    query, gallery, ids = problem()
+    pairs = similarities_between(query, gallery, **ids)
+    unit = [x / np.linalg.norm(x, axis=1, keepdims=True) for x in (query, gallery)]
+    similarity = unit[0] @ unit[1].T
+    same = ids["query_person_id"][:, None] == ids["gallery_person_id"]
+    genuine = same & (ids["query_person_id"][:, None] != 0)
+    genuine &= ids["query_camera_id"][:, None] != ids["gallery_camera_id"]
+    promised = {"threshold": 0.5, "false_match_rate": 0.01, "true_match_rate": 0.7}
+    found = verification_scores(pairs, promised)
+    assert found["false_match_rate"] == pytest.approx((similarity[~same] >= 0.5).mean(), abs=1e-12)
+    assert found["true_match_rate"] == pytest.approx((similarity[genuine] >= 0.5).mean(), abs=1e-12)
+    assert (found["promised_false_match_rate"], found["promised_true_match_rate"]) == (0.01, 0.7)
+    assert verification_scores(pairs) == {"equal_error_rate": pairs.roc().equal_error_rate}
+
+
+def test_verification_scores_are_none_without_pairs_of_both_kinds() -> None:
+    none, some = np.zeros(64, dtype=np.int64), np.ones(64, dtype=np.int64)
+    assert verification_scores(PairSimilarities(none, some)) == {}
+    assert verification_scores(PairSimilarities(some, none)) == {}

@@ -23,6 +23,8 @@ from tests.helpers.runs import small_config
 from tools import evaluate
 from tools.evaluate import KEYS, USAGE, main
 
+pytestmark = pytest.mark.filterwarnings("ignore")
+
 TOOL = Path(evaluate.__file__)
 
 
@@ -114,6 +116,7 @@ def test_json_holds_intervals_and_every_way_of_ranking(run: Path) -> None:
         low, high = scores["intervals"]["mean_ap"]
         assert 0 < low <= scores["mean_ap"] <= high < 1
     assert found["settings"]["flip"] == "true"
+    assert 0 < found["verification"]["equal_error_rate"] < 1
 
 
 def test_json_has_no_intervals_when_not_asked(run: Path) -> None:
