@@ -61,10 +61,26 @@ def _solve(row: IntArray, column: IntArray, gain: FloatArray) -> IntArray:
     if one_to_one(row, column):
         return np.arange(len(row))
     if len(row) < _FEW:
-        return _solve_dense(row, column, gain)
+        rows, columns, gains = row.tolist(), column.tolist(), gain.tolist()
+        best = _best_of_each(rows, columns, gains) or _best_of_each(columns, rows, gains)
+        return _solve_dense(row, column, gain) if best is None else np.array(best, np.int64)
     alone = (np.bincount(row)[row] == 1) & (np.bincount(column)[column] == 1)
     tangled = np.flatnonzero(~alone)
     return np.concatenate((np.flatnonzero(alone), tangled[_solve_dense(row[tangled], column[tangled], gain[tangled])]))
+
+
+def _best_of_each(rows: list[int], columns: list[int], gains: list[float]) -> list[int] | None:
+    """Returns the best pair of each row if these share no column: then no matching can gain more. Else None.
+
+    With the arguments exchanged, the best pair of each column.
+    """
+    best: dict[int, int] = {}
+    for index, row in enumerate(rows):
+        known = best.get(row)
+        if known is None or gains[index] > gains[known]:
+            best[row] = index
+    chosen = list(best.values())
+    return chosen if len({columns[index] for index in chosen}) == len(chosen) else None
 
 
 def _solve_dense(row: IntArray, column: IntArray, gain: FloatArray) -> IntArray:

@@ -39,6 +39,9 @@ class Pairs:
         return Pairs(self.row.take(index), self.column.take(index), self.iou.take(index), cosine)
 
 
+NO_PAIRS = Pairs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+
+
 @dataclass(frozen=True, slots=True)
 class Scene:
     """What costs may know beside the pairs: `(N,)` box scores, and the thresholds of appearance."""
@@ -60,14 +63,16 @@ def overlapping_pairs(first: FloatArray, second: FloatArray, *, pixel: float = 0
         grow = np.array([[0.0], [0.0], [pixel], [pixel]])
         first, second = first + grow, second + grow
     n, m = first.shape[1], second.shape[1]
-    area_first = (first[2] - first[0]) * (first[3] - first[1])
-    area_second = (second[2] - second[0]) * (second[3] - second[1])
+    if n == 0 or m == 0:
+        return NO_PAIRS
+    size_first, size_second = first[2:] - first[:2], second[2:] - second[:2]
+    area_first, area_second = size_first[0] * size_first[1], size_second[0] * size_second[1]
     if n * m < _SWEEP_FROM:
-        common = _common(first[:, :, None], second[:, None, :])
-        union = area_first[:, None] + area_second
-        union -= common
-        row, column = common.nonzero()
-        return Pairs(row, column, common[row, column] / union[row, column])
+        common = _common(first[:, :, None], second[:, None, :]).ravel()
+        real = common.nonzero()[0]
+        row, column = np.divmod(real, m)
+        common = common.take(real)
+        return Pairs(row, column, common / (area_first.take(row) + area_second.take(column) - common))
     row, column = _neighbours(first, second)
     common = _common(first.take(row, axis=1), second.take(column, axis=1))
     real = common.nonzero()[0]

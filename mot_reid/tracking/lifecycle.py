@@ -155,12 +155,13 @@ def duplicates(store: Store, dropped: BoolArray, *, xyxy: FloatArray, preset: Pr
 
 
 def _may_coincide(xyxy: FloatArray, lost: IntArray, *, limit: float, pixel: float) -> bool:
-    """Returns False if no track can have an IoU above `limit` with a lost one, judging by left and right edges alone.
+    """Returns False if no track can have an IoU above `limit` with a lost one, judging by their top left corners alone.
 
-    Their left edges are then no further apart than (1 - limit) / limit times the width of either one.
+    Such corners are no further apart than (1 - limit) / limit times the width and the height of either box.
     """
-    left = xyxy[0]
-    reach = (xyxy[2] - left + pixel) * ((1.0 - limit) / max(limit, 1e-9))
-    near = np.abs(left[:, None] - left.take(lost)) <= reach[:, None]
-    near[lost] = False
-    return bool(near.any())
+    corner = xyxy[:2]
+    reach = (xyxy[2:] - corner + pixel) * ((1.0 - limit) / max(limit, 1e-9))
+    near = np.abs(corner[:, :, None] - corner.take(lost, axis=1)[:, None]) <= reach[:, :, None]
+    both = near[0] & near[1]
+    both[lost] = False
+    return bool(both.any())

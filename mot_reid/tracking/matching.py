@@ -117,6 +117,8 @@ def _above(falling: list[float], limit: float) -> int:
 def candidates(rows: FloatArray, store: Store, boxes: Boxes, *, pixel: float) -> Pairs:
     """Returns the overlapping pairs of tracks (boxes `(4, n)`) and boxes that are of the same class."""
     pairs = overlapping_pairs(rows, boxes.xyxy, pixel=pixel)
+    if not len(pairs):
+        return pairs
     same = store.class_id.take(pairs.row) == boxes.class_id.take(pairs.column)
     return pairs if same.all() else pairs.take(same.nonzero()[0])
 
