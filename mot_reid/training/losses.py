@@ -309,5 +309,5 @@ def _check_pairs(features: Tensor, labels: Tensor, *, what: str) -> None:
     if len(counts) < 2 or int(counts.max()) < 2:
         raise ValueError(
             f"{what}: got {len(counts)} identities with at most {int(counts.max()) if len(counts) else 0} images each; "
-            "expected two identities or more, one of them with two images; use PK batches (sampler.images >= 2)"
+            "expected two identities or more, one of them with two images; use PK batches (data.images >= 2)"
         )

@@ -19,7 +19,7 @@ class _EpochSampler(Sampler[list[int]]):
 
     def __init__(self, *, batches: int, seed: int, rank: int, world_size: int) -> None:
         if batches < 1:
-            raise ValueError(f"sampler.batches: got {batches}; expected at least 1 batch per epoch")
+            raise ValueError(f"data.batches_per_epoch: got {batches}; expected at least 1 batch per epoch")
         if not 0 <= rank < world_size:
             raise ValueError(f"sampler.rank: got {rank} of world_size {world_size}; expected 0 <= rank < world_size")
         self.batches, self.seed, self.rank, self.world_size = batches, seed, rank, world_size
@@ -95,12 +95,12 @@ class PKSampler(_EpochSampler):
         people, inverse = np.unique(self.labels, return_inverse=True)
         if identities > len(people):
             raise ValueError(
-                f"sampler.identities: got {identities}; expected at most {len(people)}, the identities in the training "
-                "set; lower sampler.identities or add people"
+                f"data.identities: got {identities}; expected at most {len(people)}, the identities in the training "
+                "set; lower data.identities or add people"
             )
         if identities % world_size:
             raise ValueError(
-                f"sampler.identities: got {identities} for {world_size} processes; expected a multiple, "
+                f"data.identities: got {identities} for {world_size} processes; expected a multiple, "
                 "so that each gets whole identities"
             )
         if batches is None:

@@ -47,7 +47,7 @@ def plot_training(metrics: str | Path, picture: str | Path) -> Path:
 
     curves = read_curves(metrics)
     panels = {
-        title: [name for name in curves if name.startswith(starts) and not name.startswith("lr-Adam/")]
+        title: [name for name in curves if name.startswith(starts) and not _further_group(name)]
         for title, starts in PANELS.items()
     }
     shown = {title: names for title, names in panels.items() if names}
@@ -62,3 +62,9 @@ def plot_training(metrics: str | Path, picture: str | Path) -> Path:
         axes.legend(frameon=False, fontsize="small")
     figure.savefig(picture, dpi=120)
     return Path(picture)
+
+
+def _further_group(name: str) -> bool:
+    """Whether this is the rate of a parameter group after the first: the same curve at another height."""
+    optimizer, _, group = name.partition("/pg")
+    return optimizer.startswith("lr-") and group.isdigit() and int(group) > 1

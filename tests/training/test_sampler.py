@@ -187,15 +187,15 @@ def test_shuffle_with_more_batches_repeats_in_rounds_without_twins_in_a_batch() 
     [
         (
             {"identities": 8, "images": 2},
-            r"sampler.identities: got 8; expected at most 7, the identities in the training",
+            r"data.identities: got 8; expected at most 7, the identities in the training",
         ),
         (
             {"identities": 5, "images": 2, "world_size": 2},
-            "sampler.identities: got 5 for 2 processes; expected a multiple",
+            "data.identities: got 5 for 2 processes; expected a multiple",
         ),
         ({"identities": 0, "images": 2}, "expected labels .N,. and at least 1 identity and 1 image"),
         ({"identities": 2, "images": 0}, "at least 1 identity and 1 image"),
-        ({"identities": 2, "images": 2, "batches": 0}, "sampler.batches: got 0; expected at least 1"),
+        ({"identities": 2, "images": 2, "batches": 0}, "data.batches_per_epoch: got 0; expected at least 1"),
         ({"identities": 2, "images": 2, "rank": 2, "world_size": 2}, "sampler.rank: got 2 of world_size 2"),
     ],
 )
