@@ -13,6 +13,8 @@ Where our value differs from the code that its authors published:
 - *Negative coordinates.* OC-SORT takes a box whose coordinates sum to less than zero for "never observed".
 - *ByteTrack's match threshold* is 0.8 in the paper and in the code's default, 0.9 in the commands of its README that
   give the published numbers. The preset uses 0.9, as its other values are those of the published numbers.
+- *ByteTrack's buffer* is 30 frames, and 14 or 25 for some videos by name. The preset survives 60 frames (two seconds)
+  in every video: anything from 45 to 120 gains identities over 30 on every set measured, and hardly differs.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Each of these changes was made, and each fails `test_preset_reproduces_the_origi
 predict tentative tracks; keep the velocity of the height (ByteTrack) or of the width (BoT-SORT) while lost; double the
 process noise of the velocity; halve the measurement noise of the aspect; ten times SORT's noise of the area's velocity;
 match the low band with lost tracks; stage 3 without the score; `clear_or_cut` and `gated` exchanged, `gated` by `cut`;
-the second chance of OC-SORT at the predicted box; directions over 2 frames, or without weight, or with x and y exchanged;
+OC-SORT's second chance at the predicted box; directions over 2 frames, without weight, or with x and y exchanged;
 the filter's box reported by OC-SORT; no replay; a replay with one prediction more; a gap one frame shorter; tentative
 tracks not reported by BoT-SORT; a sticky SORT; SORT survives two misses; birth at 0.6; another EMA, gate or proximity;
 the EMA not normalised; deaths one frame earlier; no early death of late finds; duplicates at another IoU.

@@ -23,7 +23,7 @@ def two_tracks(*, lived: tuple[float, float], offset: float, class_id: tuple[int
         born=np.array([50.0 - lived[0], 47.0 - lived[1]]),
         class_id=np.array(class_id),
     )
-    xyxy = np.stack([BOX, BOX + [offset, 0, offset, 0]], axis=1)
+    xyxy = np.stack([BOX, BOX + np.array([offset, 0, offset, 0])], axis=1)
     return duplicates(store, np.zeros(2, np.bool_), xyxy=xyxy, preset=BYTETRACK)
 
 
