@@ -41,9 +41,16 @@ class CameraMotion:
         Returns:
             `(2, 3)` transform of points of the previous frame to this one, in pixels of the full frame; the identity
             for the first frame, after a change of the frame size, and where too little is seen to say.
+
+        Raises:
+            ValueError: if the image is empty or of another shape or type.
         """
         import cv2
 
+        if not isinstance(image, np.ndarray):
+            raise ValueError(f"image: got {type(image).__name__}; expected an array, uint8 (H, W, 3)")
+        if image.dtype != np.uint8 or not image.size or image.shape[2:] not in ((3,), ()) or image.ndim < 2:
+            raise ValueError(f"image: got {image.dtype} of shape {image.shape}; expected uint8 (H, W, 3)")
         shrink = max(1, round(max(image.shape[:2]) / _LONG_SIDE))
         grey = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
         height, width = image.shape[0] // shrink, image.shape[1] // shrink

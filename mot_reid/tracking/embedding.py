@@ -63,8 +63,8 @@ class EmbeddingSource:
         """Returns the boxes of the high band whose embedding is worth its price.
 
         On demand these are boxes with several tracks in reach, boxes whose track has several boxes in reach, boxes in
-        reach of a lost or a tentative track (whose identity is about to be decided), and boxes of a track whose
-        embedding is older than `refresh` frames.
+        reach of a lost track, and boxes of a track that has no embedding yet (a new one, at its second sight) or one
+        older than `refresh` frames.
         """
         if self.mode == "always":
             return np.arange(boxes.high)
@@ -72,19 +72,17 @@ class EmbeddingSource:
         row, column = pairs.row[near], pairs.column[near]
         if not len(row):
             return row
-        open_track = ~store.confirmed | (store.missed > 0) | (clock - gallery.updated >= self.refresh)
+        open_track = (store.missed > 0) | (clock - gallery.updated >= self.refresh)
         open_track |= np.bincount(row, minlength=len(store)) > 1
         asked = open_track[row] | (np.bincount(column)[column] > 1)
         return np.unique(column[asked])
 
-    def embed(self, image: Image | None, boxes: Boxes, columns: IntArray) -> NDArray[np.float32]:
+    def embed(self, image: Image, boxes: Boxes, columns: IntArray) -> NDArray[np.float32]:
         """Returns `(m, D)` unit embeddings of the boxes at `columns`, NaN for the others.
 
         Raises:
-            ValueError: if there is no image, or the embedder does not answer with one finite vector per box.
+            ValueError: if the embedder does not answer with one finite vector per box.
         """
-        if image is None:
-            raise ValueError("image: got None; expected the frame, since this tracker computes embeddings from it")
         assert self.embedder is not None
         answer = np.asarray(self.embedder(image, boxes.xyxy.T[columns]), dtype=np.float32)
         if answer.ndim != 2 or len(answer) != len(columns) or not np.isfinite(answer).all():

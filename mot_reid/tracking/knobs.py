@@ -20,6 +20,8 @@ def find_preset(preset: str | Preset) -> Preset:
     """
     if isinstance(preset, Preset):
         return preset
+    if not isinstance(preset, str):
+        raise ValueError(f"preset: got {type(preset).__name__}; expected a Preset or one of {', '.join(PRESETS)}")
     if preset not in PRESETS:
         raise ValueError(f"preset: got '{preset}'; expected one of {', '.join(PRESETS)}{_nearest(preset, PRESETS)}")
     return PRESETS[preset]
@@ -75,9 +77,9 @@ def _check_ranges(given: dict[str, Any]) -> None:
         if name in given and not 0 <= given[name] <= 1:
             raise ValueError(f"{name}: got {given[name]}; expected a number in [0, 1]")
     for name in _COUNTS:
-        if name in given and (given[name] < 0 or int(given[name]) != given[name]):
+        if name in given and not (given[name] >= 0 and given[name] % 1 == 0):
             raise ValueError(f"{name}: got {given[name]}; expected a whole number, 0 or more")
-    if given.get("max_lost_seconds", 0) < 0:
+    if not given.get("max_lost_seconds", 0) >= 0:
         raise ValueError(f"max_lost_seconds: got {given['max_lost_seconds']}; expected 0 (off) or more")
     cameras = ("none", "sparse_flow", "ecc")
     if given.get("camera", "none") not in cameras:

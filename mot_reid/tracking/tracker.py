@@ -233,6 +233,8 @@ class Tracker:
             boxes.embedding = None
             return pairs
         if boxes.embedding is None and self._source.embedder is not None:
+            if image is None:  # also where no box needs it yet: not after minutes of video
+                raise ValueError("image: got None; expected the frame, since this tracker computes embeddings from it")
             columns = self._source.columns(boxes, pairs, self._store, gallery=self._looks.gallery, clock=self._clock)
             if len(columns):
                 boxes.embedding = self._source.embed(image, boxes, columns)

@@ -84,3 +84,12 @@ def test_resumed_tracker_knows_the_previous_frame():
     second.load_state_dict(first.state_dict())
     tracks = second.update(AFTER, moved(background(), JUMP))
     assert tracks.track_id.tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [np.zeros((9, 9, 3)), np.zeros((3, 9, 9), np.uint8), np.zeros((0, 9, 3), np.uint8), np.zeros(9, np.uint8), None],
+)
+def test_estimate_refuses_what_is_no_image(wrong):
+    with pytest.raises(ValueError, match=r"image: got .*; expected (an array, )?uint8 \(H, W, 3\)"):
+        CameraMotion("ecc").estimate(wrong)

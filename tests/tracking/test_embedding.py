@@ -64,6 +64,13 @@ def test_on_demand_asks_where_two_boxes_are_in_reach_of_a_track():
     np.testing.assert_array_equal(np.sort(embedder.last[:, 0]), [100, 115])
 
 
+def test_on_demand_asks_where_two_tracks_are_in_reach_of_a_box():
+    embedder = Recorder()
+    tracker = settled(embedder, (100, 100), (125, 100), (500, 100))
+    tracker.update(rows((113, 100), (500, 100)), IMAGE)
+    np.testing.assert_array_equal(embedder.last[:, 0], [113])
+
+
 def test_on_demand_asks_where_a_lost_track_is_in_reach():
     embedder = Recorder()
     tracker = settled(embedder, (100, 100), (500, 100))

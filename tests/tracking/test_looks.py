@@ -189,6 +189,14 @@ def test_nobody_is_recalled_while_still_in_the_picture():
     assert sorted(tracks.track_id.tolist()) == [1, 2]
 
 
+def test_recalled_identity_is_not_given_twice():
+    """After a recall from the store someone else stands where the lost track was believed to be."""
+    tracker = tracker_that_saw(*[seen((500, 0))] * 5, *[NOTHING] * 10, *[seen((1200, 0))] * 3, gate=0.6)
+    for _ in range(3):
+        tracks = tracker.update(seen((1200, 0), (500, 1)))
+    assert sorted(tracks.track_id.tolist()) == [1, 2]
+
+
 def test_another_class_is_never_recalled():
     tracker = tracker_that_saw(*[seen((500, 0))] * 5, *[NOTHING] * 100, gate=0.6)
     for _ in range(3):

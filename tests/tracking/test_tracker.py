@@ -127,6 +127,8 @@ def test_every_knob_is_spelled_out_in_the_list_of_known_ones():
         ({"high": 1.5}, r"high: got 1.5; expected a number in \[0, 1\]"),
         ({"birth": float("nan")}, "birth: got nan"),
         ({"max_missed": -1}, "max_missed: got -1"),
+        ({"max_missed": float("nan")}, "max_missed: got nan; expected a whole number"),
+        ({"max_lost_seconds": float("nan")}, "max_lost_seconds: got nan; expected 0"),
         ({"confirm_hits": 1.5}, "confirm_hits: got 1.5; expected a whole number"),
         ({"low": 0.7}, r"low: got 0.7; expected at most high \(0.6\)"),
         ({"frame_rate": 0}, "frame_rate: got 0"),
@@ -145,6 +147,12 @@ def test_knobs_refuse_what_makes_no_sense(knobs, message):
 def test_duplicate_has_no_place_in_sort():
     with pytest.raises(ValueError, match="duplicate: preset 'sort' has no use"):
         Tracker("sort", duplicate=0.9)
+
+
+@pytest.mark.parametrize("preset", [None, 5])
+def test_preset_that_is_no_name_is_refused(preset):
+    with pytest.raises(ValueError, match=r"preset: got (NoneType|int); expected a Preset or one of sort"):
+        Tracker(preset)
 
 
 def test_knobs_reach_the_preset():
