@@ -10,8 +10,15 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from mot_reid.data.motchallenge import Sequence, write_ground_truth, write_results, write_sequence
+from mot_reid.data.motchallenge import (
+    Sequence,
+    write_detections,
+    write_ground_truth,
+    write_results,
+    write_sequence,
+)
 from mot_reid.structures import TrackTable
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -186,3 +193,87 @@ def test_files_of_two_trackers_score_as_recorded_from_trackeval(
         assert found["idf1"] == pytest.approx(expected["Identity"]["IDF1"], abs=1e-9)
         counts = {"idsw": "IDSW", "frag": "Frag", "mt": "MT", "fp": "CLR_FP", "fn": "CLR_FN", "frames": "CLR_Frames"}
         assert {key: found[key] for key in counts} == {key: expected["CLEAR"][name] for key, name in counts.items()}
+
+
+# The report and the plots
+
+
+@pytest.fixture
+def filmed(tmp_path: Path) -> list[str]:
+    """A person who walks to the right, and is lost in frames 5 to 7; half-size frames of the walk, and detections."""
+    truth = walk(range(1, 11), 1).replace(xyxy=2 * walk(range(1, 11), 1, left=10).xyxy)
+    result = truth.replace(track_id=np.where(truth.frame < 5, 7, 8))[(truth.frame < 5) | (truth.frame > 7)]
+    found = write(tmp_path, {"a": truth}, {"a": result})
+    write_detections(tmp_path / "truth" / "a" / "det" / "mine.txt", truth)
+    folder = tmp_path / "truth" / "a" / "img1"
+    folder.mkdir()
+    for number in range(1, 11):
+        Image.new("RGB", (60, 40), (number, 0, 0)).save(folder / f"{number:06d}.png")
+    return [*found, "benchmark=MOT15", f"report={tmp_path / 'mot.html'}", "scale=0.5"]
+
+
+def test_report_shows_pictures_from_the_sequence_and_the_cause(filmed: list[str], tmp_path: Path) -> None:
+    assert tool.main(filmed) == 0
+    page = (tmp_path / "mot.html").read_text()
+    assert page.count("data:image/jpeg") == 3
+    assert "badge missed-detection" in page and "Similarity of the looks" not in page
+
+
+def test_report_takes_detections_of_the_sequence(filmed: list[str], tmp_path: Path) -> None:
+    assert tool.main([*filmed, "detections=det/mine.txt"]) == 0
+    assert "badge association" in (tmp_path / "mot.html").read_text()
+
+
+def test_report_compares_looks_at_the_boxes_in_the_frames(
+    filmed: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails when: frames are shifted, boxes are not scaled, or the wrong two looks are compared."""
+    asked = []
+
+    def embed(image: np.ndarray, xyxy: np.ndarray) -> np.ndarray:
+        asked.extend((int(image[0, 0, 2]), *box) for box in xyxy.tolist())
+        angle = len(asked)
+        return np.array([[np.cos(angle), np.sin(angle)]] * len(xyxy))
+
+    embed.threshold = 0.9  # type: ignore[attr-defined]
+    monkeypatch.setattr(tool, "_embedder", lambda name: embed)
+    assert tool.main([*filmed, "reid=model", "detections=det/mine.txt"]) == 0
+    assert asked == [(4, 14, 0, 24, 20), (8, 18, 0, 28, 20)]
+    page = (tmp_path / "mot.html").read_text()
+    assert "badge appearance" in page and f"<dt>Similarity of the looks</dt><dd>{np.cos(1):.2f}</dd>" in page
+    assert tool.main([*filmed, "reid=model", "detections=det/mine.txt", "threshold=0"]) == 0
+    assert "badge association" in (tmp_path / "mot.html").read_text()
+
+
+def test_report_does_without_frames(arguments: list[str], tmp_path: Path) -> None:
+    assert tool.main([*arguments, f"report={tmp_path / 'mot.html'}"]) == 0
+    assert "data:image" not in (tmp_path / "mot.html").read_text()
+
+
+def test_plots_lie_beside_the_results_or_where_they_are_wanted(arguments: list[str], tmp_path: Path) -> None:
+    assert tool.main([*arguments, "plots=true"]) == tool.main([*arguments, f"plots={tmp_path / 'x'}"]) == 0
+    assert len(list((tmp_path / "plots").glob("*.png"))) == len(list((tmp_path / "x").glob("*.png"))) == 3
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        (["frames=gone.avi"], "frames: got 'gone.avi'; expected a file of a"),
+        (["detections=det/gone.txt"], "detections: got 'det/gone.txt'; expected a file of a"),
+        (["scale=0"], "scale: got '0'; expected a number from"),
+        (["gate=2"], "gate: got '2'; expected a number from 1e-06 to 1"),
+        (["threshold=x"], "threshold: got 'x'; expected a number from 0 to 1"),
+        (["reid=gone"], "gone"),
+    ],
+)
+def test_mistakes_in_what_the_report_needs_are_one_line(
+    filmed: list[str], capsys: pytest.CaptureFixture[str], extra: list[str], message: str
+) -> None:
+    kept = [argument for argument in filmed if argument.partition("=")[0] != extra[0].partition("=")[0]]
+    assert tool.main([*kept, *extra]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_keys_of_the_report_need_a_report(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert tool.main([*arguments, "frames=x"]) == 2
+    assert "frames: got it without report=FILE" in capsys.readouterr().err
