@@ -53,7 +53,7 @@ TABLE = {
         "boxes structures", top="numpy torch timm safetensors", lazy="onnx onnxruntime onnxscript openvino tqdm"
     ),
     "training": room(
-        "data reid metrics config", top="numpy torch torchvision torchmetrics lightning", lazy="wandb tqdm"
+        "structures data reid metrics config", top="numpy torch torchvision torchmetrics lightning", lazy="wandb tqdm"
     ),
     "viewing": room("boxes structures metrics", top="numpy", lazy="cv2 matplotlib"),
     "serving": room(

@@ -19,8 +19,8 @@ from mot_reid.metrics.scores import RANKS, Scores, verification_scores
 from mot_reid.metrics.verification import PairSimilarities
 from mot_reid.viewing.charts import Axis, Frame, area, chart, dot, line, rule, whisker
 from mot_reid.viewing.crops import Evidence, Example, evidence_html, example_html
+from mot_reid.viewing.page import Section, page_html
 from mot_reid.viewing.plots import PANELS, Curve
-from mot_reid.viewing.style import STYLE
 
 NAMES = {"rank1": "Rank-1", "mean_ap": "mAP", "mean_inp": "mINP", "rank5": "Rank-5", "rank10": "Rank-10"}
 RANKINGS = {"plain": "As embedded", "expanded": "Expanded queries", "reranked": "Re-ranked"}
@@ -63,31 +63,16 @@ class ReportCard:
 def report_html(card: ReportCard) -> str:
     """Returns the whole page."""
     sections = [
-        section("scores", "Scores", scores_html(card.scores)),
-        section("similarity", "Same or different", similarity_html(card.pairs, card.calibration)),
-        section("cameras", "Across cameras", "" if card.cameras is None else cameras_html(card.cameras)),
-        section("worst", "Answered worst", examples_html(card.worst, "The queries with the lowest average precision")),
-        section("best", "Answered best", examples_html(card.best, "The queries with the highest average precision")),
-        section("evidence", "Where the network looks", evidence_section_html(card.evidence)),
-        section("training", "Training", curves_html(card.curves)),
-        section("provenance", "Provenance", provenance_html(card.provenance)),
+        Section("scores", "Scores", scores_html(card.scores)),
+        Section("similarity", "Same or different", similarity_html(card.pairs, card.calibration)),
+        Section("cameras", "Across cameras", "" if card.cameras is None else cameras_html(card.cameras)),
+        Section("worst", "Answered worst", examples_html(card.worst, "The queries with the lowest average precision")),
+        Section("best", "Answered best", examples_html(card.best, "The queries with the highest average precision")),
+        Section("evidence", "Where the network looks", evidence_section_html(card.evidence)),
+        Section("training", "Training", curves_html(card.curves)),
+        Section("provenance", "Provenance", provenance_html(card.provenance)),
     ]
-    shown = [(name, title, body) for name, title, body in sections if body]
-    links = "".join(f'<a href="#{name}">{escape(title)}</a>' for name, title, _ in shown)
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(card.title)}: report card</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n"
-        f"<header><h1>{escape(card.title)}</h1><p>{escape(card.measured)}</p><nav>{links}</nav></header>\n<main>\n"
-        + "\n".join(body for _, _, body in shown)
-        + "\n</main>\n</body>\n</html>\n"
-    )
-
-
-def section(name: str, title: str, content: str) -> tuple[str, str, str]:
-    """Returns name, title and HTML of a section; no HTML where there is no content."""
-    body = f'<section id="{name}"><h2>{escape(title)}</h2>\n{content}\n</section>' if content else ""
-    return name, title, body
+    return page_html(f"{card.title}: report card", heading=card.title, subtitle=card.measured, sections=sections)
 
 
 def scores_html(scores: Mapping[str, Scores]) -> str:
