@@ -55,16 +55,16 @@ class GeM(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps (B, C, ...) to (B, C), in float32 whatever the precision around it."""
-        return x.float().flatten(2).clamp(min=self.eps).pow(self.p).mean(dim=2).pow(1.0 / self.p)
+        """Maps (B, C, h, w) to (B, C), in float32 whatever the precision around it."""
+        return x.float().clamp(min=self.eps).pow(self.p).mean(dim=(2, 3)).pow(1.0 / self.p)
 
 
 class AveragePool(nn.Module):
     """Global average pooling in float32."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps (B, C, ...) to (B, C)."""
-        return x.float().flatten(2).mean(dim=2)
+        """Maps (B, C, h, w) to (B, C)."""
+        return x.float().mean(dim=(2, 3))  # over two axes: OpenVINO is wrong for a mean over one before the neck
 
 
 class BNNeck(nn.BatchNorm1d):
@@ -171,7 +171,7 @@ class ReIDNetwork(nn.Module):
             return self.pool(x)
         if self.pooling == "token":
             return x[:, 0].float()
-        return self.pool(x[:, self.prefix_tokens :].transpose(1, 2))
+        return self.pool(x[:, self.prefix_tokens :].transpose(1, 2).unsqueeze(3))
 
 
 def from_config(

@@ -109,7 +109,9 @@ def test_round_trip_keeps_every_choice(choices: dict[str, Any], tmp_path: Path) 
 def test_half_precision_is_smaller_and_nearly_the_same(network: ReIDNetwork, saved: Path, tmp_path: Path) -> None:
     path = tmp_path / "half.safetensors"
     _save(path, network, dtype="float16")
-    artifact = checkpoint.load(path)
+    artifact, stored = checkpoint.load(path), load_file(path)
+    assert stored["backbone.stem.0.conv.weight"].dtype == torch.float16
+    assert stored["neck.running_var"].dtype == torch.float32
     assert path.stat().st_size < 0.75 * saved.stat().st_size
     assert all(parameter.dtype == torch.float32 for parameter in artifact.network.parameters())
     with torch.inference_mode():
@@ -142,16 +144,17 @@ def test_save_replaces_the_file_and_leaves_no_other(network: ReIDNetwork, tmp_pa
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("step", ["fsync", "replace"])
 def test_save_keeps_the_old_file_when_writing_fails(
-    network: ReIDNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    network: ReIDNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     path = tmp_path / "model.safetensors"
     path.write_text("old")
 
-    def full(descriptor: int) -> None:
+    def full(*arguments: object) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(checkpoint.os, "fsync", full)
+    monkeypatch.setattr(checkpoint.os, step, full)
     with pytest.raises(OSError, match="No space left"):
         _save(path, network)
     assert path.read_text() == "old"

@@ -21,7 +21,11 @@ from tools.export import main
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
-    network = ReIDNetwork("resnet10t", weights="none", pooling="gem", image_size=(32, 16))
+    network = ReIDNetwork("resnet10t", weights="none", image_size=(32, 16))
+    with torch.no_grad():  # a trained neck: one that is nearly the identity would hide what exporters get wrong
+        for _ in range(3):
+            network(torch.randn(8, 3, 32, 16))
+        torch.nn.init.normal_(network.get_parameter("neck.weight"))
     path = tmp_path_factory.mktemp("export") / "model.safetensors"
     checkpoint.save(path, network, Preprocess(32, 16), provenance={"seed": 0}, licence="none")
     return path
