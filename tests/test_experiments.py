@@ -273,8 +273,13 @@ def test_runs_of_a_sweep_write_to_folders_of_their_own(path: Path, monkeypatch: 
 def test_sweep_optimises_a_validation_score_that_is_logged(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_RUN_ID", "abc123")
     config = load_config(agent_command(path, {})[3:])
-    assert sweep(path)["metric"] == {"name": "val/mAP", "goal": "maximize"}
+    objective = sweep(path)["metric"]
+    assert objective == {"name": config.run.monitor, "goal": "maximize"}
     assert config.data.validation > 0
+    if objective["name"] in ("val/idf1", "val/hota"):
+        given = config.tracking_metric
+        assert None not in (given.video, given.detections, given.ground_truth)
+        assert config.trainer.check_val_every_n_epoch % given.every_n_epochs == 0
     assert config.logger.name == "wandb"
 
 
