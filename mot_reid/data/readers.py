@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -17,6 +18,8 @@ from mot_reid.data.market1501 import parse_name
 SPLITS = ("train", "query", "gallery")
 COLUMNS = ("path", "person_id", "camera_id")
 
+_LARGEST = 2**63 - 1
+
 Row = tuple[str, str, int | None]  # path, identity as written, camera
 
 
@@ -25,7 +28,8 @@ def read_folders(root: str | Path) -> IdentitySplits:
 
     Folder names are names of persons, whatever they are ("0", "anna"), numbered from 1 in natural order over all
     splits. Of train, and query with gallery, either may be absent. Cameras are known when every file is named as in
-    Market-1501, such as 0002_c1s1_000451_03.jpg.
+    Market-1501, such as 0002_c1s1_000451_03.jpg. Hidden files and folders (._photo.jpg, .ipynb_checkpoints) are passed
+    over.
 
     Args:
         root: The folder.
@@ -36,7 +40,7 @@ def read_folders(root: str | Path) -> IdentitySplits:
 
     Raises:
         FileNotFoundError: No such folder.
-        ValueError: No identities in it, only one image, or query without gallery.
+        ValueError: No identities in it, only one image, images beside the identities, or query without gallery.
     """
     root = Path(root)
     if not root.is_dir():
@@ -65,7 +69,7 @@ def read_csv(path: str | Path) -> IdentitySplits:
 
     Raises:
         FileNotFoundError: The CSV, or an image in it, does not exist.
-        ValueError: The file is no CSV, misses a column or a value, or has only one image.
+        ValueError: The file is no CSV, misses a column or a value, lists an image twice, or has only one.
     """
     path = Path(path)
     if path.is_dir():
@@ -77,17 +81,28 @@ def read_csv(path: str | Path) -> IdentitySplits:
 
 
 def _folder_rows(root: Path) -> list[Row]:
-    folders = sorted((folder for folder in root.iterdir() if folder.is_dir()), key=lambda folder: _natural(folder.name))
+    shown = [path for path in root.iterdir() if not path.name.startswith(".")]
+    folders = sorted((path for path in shown if path.is_dir()), key=lambda folder: _natural(folder.name))
     rows: list[Row] = []
     for folder in folders:
-        files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+        files = sorted(path for path in folder.iterdir() if _is_image(path))
         rows += [(str(path), folder.name, _camera(path.name)) for path in files]
     if not rows:
         raise ValueError(
             f"folders: got no image below '{root}'; expected one folder per identity with images "
             f"({', '.join(sorted(SUFFIXES))}) in it; move the images there"
         )
+    stray = sorted(path.name for path in shown if _is_image(path))
+    if stray:
+        raise ValueError(
+            f"folders: got '{root / stray[0]}' beside the identities ({len(stray)} such); expected images in the "
+            "folder of the person they show; move them there or remove them"
+        )
     return rows
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
 def _camera(name: str) -> int | None:
@@ -106,34 +121,42 @@ def _csv_rows(path: Path) -> list[Row]:
         raise ValueError(f"csv: got '{path}' ({error}); expected UTF-8 text; save it as CSV again") from None
     try:
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-        found = list(reader.fieldnames or ())
+        found = [name.strip() for name in reader.fieldnames or ()]
+        reader.fieldnames = found
         missing = [name for name in COLUMNS[:2] if name not in found]
         if missing:
             raise ValueError(
                 f"csv '{path}': got columns {', '.join(found) or 'none'}; expected {', '.join(missing)} as well; "
                 "the first line names the columns path, person_id and optionally camera_id"
             )
-        return [_csv_row(path, reader.line_num, values) for values in reader]
+        lines: dict[str, int] = {}
+        return [_csv_row(path, reader.line_num, values, lines) for values in reader]
     except csv.Error as error:
         raise ValueError(
             f"csv '{path}': after line {reader.line_num}: got {error}; expected comma separated values"
         ) from None
 
 
-def _csv_row(table: Path, line: int, values: dict[str, str | None]) -> Row:
+def _csv_row(table: Path, line: int, values: dict[str, str | None], lines: dict[str, int]) -> Row:
+    """One row; `lines` knows the line of every image so far, and learns this one's."""
     where = f"csv '{table}' line {line}"
-    image, person = values["path"], values["person_id"]
+    if None in values:  # where the csv module puts what has no column
+        raise ValueError(f"{where}: got more values than columns; expected one for each; put quotes around commas")
+    image, person = values["path"], (values["person_id"] or "").strip()
     if not image or not person:
-        raise ValueError(f"{where}: got path '{image or ''}', person_id '{person or ''}'; expected both; fill them in")
+        raise ValueError(f"{where}: got path '{image or ''}', person_id '{person}'; expected both; fill them in")
     image_path = table.parent / image
     if not image_path.is_file():
         raise FileNotFoundError(
             f"{where}: got '{image_path}'; expected an existing image; paths are relative to the CSV's folder"
         )
+    first = lines.setdefault(os.path.normpath(image_path), line)
+    if first != line:
+        raise ValueError(f"{where}: got '{image}', listed in line {first} too; expected every image once; remove one")
     camera = values.get("camera_id")
-    if camera is not None and not re.fullmatch(r"-?\d+", camera.strip()):
+    if camera is not None and not re.fullmatch(r"-?\d{1,18}", camera.strip()):
         raise ValueError(f"{where}: got camera_id '{camera}'; expected a whole number; remove the column if unknown")
-    return str(image_path), person.strip(), None if camera is None else int(camera)
+    return str(image_path), person, None if camera is None else int(camera)
 
 
 def _build(rows: dict[str, list[Row]], source: str, *, numbers_are_ids: bool) -> IdentitySplits:
@@ -171,7 +194,11 @@ def _table(rows: Sequence[Row], number: dict[str, int], cameras_known: bool) -> 
 def _number(names: Iterable[str], numbers_are_ids: bool) -> dict[str, int]:
     distinct = sorted(set(names), key=_natural)
     if numbers_are_ids and all(re.fullmatch(r"-?\d+", name) for name in distinct):
-        return {name: int(name) for name in distinct}
+        number = {name: int(name) for name in distinct}
+        largest = max(distinct, key=lambda name: abs(number[name]))
+        if abs(number[largest]) > _LARGEST:
+            raise ValueError(f"person_id: got {largest}; expected whole numbers up to {_LARGEST}, or names")
+        return number
     return {name: i for i, name in enumerate(distinct, start=1)}
 
 

@@ -93,9 +93,10 @@ class Embedder:
             (N, D) float32, each row of unit length.
 
         Raises:
-            ValueError: If the image is no (H, W, 3) uint8, a box is not finite or reversed, or the colour is unknown.
+            ValueError: If the image is empty or no (H, W, 3) uint8, a box is not finite or reversed, or the colour is
+                unknown.
         """
-        pixels = torch.as_tensor(np.ascontiguousarray(image)).to(self.device)
+        pixels = _tensor(image).to(self.device) if isinstance(image, np.ndarray) else image
         boxes = np.asarray(xyxy, dtype=np.float64).reshape(-1, 4) if np.size(xyxy) == 0 else np.asarray(xyxy)
         chunks = (boxes[start : start + self.batch_size] for start in range(0, max(len(boxes), 1), self.batch_size))
         return self._run(self.preprocess.crops(pixels, chunk, color=color) for chunk in chunks)
@@ -116,6 +117,11 @@ class Embedder:
         if color not in ("rgb", "bgr"):
             raise ValueError(f"color: got {color!r}; expected 'rgb' or 'bgr'")
         for row, crop in enumerate(crops):
+            if not isinstance(crop, np.ndarray):
+                raise ValueError(
+                    f"crops: got {type(crop).__name__} in row {row}; expected an array, uint8 (h, w, 3); "
+                    "check that it was loaded"
+                )
             if crop.ndim != 3 or crop.shape[2] != 3 or crop.dtype != np.uint8 or crop.size == 0:
                 raise ValueError(
                     f"crops: got {crop.dtype} of shape {crop.shape} in row {row}; expected uint8 (h, w, 3)"
@@ -163,7 +169,12 @@ class Embedder:
 
 def _planes(images: NDArray[np.uint8], device: torch.device) -> Tensor:
     """Returns (B, h, w, 3) pixels as a (B, 3, h, w) tensor on the device."""
-    return torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2)
+    return _tensor(images).to(device).permute(0, 3, 1, 2)
+
+
+def _tensor(array: NDArray[Any]) -> Tensor:
+    """Returns a tensor; torch warns of arrays that cannot be written to, so of these it gets a copy."""
+    return torch.from_numpy(np.require(array, requirements=("C", "W")))
 
 
 def _device(name: str) -> torch.device:

@@ -91,13 +91,20 @@ class Preprocess:
             (N, 3, height, width) float32; for a box that is the whole image exactly what `__call__` gives.
 
         Raises:
-            ValueError: If the colour is unknown, the image is no (H, W, 3) uint8, or a box is not finite or reversed.
+            ValueError: If the colour is unknown, the image is empty or no (H, W, 3) uint8, or a box is not finite or
+                reversed.
         """
         if color not in ("rgb", "bgr"):
             raise ValueError(f"color: got {color!r}; expected 'rgb' or 'bgr'")
-        pixels = torch.as_tensor(np.ascontiguousarray(image) if isinstance(image, np.ndarray) else image)
-        if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != torch.uint8:
-            raise ValueError(f"image: got {pixels.dtype} of shape {tuple(pixels.shape)}; expected uint8 (H, W, 3)")
+        if not isinstance(image, (np.ndarray, Tensor)):
+            raise ValueError(
+                f"image: got {type(image).__name__}; expected an array, uint8 (H, W, 3); check that it was loaded"
+            )
+        shape, dtype = tuple(image.shape), str(image.dtype).removeprefix("torch.")
+        if len(shape) != 3 or shape[2] != 3 or 0 in shape or dtype != "uint8":
+            raise ValueError(f"image: got {dtype} of shape {shape}; expected uint8 (H, W, 3)")
+        # torch warns of arrays that cannot be written to, though nobody does.
+        pixels = image if isinstance(image, Tensor) else torch.from_numpy(np.require(image, requirements=("C", "W")))
         corners = _pixel_corners(xyxy, height=pixels.shape[0], width=pixels.shape[1])
         planes = pixels.permute(2, 0, 1)[None]
         mean = torch.tensor(self.mean[::-1] if color == "bgr" else self.mean, device=pixels.device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
@@ -34,6 +35,8 @@ class TrackerLike(Protocol):
     def update(self, detections: Any, image: Image | None = None, *, time_seconds: float | None = None) -> Tracks:
         """Returns the tracks seen in the next frame."""
 
+
+_END: Any = object()
 
 Detector = Callable[[Image], Any] | NumberedDetector
 
@@ -120,6 +123,8 @@ def steps(
     """
     if batch < 1:
         raise ValueError(f"batch: got {batch}; expected 1 or more frames")
+    if isinstance(frames, (str, os.PathLike)):
+        raise ValueError(f"frames: got '{frames}'; expected images; open it with mot_reid.data.video.frames")
     watch = stopwatch or Stopwatch()
     for frame, detections in _detected(_numbered(frames, watch), detector, batch=batch, watch=watch):
         with watch("associate"):
@@ -139,14 +144,19 @@ def _numbered(frames: Iterable[Any], watch: Stopwatch) -> Iterator[_Frame]:
     iterator, count = iter(frames), 0
     while True:
         with watch("read"):
-            item = next(iterator, None)
-        if item is None:
+            item = next(iterator, _END)
+        if item is _END:
             return
         count += 1
         if hasattr(item, "image"):
             yield _Frame(int(item.number), getattr(item, "time_seconds", None), item.image)
-        else:
+        elif isinstance(item, np.ndarray):
             yield _Frame(count, None, item)
+        else:
+            raise ValueError(
+                f"frames: got {type(item).__name__} as frame {count}; expected an array, uint8 (H, W, 3); "
+                "check that it was loaded"
+            )
 
 
 def _detected(

@@ -142,3 +142,58 @@ def test_read_csv_refuses_what_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "people.csv").write_bytes(b"\xff\xfe\x80\x81")
     with pytest.raises(ValueError, match=r"csv: got '.*people.csv' \(.*\); expected UTF-8 text"):
         read_csv(tmp_path / "people.csv")
+
+
+def test_read_folders_passes_over_hidden_files_and_folders(tmp_path: Path) -> None:
+    _images(tmp_path, "anna/a.jpg", "bert/a.jpg", "anna/.thumbs.jpg", ".ipynb_checkpoints/a.jpg")
+    (tmp_path / "anna" / "._a.jpg").write_bytes(b"resource fork")
+    assert [Path(path).relative_to(tmp_path).as_posix() for path in read_folders(tmp_path).train.path] == [
+        "anna/a.jpg",
+        "bert/a.jpg",
+    ]
+
+
+def test_read_folders_refuses_images_beside_the_identities(tmp_path: Path) -> None:
+    _images(tmp_path, "anna/a.jpg", "bert/a.jpg", "loose.jpg", "stray.png")
+    with pytest.raises(ValueError, match=r"loose.jpg' beside the identities \(2 such\)"):
+        read_folders(tmp_path)
+
+
+@pytest.mark.parametrize("again", ["a.jpg,anna", "a.jpg,bert", "./a.jpg,anna"])
+def test_read_csv_refuses_an_image_listed_twice(tmp_path: Path, again: str) -> None:
+    _images(tmp_path, "a.jpg", "b.jpg")
+    path = _csv(tmp_path, f"path,person_id\na.jpg,anna\nb.jpg,bert\n{again}\n")
+    with pytest.raises(ValueError, match=r"line 4: got '.*a.jpg', listed in line 2 too"):
+        read_csv(path)
+
+
+def test_read_csv_lets_an_image_be_in_query_and_in_train(tmp_path: Path) -> None:
+    _images(tmp_path, "a.jpg", "b.jpg")
+    for name in ("train", "query", "gallery"):
+        _csv(tmp_path, "path,person_id\na.jpg,anna\nb.jpg,anna\n", name=f"{name}.csv")
+    assert [len(table) for table in read_csv(tmp_path)] == [2, 2, 2]
+
+
+def test_read_csv_refuses_a_blank_person(tmp_path: Path) -> None:
+    _images(tmp_path, "a.jpg", "b.jpg")
+    with pytest.raises(ValueError, match=r"line 3: got path 'b.jpg', person_id ''; expected both"):
+        read_csv(_csv(tmp_path, "path,person_id\na.jpg,anna\nb.jpg,  \n"))
+
+
+def test_read_csv_refuses_more_values_than_columns(tmp_path: Path) -> None:
+    _images(tmp_path, "a.jpg", "b.jpg")
+    with pytest.raises(ValueError, match="line 3: got more values than columns"):
+        read_csv(_csv(tmp_path, "path,person_id\na.jpg,anna\nb.jpg,bert,x\n"))
+
+
+def test_read_csv_takes_spaces_around_the_names_of_columns(tmp_path: Path) -> None:
+    _images(tmp_path, "a.jpg", "b.jpg")
+    table = read_csv(_csv(tmp_path, "path, person_id , camera_id\na.jpg, 7, 1\nb.jpg, 8, 2\n")).train
+    assert (table.person_id.tolist(), table.camera_id.tolist()) == ([7, 8], [1, 2])  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("row", "named"), [(f"{10**25},1", "person_id: got 1"), (f"1,{10**25}", "camera_id '1")])
+def test_read_csv_refuses_numbers_too_large_to_keep(tmp_path: Path, row: str, named: str) -> None:
+    _images(tmp_path, "a.jpg", "b.jpg")
+    with pytest.raises(ValueError, match=named):
+        read_csv(_csv(tmp_path, f"path,person_id,camera_id\na.jpg,1,1\nb.jpg,{row}\n"))

@@ -105,6 +105,24 @@ def test_embed_gives_no_rows_for_no_crops(embedder: Embedder) -> None:
     assert embedder.embed([]).shape == (0, 16)
 
 
+def test_call_refuses_an_image_that_was_not_loaded(embedder: Embedder) -> None:
+    with pytest.raises(ValueError, match="image: got NoneType; expected an array"):
+        embedder(None, np.array([[0, 0, 5, 5]]))  # type: ignore[arg-type]
+
+
+@pytest.mark.filterwarnings("error")
+def test_images_may_be_read_only(embedder: Embedder, image: np.ndarray) -> None:
+    frozen = image.copy()
+    frozen.flags.writeable = False
+    assert np.array_equal(embedder(frozen, np.array([[0, 0, 120, 100]])), embedder.embed([frozen]))
+
+
+@pytest.mark.parametrize("crop", [None, "a.jpg", [[[0, 0, 0]]]])
+def test_embed_refuses_a_crop_that_was_not_loaded(embedder: Embedder, image: np.ndarray, crop: object) -> None:
+    with pytest.raises(ValueError, match=r"crops: got (NoneType|str|list) in row 1; expected an array"):
+        embedder.embed([image, crop])  # type: ignore[list-item]
+
+
 @pytest.mark.parametrize("crop", [np.zeros((0, 4, 3), np.uint8), np.zeros((4, 4)), np.zeros((4, 4, 3), np.float32)])
 def test_embed_refuses_what_is_no_crop(embedder: Embedder, crop: np.ndarray) -> None:
     with pytest.raises(ValueError, match=r"crops: got .* in row 0; expected uint8 \(h, w, 3\)"):

@@ -122,9 +122,20 @@ def test_crops_refuse_boxes_that_are_none(image: np.ndarray, boxes: list, messag
         Preprocess(32, 16).crops(image, np.array(boxes))
 
 
-@pytest.mark.parametrize("wrong", [np.zeros((9, 9), np.uint8), np.zeros((9, 9, 3)), np.zeros((9, 9, 4), np.uint8)])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        np.zeros((9, 9), np.uint8),
+        np.zeros((9, 9, 3)),
+        np.zeros((9, 9, 4), np.uint8),
+        np.zeros((0, 9, 3), np.uint8),
+        torch.zeros(9, 9, 3),
+        None,
+        "a.jpg",
+    ],
+)
 def test_crops_refuse_images_that_are_none(wrong: np.ndarray) -> None:
-    with pytest.raises(ValueError, match=r"image: got .*; expected uint8 \(H, W, 3\)"):
+    with pytest.raises(ValueError, match=r"image: got .*; expected (an array, )?uint8 \(H, W, 3\)"):
         Preprocess(32, 16).crops(wrong, np.array([[0, 0, 5, 5]]))
 
 
