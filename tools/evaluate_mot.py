@@ -77,17 +77,18 @@ def main(argv: Words[str]) -> int:
 
 def _evaluate(arguments: dict[str, str]) -> None:
     """Reads, scores, prints and writes what was asked for."""
+    from mot_reid.data.motchallenge import read_ground_truth, read_results, read_sequences
+    from mot_reid.metrics.mot import evaluate_mot
+
     samples, benchmark = _whole(arguments, "bootstrap", 0), _benchmark(arguments)
     scale, gate = _number(arguments, "scale", 1.0), _number(arguments, "gate", 0.1, most=1.0)
     _number(arguments, "threshold", 0.5, least=0.0, most=1.0)
     _check_report_keys(arguments)
-    sequences = find_sequences(_path(arguments, "ground_truth"), arguments.get("sequences"))
+    names = arguments["sequences"].split(",") if "sequences" in arguments else None
+    sequences = read_sequences(_path(arguments, "ground_truth"), names)
     files = find_results(_path(arguments, "results"), list(sequences), chosen="sequences" in arguments)
     if samples and len(sequences) == 1:
         raise ConfigError(f"command line: bootstrap: got the one sequence {min(sequences)}; expected two or more")
-    from mot_reid.data.motchallenge import read_ground_truth, read_results
-    from mot_reid.metrics.mot import evaluate_mot
-
     truths = {name: read_ground_truth(sequence.ground_truth_path) for name, sequence in sequences.items()}
     results = {name: read_results(file) for name, file in files.items()}
     lengths = {name: sequence.length for name, sequence in sequences.items()}
@@ -112,27 +113,6 @@ def _evaluate(arguments: dict[str, str]) -> None:
 
         report = _report(scored, sequences, truths, results, arguments, scale=scale, gate=gate)
         print(f"report   {_write(arguments['report'], mot_report_html(report))}")
-
-
-def find_sequences(root: Path, names: str | None = None) -> dict[str, Sequence]:
-    """Returns the sequences with a ground truth in a folder by name, or those of the comma-separated names.
-
-    Raises:
-        FileNotFoundError: There is none, or not one of the given name.
-    """
-    from mot_reid.data.motchallenge import read_sequence
-
-    folders = [root] if (root / "seqinfo.ini").is_file() else sorted(path.parent for path in root.glob("*/seqinfo.ini"))
-    found = {folder.resolve().name: folder for folder in folders if (folder / "gt" / "gt.txt").is_file()}
-    if not found:
-        raise FileNotFoundError(
-            f"ground_truth: got '{root}'; expected folders with seqinfo.ini and gt/gt.txt in it; check the path"
-        )
-    wanted = list(found) if names is None else [name.strip() for name in names.split(",")]
-    missing = [name for name in wanted if name not in found]
-    if missing:
-        raise FileNotFoundError(f"sequences: got '{missing[0]}'; expected some of {', '.join(found)}")
-    return {name: read_sequence(found[name]) for name in wanted}
 
 
 def find_results(root: Path, names: list[str], *, chosen: bool = False) -> dict[str, Path]:
@@ -330,9 +310,7 @@ def _whole(arguments: dict[str, str], key: str, default: int) -> int:
     return int(text)
 
 
-def _number(
-    arguments: dict[str, str], key: str, default: float, *, least: float = 1e-6, most: float = 1e6
-) -> float:
+def _number(arguments: dict[str, str], key: str, default: float, *, least: float = 1e-6, most: float = 1e6) -> float:
     try:
         value = float(arguments.get(key, default))
     except ValueError:

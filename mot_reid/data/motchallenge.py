@@ -12,6 +12,7 @@ import configparser
 import io
 import os
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -100,6 +101,31 @@ def read_sequence(folder: str | Path) -> Sequence:
         if not 0 < getattr(sequence, name) < float("inf"):
             raise ValueError(f"{path}: {name}: got {getattr(sequence, name)}; expected a number above 0")
     return sequence
+
+
+def read_sequences(root: str | Path, names: Iterable[str] | None = None) -> dict[str, Sequence]:
+    """The sequences with a ground truth in a folder, by the names of their folders.
+
+    Args:
+        root: A folder of sequences, or a single sequence.
+        names: Those to take, in this order; None for all, sorted.
+
+    Raises:
+        FileNotFoundError: There is none, or not one of the given name.
+        ValueError: A seqinfo.ini is malformed.
+    """
+    root = Path(root)
+    folders = [root] if (root / "seqinfo.ini").is_file() else sorted(path.parent for path in root.glob("*/seqinfo.ini"))
+    found = {folder.resolve().name: folder for folder in folders if (folder / "gt" / "gt.txt").is_file()}
+    if not found:
+        raise FileNotFoundError(
+            f"ground_truth: got '{root}'; expected folders with seqinfo.ini and gt/gt.txt in it; check the path"
+        )
+    wanted = list(found) if names is None else [name.strip() for name in names]
+    missing = [name for name in wanted if name not in found]
+    if missing:
+        raise FileNotFoundError(f"sequences: got '{missing[0]}'; expected some of {', '.join(found)}")
+    return {name: read_sequence(found[name]) for name in wanted}
 
 
 def write_sequence(sequence: Sequence) -> Path:
