@@ -13,7 +13,7 @@ def real_data() -> Path:
     """The folder of real data named by MOT_REID_TEST_DATA; tests that need it skip without it."""
     root = os.environ.get("MOT_REID_TEST_DATA")
     if not root:
-        pytest.skip("real data: MOT_REID_TEST_DATA is not set; point it at the folder with Market-1501, MOT15 and MOT17")
+        pytest.skip("real data: MOT_REID_TEST_DATA is not set; point it at a folder with Market-1501, MOT15 and MOT17")
     if not Path(root).is_dir():
         pytest.fail(f"MOT_REID_TEST_DATA: got '{root}'; expected a folder")
     return Path(root)
