@@ -1,0 +1,55 @@
+"""Detections of a file as a detector."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mot_reid.detection.public import PublicDetector
+from mot_reid.structures import Detections, TrackTable
+
+ROWS = "3,-1,10,20,5,6,0.5\n1,-1,1,2,3,4,0.9\n3,-1,30,40,5,6,0.2\n"
+
+
+@pytest.fixture
+def det(tmp_path: Path) -> Path:
+    path = tmp_path / "det.txt"
+    path.write_text(ROWS)
+    return path
+
+
+def test_frame_has_its_rows_of_an_unsorted_file(det: Path) -> None:
+    detector = PublicDetector(det)
+    assert detector.at(1).xyxy.tolist() == [[1, 2, 4, 6]]
+    assert detector.at(3).xyxy.tolist() == [[10, 20, 15, 26], [30, 40, 35, 46]]
+    assert detector.at(3).score.tolist() == [0.5, 0.2]
+
+
+@pytest.mark.parametrize("number", [2, 99])
+def test_frame_without_rows_has_no_detections(det: Path, number: int) -> None:
+    assert len(PublicDetector(det).at(number)) == 0
+
+
+def test_floor_drops_unsure_boxes(det: Path) -> None:
+    assert PublicDetector(det, min_score=0.5).at(3).score.tolist() == [0.5]
+
+
+def test_table_and_frames_are_taken_as_well() -> None:
+    table = TrackTable(np.array([2]), np.array([0]), np.array([[0.0, 0, 1, 1]]), np.array([0.4]))
+    frames = [Detections.empty(), Detections(np.array([[0.0, 0, 1, 1]]), np.array([0.4]))]
+    for detector in (PublicDetector(table), PublicDetector(frames)):
+        assert [len(detector.at(number)) for number in (1, 2, 3)] == [0, 1, 0]
+
+
+def test_scores_of_another_scale_are_refused_with_their_frame(tmp_path: Path) -> None:
+    (tmp_path / "det.txt").write_text("1,-1,1,2,3,4,0.9\n7,-1,1,2,3,4,35.5\n")
+    with pytest.raises(ValueError, match=r"det\.txt': got score 35\.5 in frame 7; expected 0 to 1"):
+        PublicDetector(tmp_path / "det.txt")
+
+
+def test_malformed_line_is_named(tmp_path: Path) -> None:
+    (tmp_path / "det.txt").write_text("1,-1,1,2,3,4,0.9\n2,-1,1,2,nan,4,0.9\n")
+    with pytest.raises(ValueError, match="line 2: width: got nan"):
+        PublicDetector(tmp_path / "det.txt")
