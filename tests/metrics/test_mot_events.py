@@ -70,6 +70,13 @@ def test_missing_detections_are_counted_one_box_for_one_person():
     assert event.covered == pytest.approx(16 * 38 / 800)
 
 
+def test_a_box_that_overlaps_by_less_than_half_is_not_the_persons():
+    """Shifted by 8 of 20 pixels: overlap 12 / 28."""
+    truth, result = still(7, 8)
+    beside = path(range(6, 10), 0, x=8)
+    assert one(truth, result, join(result, beside)).missing == 4
+
+
 def test_frames_in_which_the_old_track_is_elsewhere_are_counted():
     result = join(FAR, path(range(1, 6), 7), path([6, 7], 7, x=300), path(range(10, 20), 8))
     event = one(join(FAR, path(range(1, 20), 1)), result)
@@ -168,6 +175,12 @@ def test_fragment_by_localisation_when_the_track_was_there_beside_the_person():
     result = join(FAR, path(range(1, 6), 7), path(range(6, 10), 7, x=12), path(range(10, 20), 7))
     event = one(join(FAR, path(range(1, 20), 1)), result)
     assert (event.kind, event.cause()) == ("fragment", "localisation")
+
+
+def test_fragment_with_the_track_there_for_less_than_half_is_not_by_localisation():
+    result = join(FAR, path(range(1, 6), 7), path([6], 7, x=12), path(range(10, 20), 7))
+    event = one(join(FAR, path(range(1, 20), 1)), result)
+    assert (event.reported, event.between, event.cause()) == (1, 4, "missed detection")
 
 
 def test_fragment_by_missed_detection_when_half_of_the_boxes_are_missing():

@@ -149,6 +149,12 @@ def test_person_rows_have_runs_of_tracks_over_the_annotation():
     assert [(bar.start, bar.stop, bar.identity) for bar in first.bars] == [(1, 20, None), (1, 5, 7), (10, 20, 8)]
 
 
+def test_a_switch_without_a_gap_begins_a_new_bar():
+    part = sequence(result=TrackTable.concatenate([path(range(1, 6), 7, x=30), path(range(6, 21), 8, x=30)]))
+    bars = person_rows(part.truth, part.pairs)[0].bars
+    assert [(bar.start, bar.stop, bar.identity) for bar in bars[1:]] == [(1, 5, 7), (6, 20, 8)]
+
+
 def test_track_rows_are_pale_where_nobody_is():
     part = sequence()
     rows = {row.identity: row.bars for row in track_rows(part.result, part.pairs)}
