@@ -58,6 +58,12 @@ def export(arguments: dict[str, str]) -> Path:
     source = checkpoint.find(arguments["checkpoint"])
     beside = Path(source.name) if checkpoint.WEIGHTS in source.parents else source
     output = Path(arguments.get("output", beside.with_suffix(SUFFIXES[kind])))
+    if output.suffix != SUFFIXES[kind]:
+        named = next((name for name, suffix in SUFFIXES.items() if suffix == output.suffix), None)
+        hint = f"; did you mean format={named}?" if named else ""
+        raise ConfigError(f"command line: output: got '{output}'; expected a name ending in {SUFFIXES[kind]}{hint}")
+    if output.is_dir():
+        raise ConfigError(f"command line: output: got the folder '{output}'; expected the name of a file")
     writers: dict[str, Callable[..., None]] = {
         "safetensors": exporters.export_safetensors,
         "onnx": exporters.export_onnx,

@@ -117,7 +117,12 @@ def _report(result: FitResult) -> None:
     names = ("mAP", "rank1", "rank5", "rank10", "mINP")
     rows = [("test, untrained", "test", result.untrained), ("validation", "val", result.scores)]
     rows.append(("test", "test", result.scores))
-    print(f"\n{'':<16}" + "".join(f"{name:>9}" for name in ("mAP", "Rank-1", "Rank-5", "Rank-10", "mINP")) + "   (%)")
+    if not {"val/mAP", "test/mAP"} & {*result.scores, *result.untrained}:
+        print("\nno scores, no threshold: no test split was scored, and data.validation (such as 0.2) holds nobody out")
+    else:
+        print(
+            f"\n{'':<16}" + "".join(f"{name:>9}" for name in ("mAP", "Rank-1", "Rank-5", "Rank-10", "mINP")) + "   (%)"
+        )
     for title, stage, scores in rows:
         if f"{stage}/mAP" in scores:
             cells = (

@@ -74,9 +74,10 @@ def choose(splits: IdentitySplits, part: str, *, validation: float = 0.0) -> tup
         raise ValueError(f"data.split: got '{part}'; expected one of {', '.join(PARTS)}")
     if part == "test":
         if not len(splits.query):
+            held_out = "validation for those that training held out, or data.split=" if validation else ""
             raise ValueError(
                 "data.split: got 'test', but the data set has one list only; expected query and gallery; "
-                "use data.split=train if the model never saw these persons"
+                f"use data.split={held_out}train if the model never saw these persons"
             )
         return splits.query, splits.gallery
     if not len(splits.train):

@@ -175,6 +175,10 @@ def find(path_or_name: str | os.PathLike[str]) -> Path:
     names = sorted(file.stem for file in WEIGHTS.glob("*.safetensors"))
     if str(path_or_name) in names:
         return WEIGHTS / f"{path_or_name}.safetensors"
+    if (path / "model.safetensors").is_file():
+        raise FileNotFoundError(
+            f"checkpoint: got the folder '{path}'; expected a file; did you mean '{path / 'model.safetensors'}'?"
+        )
     nearest = difflib.get_close_matches(str(path_or_name), names, n=1)
     hint = f"; did you mean '{nearest[0]}'?" if nearest else ""
     known = f"one of the models in the box: {', '.join(names)}" if names else "a model in the box (there is none)"

@@ -16,6 +16,18 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.fabric.plugins import TorchCheckpointIO
 from torch import Tensor
 
+RESUMED_OPTIM = (
+    "name",
+    "lr",
+    "weight_decay",
+    "no_decay_norm_and_bias",
+    "bias_lr_factor",
+    "betas",
+    "amsgrad",
+    "momentum",
+    "nesterov",
+)
+"""The settings of the optimiser that are part of its state: a resumed run has them from its checkpoint."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -116,15 +128,16 @@ def listening() -> Iterator[None]:
         raise KeyboardInterrupt from error
 
 
-def read_resumable(path: str | Path, state: Mapping[str, Tensor]) -> int:
+def read_resumable(path: str | Path, state: Mapping[str, Tensor], *, optim: Mapping[str, Any] | None = None) -> int:
     """Returns the step that a checkpoint was written at, or refuses it where training cannot go on from it.
 
     Args:
         path: A checkpoint that Lightning wrote.
         state: The tensors it must hold, by name.
+        optim: The settings of `RESUMED_OPTIM` that it must have been trained with; None does not compare them.
 
     Raises:
-        ValueError: It cannot be read, is no checkpoint of a run, or one of another network.
+        ValueError: It cannot be read, is no checkpoint of a run, or one of another network or optimiser.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
@@ -140,4 +153,16 @@ def read_resumable(path: str | Path, state: Mapping[str, Tensor]) -> int:
             f"ckpt: got '{path}', whose '{wrong[0]}' is {stored.get(wrong[0], 'missing')}; expected "
             f"{wanted.get(wrong[0], 'none')} (first of {len(wrong)}); resume with the settings of the interrupted run"
         )
+    before = content.get("mot_reid", {}).get("provenance", {}).get("config", {}).get("optim", {})
+    for name, value in (optim or {}).items():
+        if name in before and _plain(before[name]) != _plain(value):
+            raise ValueError(
+                f"ckpt: got optim.{name}={value}, while '{path}' has {before[name]}, with which a resumed run goes on; "
+                "leave it as it was, or start a new run with model.weights"
+            )
     return int(content["global_step"])
+
+
+def _plain(value: Any) -> Any:
+    """Returns a value as a checkpoint may hold it: a tuple comes back as a list."""
+    return list(value) if isinstance(value, tuple) else value

@@ -64,6 +64,11 @@ class ReIDDataModule(LightningDataModule):
         if not len(splits.train):
             raise ValueError("data: got no training images; expected at least one person with two; check data.root")
         self.train, held_out = split_identities(splits.train, validation, SPLIT_SEED)
+        if images > 1 and np.unique(self.train.person_id).size == len(self.train):
+            raise ValueError(
+                f"data: got {len(self.train)} training persons with one image each; expected persons with two or more, "
+                "or there is nothing to pull together; add images"
+            )
         self.validation = query_gallery(held_out, SPLIT_SEED) if len(held_out) else None
         self.test = (splits.query, splits.gallery) if len(splits.query) else None
         self.classes = int(np.unique(self.train.person_id).size)

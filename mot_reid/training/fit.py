@@ -6,11 +6,13 @@ import logging
 import os
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from functools import partial
 from importlib.metadata import version
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ from mot_reid.reid.network import ReIDNetwork
 from mot_reid.reid.preprocess import Preprocess
 from mot_reid.training.augment import BatchAugment
 from mot_reid.training.checkpointing import (
+    RESUMED_OPTIM,
     AtomicCheckpointIO,
     Interrupted,
     SaveOnInterrupt,
@@ -99,17 +102,23 @@ def fit(config: Config, *, resume: str | None = None) -> FitResult:
     preprocess = build_preprocess(config)
     data = build_data(config, splits, preprocess)
     module = build_module(config, preprocess, classes=data.classes)
-    resumed_step = None if resumed is None else read_resumable(resumed, module.state_dict())
+    resumed_step = (
+        None
+        if resumed is None
+        else read_resumable(
+            resumed, module.state_dict(), optim={name: asdict(config.optim)[name] for name in RESUMED_OPTIM}
+        )
+    )
     tracking = build_tracking_metric(config)
-    _open_folder(config, keep=resumed is not None)
-    trainer = build_trainer(config, folder, resumed_step=resumed_step, callbacks=tracking)
-    try:
-        with listening():
-            result = _run(config, trainer, module, data, resumed=resumed, started=started)
-    except (Interrupted, KeyboardInterrupt):
-        result = FitResult(folder, interrupted=True)
-    finally:
-        close_loggers(trainer.loggers)
+    with _open_folder(config, keep=resumed is not None):
+        trainer = build_trainer(config, folder, resumed_step=resumed_step, callbacks=tracking)
+        try:
+            with listening():
+                result = _run(config, trainer, module, data, resumed=resumed, started=started)
+        except (Interrupted, KeyboardInterrupt):
+            result = FitResult(folder, interrupted=True)
+        finally:
+            close_loggers(trainer.loggers)
     return replace(result, minutes=(time.perf_counter() - started) / 60)
 
 
@@ -260,7 +269,10 @@ def build_trainer(
         if config.data.validation > 0:
             callbacks.append(kept(filename="best", monitor=config.run.monitor, mode="max"))
     loggers = build_loggers(config, folder, resumed_step=resumed_step)
-    return Trainer(**arguments, callbacks=callbacks, logger=loggers, plugins=[AtomicCheckpointIO()])
+    try:
+        return Trainer(**arguments, callbacks=callbacks, logger=loggers, plugins=[AtomicCheckpointIO()])
+    except TypeError as error:  # Lightning's word for some wrong settings
+        raise ValueError(f"trainer: {error}") from None
 
 
 def build_tracking_metric(config: Config) -> list[TrackingMetric]:
@@ -347,19 +359,32 @@ def _export(
     )
 
 
-def _open_folder(config: Config, *, keep: bool) -> Path:
-    """Makes the run's folder and writes its configuration; an earlier run there moves aside, unless it goes on."""
+@contextmanager
+def _open_folder(config: Config, *, keep: bool) -> Iterator[None]:
+    """Makes the run's folder and writes its configuration; an earlier run there moves aside, unless it goes on.
+
+    A run that fails before it has anything to show, by a mistake in a setting say, gives an earlier one its place back.
+    """
     folder = Path(config.run.dir)
     if int(os.environ.get("LOCAL_RANK", "0")) > 0 or int(os.environ.get("NODE_RANK", "0")) > 0:
-        return folder
+        yield
+        return
+    aside: Path | None = None
     if not keep and (folder / "config.yaml").exists():
-        number = 1
-        while (aside := folder.with_name(f"{folder.name}~{number}")).exists():
-            number += 1
+        names = (folder.with_name(f"{folder.name}~{number}") for number in count(1))
+        aside = next(path for path in names if not path.exists())
         folder.rename(aside)
         log.warning("%s: an earlier run was there; it is now in %s", folder, aside)
     save_config(config, folder / "config.yaml")
-    return folder
+    try:
+        yield
+    except Exception:
+        if aside is not None and [path.name for path in folder.iterdir()] == ["config.yaml"]:
+            (folder / "config.yaml").unlink()
+            folder.rmdir()
+            aside.rename(folder)
+            log.warning("%s: nothing was trained; the earlier run is back", folder)
+        raise
 
 
 def _find_resume(folder: Path, resume: str | None) -> str | None:

@@ -110,3 +110,9 @@ def test_choose_refuses_to_hold_out_without_a_train_list(people: Path) -> None:
     data = splits.read("market1501", people)
     with pytest.raises(ValueError, match="has no train list"):
         splits.choose(data._replace(train=data.train[:0]), "train")
+
+
+def test_choose_offers_the_persons_held_out_where_there_are_some(tmp_path: Path) -> None:
+    data = splits.read("folders", folder_per_person(tmp_path))
+    with pytest.raises(ValueError, match=r"use data.split=validation for those .* or data.split=train if"):
+        splits.choose(data, "test", validation=0.5)

@@ -157,3 +157,25 @@ def test_help_names_every_key(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     printed = capsys.readouterr().out
     assert all(key in printed for key in ("checkpoint", "format", "output", "half"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["output={}/m.onnx"], "expected a name ending in .safetensors; did you mean format=onnx?"),
+        (["output={}/m.txt", "format=onnx"], "expected a name ending in .onnx\n"),
+        (["output={}/d.safetensors"], "got the folder"),
+    ],
+)
+def test_output_that_would_mislead_is_refused(
+    source: Path, tmp_path: Path, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "d.safetensors").mkdir()
+    assert main([f"checkpoint={source}", *(argument.format(tmp_path) for argument in arguments)]) == 2
+    assert said in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["d.safetensors"]
+
+
+def test_folder_of_a_run_is_answered_with_the_model_in_it(source: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([f"checkpoint={source.parent}"]) == 2
+    assert f"did you mean '{source}'?" in capsys.readouterr().err

@@ -119,6 +119,16 @@ def test_checkpoint_of_another_network_is_refused(state: dict[str, Any], said: s
         read_resumable(tmp_path / "last.ckpt", state)
 
 
+@pytest.mark.parametrize(("name", "value"), [("lr", 1e-3), ("name", "sgd"), ("betas", (0.9, 0.99))])
+def test_optimiser_that_the_checkpoint_would_overrule_is_refused(name: str, value: Any, tmp_path: Path) -> None:
+    optim = {"name": "adam", "lr": 3e-4, "betas": (0.9, 0.999)}
+    told = {"mot_reid": {"provenance": {"config": {"optim": optim}}}}
+    AtomicCheckpointIO().save_checkpoint({**WHOLE, **told}, tmp_path / "last.ckpt")
+    assert read_resumable(tmp_path / "last.ckpt", STATE, optim={**optim, "betas": [0.9, 0.999]}) == 7
+    with pytest.raises(ValueError, match=rf"ckpt: got optim\.{name}=.*, with which a resumed run goes on; leave it"):
+        read_resumable(tmp_path / "last.ckpt", STATE, optim={**optim, name: value})
+
+
 # Signals
 
 

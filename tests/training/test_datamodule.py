@@ -202,3 +202,11 @@ def test_crops_that_are_not_cached_come_from_workers(tmp_path: Path) -> None:
     assert rows(loader) == first
     cached.start_epoch(1)
     assert rows(loader) == second
+
+
+def test_persons_with_one_image_each_are_refused_unless_one_is_asked_for(tmp_path: Path) -> None:
+    data = splits(tmp_path)
+    single = data._replace(train=data.train[::4])
+    with pytest.raises(ValueError, match="data: got 10 training persons with one image each"):
+        module(single)
+    assert module(single, images=1).classes == 10

@@ -331,6 +331,22 @@ def test_earlier_run_in_the_folder_moves_aside(people: Path, tmp_path: Path) -> 
     assert load_config([f"experiment={tmp_path / 'run' / 'config.yaml'}"]).run.seed == 1
 
 
+def test_run_that_cannot_begin_gives_the_earlier_one_its_place_back(people: Path, tmp_path: Path) -> None:
+    fit(small_config(people, tmp_path / "run", "trainer.max_epochs=1", "run.score_test=false"))
+    before = {path: path.stat().st_mtime_ns for path in sorted((tmp_path / "run").rglob("*"))}
+    with pytest.raises(ValueError, match="trainer: `devices` selected with `CPUAccelerator`"):
+        fit(small_config(people, tmp_path / "run", "trainer.devices=abc"))
+    assert {path: path.stat().st_mtime_ns for path in sorted((tmp_path / "run").rglob("*"))} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+@pytest.mark.parametrize("setting", ["optim.lr=1e-5", "optim.weight_decay=0.3", "optim=sgd"])
+def test_resumed_run_refuses_an_optimiser_it_would_not_have(people: Path, tmp_path: Path, setting: str) -> None:
+    fit(small_config(people, tmp_path / "run", "trainer.max_epochs=1", "run.score_test=false"))
+    with pytest.raises(ValueError, match=r"ckpt: got optim\.(name|lr|weight_decay)="):
+        fit(small_config(people, tmp_path / "run", setting), resume="last")
+
+
 def test_dry_run_trains_scores_and_writes_nothing(people: Path, tmp_path: Path) -> None:
     result = fit(small_config(people, tmp_path / "run", "trainer.fast_dev_run=true", "data.validation=0.2"))
     assert result.model is None and not result.interrupted
