@@ -59,6 +59,9 @@ class OpenVinoYolo:
         self._network = _compile(model)
         self.workers = int(self._network.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         self._own = threading.local()
+        # OpenVINO's binding sets itself up on first use, and two threads that are first at once wait for each other
+        # for good: one holds the interpreter, the other the setup. So the first use is here, alone.
+        self(np.zeros((*self._size, 3), dtype=np.uint8))
 
     def __call__(self, image: Image) -> Detections:
         """Returns the boxes of one (H, W, 3) uint8 BGR image, best first."""
