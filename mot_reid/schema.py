@@ -47,6 +47,8 @@ Positive = Between(0, above=True)
 Weight = Between(0)
 Share = Between(0, 1)
 Count = Between(1)
+Side = Between(16)
+"""Of a network's input: with less, nothing is left after the strides of the backbones."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +79,8 @@ class Model:
     embedding_dim: Annotated[int | None, Count, "size of a projection before the neck; null keeps the backbone's"]
     last_stride: Annotated[int, Between(1, 2), "stride of a ResNet's last stage; others have none"]
     drop_path: Annotated[float, Share, "stochastic depth rate"]
-    height: Annotated[int, Count, "height of the network's input in pixels"]
-    width: Annotated[int, Count, "width of the network's input in pixels"]
+    height: Annotated[int, Side, "height of the network's input in pixels"]
+    width: Annotated[int, Side, "width of the network's input in pixels"]
     interpolation: Annotated[str, OneOf(("bilinear", "bicubic")), "how images are resized"]
     mean: Annotated[tuple[float, float, float], "RGB mean taken off, for values 0 to 1"]
     std: Annotated[tuple[float, float, float], Positive, "RGB standard deviation divided by, for values 0 to 1"]

@@ -375,3 +375,9 @@ def test_import_loads_neither_torch_nor_omegaconf() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("key", ["model.height", "model.width"])
+def test_images_too_small_for_any_backbone_are_refused(key: str) -> None:
+    with pytest.raises(ConfigError, match=rf"{key}: got 8; expected a number of at least 16"):
+        load_config(["experiment=quickstart", f"{key}=8"])

@@ -118,7 +118,8 @@ def _report(result: FitResult) -> None:
     rows = [("test, untrained", "test", result.untrained), ("validation", "val", result.scores)]
     rows.append(("test", "test", result.scores))
     if not {"val/mAP", "test/mAP"} & {*result.scores, *result.untrained}:
-        print("\nno scores, no threshold: no test split was scored, and data.validation (such as 0.2) holds nobody out")
+        if result.model is not None:
+            print("\nno scores, no threshold: no test split was scored, and data.validation holds nobody out")
     else:
         print(
             f"\n{'':<16}" + "".join(f"{name:>9}" for name in ("mAP", "Rank-1", "Rank-5", "Rank-10", "mINP")) + "   (%)"

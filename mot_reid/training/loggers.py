@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 
@@ -17,6 +19,7 @@ from mot_reid.config import Config
 
 log = logging.getLogger(__name__)
 
+ANSWER_SECONDS = 20
 MLFLOW_HINT = 'pip install "mot-reid[mlflow]"'
 
 
@@ -88,7 +91,22 @@ def _mlflow(config: Config, folder: Path) -> MLFlowLogger:
     """MLflow's logger, with a database in the run where no address is given."""
     uri = config.logger.uri or f"sqlite:///{(folder / 'mlflow.db').absolute()}"
     _require("mlflow", *(("sqlalchemy", "alembic") if uri.startswith("sqlite:") else ()), hint=MLFLOW_HINT)
+    if uri.startswith(("http:", "https:")):
+        _require_answer(uri)
     return MLFlowLogger(experiment_name=config.logger.project, run_name=config.run.name, tracking_uri=uri)
+
+
+def _require_answer(uri: str) -> None:
+    """Refuses a server that cannot be reached, which MLflow itself would go on asking for minutes."""
+    try:
+        urlopen(uri, timeout=ANSWER_SECONDS).close()
+    except HTTPError:  # an answer, though to another question
+        return
+    except (OSError, ValueError) as error:
+        raise ConnectionError(
+            f"logger.uri: got '{uri}' ({getattr(error, 'reason', error)}); expected a server that answers; start it, "
+            "or leave logger.uri out for a database in the run"
+        ) from None
 
 
 def _require(*modules: str, hint: str) -> None:

@@ -19,6 +19,11 @@ def test_run_without_scores_says_why_and_prints_no_empty_table(
     assert "Rank-1" not in said
 
 
+def test_run_that_was_only_tried_out_says_nothing_of_scores(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _report(FitResult(tmp_path))
+    assert "scores" not in capsys.readouterr().out
+
+
 def test_run_with_scores_prints_their_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _report(FitResult(tmp_path, scores={"val/mAP": 0.5, "val/rank1": 0.25}))
     said = capsys.readouterr().out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import struct
 import time
 from pathlib import Path
@@ -154,6 +155,15 @@ def test_missing_package_is_named_with_what_to_install(
     monkeypatch.setattr(loggers_module, "find_spec", lambda name: None if name == package else original(name) or True)
     with pytest.raises(ModuleNotFoundError, match=f"logger: '{package}' is not installed; {hint}"):
         build_loggers(small_config(tmp_path, tmp_path / "run", f"logger={logger}"), tmp_path / "run")
+
+
+def test_mlflow_server_that_does_not_answer_is_refused_at_once(tmp_path: Path) -> None:
+    pytest.importorskip("mlflow")
+    with socket.socket() as taken:  # bound and not listening: connections are refused
+        taken.bind(("127.0.0.1", 0))
+        uri = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(ConnectionError, match=rf"logger.uri: got '{uri}' \(.*\); expected a server that answers"):
+            build_loggers(small_config(tmp_path, tmp_path / "run", "logger=mlflow", f"logger.uri={uri}"), tmp_path)
 
 
 def test_csv_is_always_there_and_alone_by_default(tmp_path: Path) -> None:
