@@ -50,7 +50,7 @@ SPAN = 5
 FEWEST = 3
 """Others that must be seen to call their common motion the camera's."""
 HIDDEN = 0.5
-"""Share of a person behind another from which the detector is not to blame."""
+"""Share of a person behind another from which the detector is not to blame, and of the frames without a box."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +74,7 @@ class MotEvent:
         missing: Those of them in which no box of its own was found for the person.
         score: Mean score of the boxes that were found in them; NaN if there is none.
         reported: Those of them in which `last_track` was reported, somewhere.
-        covered: Largest share of the person, in these frames, that lies in the box of somebody nearer; 0 without them.
+        hidden: Those of the missing in which half of the person or more lies in the box of somebody nearer.
         neighbour: The person that `last_track` is on at `frame`, or else that `track` was on before; None if nobody.
         existed: Whether `track` was reported before, and `last_track` is still reported at `frame`.
     """
@@ -95,7 +95,7 @@ class MotEvent:
     missing: int
     score: float
     reported: int
-    covered: float
+    hidden: int
     neighbour: int | None
     existed: bool
 
@@ -116,9 +116,8 @@ class MotEvent:
         but not well enough; else what was wrong with the detections, and after it `camera motion`, `gate` or
         `association` by the motion, as above.
 
-        Wrong with the detections: one was missing in between, and the person was `hidden` behind another by half or
-        more, or it was a `missed detection`; or none was missing, but they were a `weak detection` on average. A
-        fragment must miss half of them.
+        Wrong with the detections: one was missing in between (of a fragment: half of them), and the person was `hidden`
+        in half of those frames, or it was a `missed detection`; or they were a `weak detection` on average.
 
         Args:
             gate: Least IoU of a box with where its track was expected; 0.1 is ByteTrack's.
@@ -144,7 +143,7 @@ class MotEvent:
     def _detection_fault(self, least: float, high: float) -> Cause | None:
         """Returns what was wrong with the detections in between, if `least` or more are missing or they are weak."""
         if self.missing >= max(least, 1):
-            return "hidden" if self.covered >= HIDDEN else "missed detection"
+            return "hidden" if self.hidden >= HIDDEN * self.missing else "missed detection"
         return "weak detection" if self.score <= high else None
 
 
@@ -190,7 +189,8 @@ class _Scene:
         box = _box_at(*self.tracks[track], frame)
         shift = self._common_motion(person, since, frame)
         shifted = expected + np.tile(shift, 2)
-        scores = [score for n in frames[inside].tolist() if (score := self._score(person, n)) is not None]
+        scores = [self._score(person, n) for n in frames[inside].tolist()]
+        missing = [(n, b) for n, b, score in zip(frames[inside].tolist(), boxes[inside], scores) if np.isnan(score)]
         return MotEvent(
             kind="switch" if pairs.switch[row] else "fragment",
             person=person,
@@ -205,10 +205,10 @@ class _Scene:
             camera_iou=float("nan") if np.isnan(shift).any() else float(iou(shifted[None], box[None])[0, 0]),
             cosine=float("nan"),
             between=int(inside.sum()),
-            missing=int(inside.sum()) - len(scores),
-            score=float(np.mean(scores)) if scores else float("nan"),
+            missing=len(missing),
+            score=float(np.nanmean(scores)) if len(scores) > len(missing) else float("nan"),
             reported=int(np.isin(frames[inside], self.tracks[last_track][0]).sum()),
-            covered=max((self._covered(n, b) for n, b in zip(frames[inside].tolist(), boxes[inside])), default=0.0),
+            hidden=sum(self._covered(n, b) >= HIDDEN for n, b in missing),
             neighbour=self._neighbour(person, last_track, track, frame),
             existed=bool(self.tracks[track][0][0] < frame and (self.tracks[last_track][0] == frame).any()),
         )
@@ -225,8 +225,8 @@ class _Scene:
         before = persons[(frames < frame) & (frames >= frame - SPAN)]
         return int(before[-1]) if len(before) and before[-1] != person else None
 
-    def _score(self, person: int, frame: int) -> float | None:
-        """Returns the score of the box that is a person's own: no box is that of two people. None if there is none."""
+    def _score(self, person: int, frame: int) -> float:
+        """Returns the score of the box that is a person's own: no box is that of two people. NaN if there is none."""
         if frame not in self.scores:
             truth, found = self.truth_at[frame], self.found_at.get(frame, np.zeros(0, dtype=np.int64))
             overlap = iou(self.truth.xyxy[truth], self.found.xyxy[found])
@@ -235,7 +235,7 @@ class _Scene:
             good = overlap[rows, columns] > 0
             own = zip(self.truth.track_id[truth[rows[good]]], self.found.score[found[columns[good]]])
             self.scores[frame] = {int(identity): float(score) for identity, score in own}
-        return self.scores[frame].get(person)
+        return self.scores[frame].get(person, float("nan"))
 
     def _covered(self, frame: int, box: FloatArray) -> float:
         """Returns the largest share of a person's box inside the box of one who stands nearer: lower in the picture."""

@@ -59,7 +59,7 @@ def plot_scores(scores: Mapping[str, Mapping[str, float]]) -> Figure:
     for place, (name, values) in enumerate(scores.items()):
         x = np.arange(len(SCORES)) + (place - (len(scores) - 1) / 2) * width
         heights = [100 * values[key] for key in SCORES.values()]
-        bars = axes.bar(x, heights, width, label=name, color=f"C{place % 10}")
+        bars = axes.bar(x, heights, width, label=name, color="black" if name == "combined" else f"C{place % 10}")
         if len(scores) <= 4:
             axes.bar_label(bars, fmt="%.1f", fontsize="x-small", padding=2)
     axes.set_xticks(np.arange(len(SCORES)), list(SCORES))

@@ -231,10 +231,11 @@ def _facts(event: MotEvent) -> list[tuple[str, str]]:
     if event.between:
         facts.append(("Frames between", f"{event.between}"))
         facts.append(("… without a box of their own", f"{event.missing}"))
+        if event.missing:
+            facts.append(("… … and hidden behind another", f"{event.hidden}"))
         facts.append(("… with the old track reported", f"{event.reported}"))
         if not math.isnan(event.score):
             facts.append(("… mean score of those boxes", f"{event.score:.2f}"))
-        facts.append(("… hidden behind another, at most", f"{100 * event.covered:.0f}%"))
     if event.neighbour is not None:
         facts.append(("The other person", f"{event.neighbour}"))
     return facts

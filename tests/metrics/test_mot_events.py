@@ -66,8 +66,7 @@ def test_missing_detections_are_counted_one_box_for_one_person():
     truth = join(FAR, path(range(1, 20), 1), path(range(1, 20), 2, x=4, y=2))
     result = join(FAR, path(range(1, 20), 6, x=4, y=2), path(range(1, 6), 7), path(range(10, 20), 8))
     event = one(truth, result)
-    assert (event.between, event.missing) == (4, 4)
-    assert event.covered == pytest.approx(16 * 38 / 800)
+    assert (event.between, event.missing, event.hidden) == (4, 4, 4)
 
 
 def test_a_box_that_overlaps_by_less_than_half_is_not_the_persons():
@@ -120,14 +119,21 @@ def test_hidden_when_no_box_was_found_behind_somebody_nearer():
     truth, result = still(7, 8)
     nearer = path(range(1, 20), 2, x=4, y=2)
     event = one(join(truth, nearer), join(result, nearer.replace(track_id=np.full(19, 6))))
-    assert (event.covered > 0.5, event.cause()) == (True, "hidden")
+    assert (event.hidden, event.cause()) == (4, "hidden")
+
+
+def test_missed_detection_when_hidden_in_less_than_half_of_the_frames_without_a_box():
+    truth, result = still(7, 8)
+    nearer = path([6], 2, x=4, y=2)
+    event = one(join(truth, nearer), join(result, nearer.replace(track_id=[6])))
+    assert (event.hidden, event.missing, event.cause()) == (1, 4, "missed detection")
 
 
 def test_somebody_farther_away_hides_nobody():
     truth, result = still(7, 8)
     farther = path(range(1, 20), 2, x=4, y=-2)
     event = one(join(truth, farther), join(result, farther.replace(track_id=np.full(19, 6))))
-    assert (event.covered, event.cause()) == (0, "missed detection")
+    assert (event.hidden, event.cause()) == (0, "missed detection")
 
 
 @pytest.mark.parametrize(("score", "cause"), [(0.3, "weak detection"), (0.8, "association")])
