@@ -40,13 +40,22 @@ def read_folders(root: str | Path) -> IdentitySplits:
 
     Raises:
         FileNotFoundError: No such folder.
-        ValueError: No identities in it, only one image, images beside the identities, or query without gallery.
+        ValueError: No identities in it, only one image, images beside the identities, query without gallery, or another
+            folder beside train, query and gallery.
     """
     root = Path(root)
     if not root.is_dir():
         raise FileNotFoundError(f"folders: got '{root}'; expected an existing folder; check the path")
     present = [name for name in SPLITS if (root / name).is_dir()]
     if present:
+        others = [
+            f.name for f in sorted(root.iterdir()) if f.is_dir() and f.name not in SPLITS and not f.name.startswith(".")
+        ]
+        if others:
+            raise ValueError(
+                f"folders: got '{others[0]}' beside '{present[0]}' in '{root}'; expected train, query and gallery alone; "
+                "move it away (data.validation holds persons out of train)"
+            )
         rows = {name: _folder_rows(root / name) if name in present else [] for name in SPLITS}
     else:
         rows = {"train": _folder_rows(root), "query": [], "gallery": []}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from typing import Any, Literal
@@ -20,6 +21,8 @@ IntArray = NDArray[np.int64]
 Image = NDArray[np.uint8]
 AppearanceMode = Literal["on_demand", "always"]
 EmbedderLike = Callable[[Image, FloatArray], ArrayLike]
+
+_log = logging.getLogger(__name__)
 
 _DEFAULT_GATE = 0.5
 
@@ -56,6 +59,12 @@ class EmbeddingSource:
         look = preset.appearance
         wanted = look.gate if look else None
         self.gate = float(wanted if wanted is not None else threshold if threshold is not None else _DEFAULT_GATE)
+        if look and wanted is None and threshold is None and reid is not None:
+            _log.warning(
+                "reid: the model has no calibrated threshold; using a gate of %g; set gate=, or train with "
+                "data.validation above 0, which calibrates one",
+                _DEFAULT_GATE,
+            )
         self.refresh = look.refresh * frame_rate / 30 if look else 0.0
         self._limit = preset.stages[0].limit
 

@@ -162,7 +162,13 @@ class Tracker:
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """Returns the whole state as arrays by name; `numpy.savez(path, **state)` stores it without pickle."""
         seconds = np.nan if self._seconds is None else self._seconds
-        numbers = {"frame": self._frame, "clock": self._clock, "next_id": self._next_id, "seconds": seconds}
+        numbers = {
+            "frame_rate": self.frame_rate,
+            "frame": self._frame,
+            "clock": self._clock,
+            "next_id": self._next_id,
+            "seconds": seconds,
+        }
         return pack(self.preset.name, numbers, _parts(self._store, self._looks, self._camera))
 
     def load_state_dict(self, state: Any) -> None:
@@ -172,11 +178,18 @@ class Tracker:
             state: what `state_dict` returned, or the same read from an npz file.
 
         Raises:
-            ValueError: if it is of another preset, of a newer format, or incomplete; the tracker is then unchanged.
+            ValueError: if it is of another preset or frame rate, of a newer format, or incomplete; the tracker is then
+                unchanged.
         """
         store, looks, camera = self._blank()
         parts = _parts(store, looks, camera)
-        numbers = unpack(state, self.preset.name, parts, numbers=("frame", "clock", "next_id", "seconds"))
+        names = ("frame_rate", "frame", "clock", "next_id", "seconds")
+        numbers = unpack(state, self.preset.name, parts, numbers=names)
+        if numbers["frame_rate"] != self.frame_rate:
+            raise ValueError(
+                f"tracker state: got frame_rate {numbers['frame_rate']:g}; expected {self.frame_rate:g}, that of this "
+                "tracker; its times are counted in frames"
+            )
         self._store, self._looks, self._camera = store, looks, camera
         self._frame, self._next_id = int(numbers["frame"]), int(numbers["next_id"])
         self._clock = float(numbers["clock"])

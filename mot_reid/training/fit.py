@@ -337,7 +337,7 @@ def _calibrate(module: ReIDModule, data: ReIDDataModule, false_match_rate: float
             false_match_rate=false_match_rate,
         )
     except ValueError as error:
-        log.warning("no calibrated threshold: %s", error)
+        log.warning("no calibrated threshold (set run.false_match_rate, or a larger data.validation): %s", error)
         return None
     return found.to_dict()
 

@@ -197,3 +197,9 @@ def test_read_csv_refuses_numbers_too_large_to_keep(tmp_path: Path, row: str, na
     _images(tmp_path, "a.jpg", "b.jpg")
     with pytest.raises(ValueError, match=named):
         read_csv(_csv(tmp_path, f"path,person_id,camera_id\na.jpg,1,1\nb.jpg,{row}\n"))
+
+
+def test_read_folders_refuses_a_folder_beside_the_splits(tmp_path: Path) -> None:
+    _images(tmp_path, "train/1/a.jpg", "train/1/b.jpg", "val/2/a.jpg")
+    with pytest.raises(ValueError, match="folders: got 'val' beside 'train'"):
+        read_folders(tmp_path)

@@ -163,3 +163,15 @@ def test_embeddings_of_the_detections_come_before_the_embedder():
     tracker = Tracker("bytetrack_reid", reid=embedder, appearance="always")
     tracker.update(Detections([[0, 0, 40, 80]], [0.9], embedding=np.eye(4)[:1]), IMAGE)
     assert not embedder.asked
+
+
+def test_model_without_a_threshold_is_used_with_a_warning(caplog):
+    class Bare:
+        def __call__(self, image, xyxy):
+            return np.zeros((len(xyxy), 4), np.float32)
+
+    Tracker("bytetrack_reid", reid=Bare())
+    assert "no calibrated threshold; using a gate of 0.5" in caplog.text
+    caplog.clear()
+    Tracker("bytetrack_reid", reid=Bare(), gate=0.6)
+    assert not caplog.text

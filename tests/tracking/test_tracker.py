@@ -303,6 +303,12 @@ def test_state_of_another_preset_is_refused_and_leaves_the_tracker_alone():
     assert sort.update(people(person(0))).track_id.tolist() == [1]
 
 
+def test_state_of_another_frame_rate_is_refused():
+    slow = Tracker(frame_rate=10)
+    with pytest.raises(ValueError, match="tracker state: got frame_rate 10; expected 30, that of this tracker"):
+        Tracker().load_state_dict(slow.state_dict())
+
+
 @EVERY_PRESET
 @pytest.mark.parametrize("broken", ["newer", "missing", "cut"])
 def test_state_that_is_newer_or_incomplete_is_refused_and_leaves_the_tracker_alone(preset, broken):
