@@ -53,7 +53,7 @@ def read_folders(root: str | Path) -> IdentitySplits:
         ]
         if others:
             raise ValueError(
-                f"folders: got '{others[0]}' beside '{present[0]}' in '{root}'; expected train, query and gallery alone; "
+                f"folders: got '{others[0]}' beside '{present[0]}' in '{root}'; expected train, query, gallery alone; "
                 "move it away (data.validation holds persons out of train)"
             )
         rows = {name: _folder_rows(root / name) if name in present else [] for name in SPLITS}
