@@ -222,7 +222,7 @@ class _Scene:
         if len(now):
             return int(now[0])
         frames, persons = self.matched[track]
-        before = persons[(frames < frame) & (frames >= frame - SPAN)]
+        before = persons[frames < frame]
         return int(before[-1]) if len(before) and before[-1] != person else None
 
     def _score(self, person: int, frame: int) -> float:

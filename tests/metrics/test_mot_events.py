@@ -104,6 +104,12 @@ def test_crossing_when_the_new_track_came_from_another_person():
     assert (event.neighbour, event.cause()) == (2, "crossing")
 
 
+def test_no_crossing_when_the_new_track_was_on_the_person_before():
+    """Track 7, then 8, then 7 again: the second switch goes back to a track that was on nobody else."""
+    result = join(FAR, path(range(1, 6), 7), path(range(6, 11), 8), path(range(11, 16), 7))
+    assert [event.neighbour for event in events(join(FAR, path(range(1, 16), 1)), result)] == [None, None]
+
+
 def still(identity_before, identity_after, gap=(6, 10)):
     """A person of 19 frames who is matched to one track before a gap and to another after it."""
     truth = join(FAR, path(range(1, 20), 1))
