@@ -14,7 +14,7 @@ PANELS = {
     "learning rate": ("lr",),
     "images per second": ("train/images_per_second",),
 }
-"""Title of a panel, and the beginnings of the names of the columns it shows."""
+"""Title of a panel, and the columns it shows, by their names up to a dash: `lr-Adam` is `lr`."""
 
 
 def read_curves(path: str | Path) -> dict[str, Curve]:
@@ -47,8 +47,8 @@ def plot_training(metrics: str | Path, picture: str | Path) -> Path:
 
     curves = read_curves(metrics)
     panels = {
-        title: [name for name in curves if name.startswith(starts) and not _further_group(name)]
-        for title, starts in PANELS.items()
+        title: [name for name in curves if name.partition("-")[0] in shown and not _further_group(name)]
+        for title, shown in PANELS.items()
     }
     shown = {title: names for title, names in panels.items() if names}
     figure = Figure(figsize=(5.5 * max(1, len(shown)), 4), layout="constrained")

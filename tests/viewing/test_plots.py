@@ -9,14 +9,14 @@ from PIL import Image
 
 from mot_reid.viewing.plots import plot_training, read_curves
 
-METRICS = """epoch,lr-Adam,step,test/mAP,train/images_per_second,train/loss,val/mAP
-,0.001,9,,,,
-0,,9,,,2.5,
-0,,12,,,,0.25
-0,,12,,300.0,,
-,0.0005,19,,,,
-1,,19,,,1.5,
-1,,25,0.5,,,
+METRICS = """epoch,lr-Adam,step,test/mAP,test/rank10,train/images_per_second,train/loss,val/mAP
+,0.001,9,,,,,
+0,,9,,,,2.5,
+0,,12,,,,,0.25
+0,,12,,,300.0,,
+,0.0005,19,,,,,
+1,,19,,,,1.5,
+1,,25,0.5,0.9,,,
 """
 
 
@@ -33,6 +33,7 @@ def test_curves_are_the_filled_cells_by_step(metrics: Path) -> None:
         "val/mAP": ([12.0], [0.25]),
         "train/images_per_second": ([12.0], [300.0]),
         "test/mAP": ([25.0], [0.5]),
+        "test/rank10": ([25.0], [0.9]),
     }
 
 
