@@ -473,7 +473,7 @@ def write_montage(path: Path, parts: dict[str, str]) -> Path:
 def _quieten() -> None:
     """Keeps Ultralytics from telling its steps and from installing packages on its own."""
     os.environ.setdefault("YOLO_AUTOINSTALL", "false")
-    logging.getLogger("ultralytics").setLevel(logging.ERROR)
+    os.environ.setdefault("YOLO_VERBOSE", "false")
 
 
 def _line(error: BaseException) -> str:

@@ -74,6 +74,7 @@ class YoloDetector:
             }
             if image_size is not None:
                 self._options["imgsz"] = image_size
+            self._try()
         self.workers = self._openvino.workers if self._openvino else 1
 
     def __call__(self, image: Image) -> Detections:
@@ -103,6 +104,14 @@ class YoloDetector:
             return [self._openvino(image) for image in images]
         results = self._model.predict([np.ascontiguousarray(image) for image in images], **self._options)
         return [as_detections(result) for result in results]
+
+    def _try(self) -> None:
+        """Runs the network once: Ultralytics looks at the weights and at the device only then."""
+        try:
+            self.many([np.zeros((64, 64, 3), dtype=np.uint8)])
+        except Exception as error:  # whatever the many formats' packages raise
+            reason = str(error).strip().partition("\n")[0]
+            raise ValueError(f"detector: '{self.weights}' cannot be run: {reason}") from None
 
 
 def _check(*, min_score: float, nms_iou: float, image_size: int | None, max_detections: int) -> None:

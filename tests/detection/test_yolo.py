@@ -39,7 +39,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> FakeModel:
 def test_settings_reach_the_network_under_its_names(model: FakeModel) -> None:
     detector = YoloDetector("a.pt", min_score=0.2, nms_iou=0.6, classes=[0, 2], image_size=320, device="cpu")
     assert detector(IMAGE).xyxy.tolist() == [[1, 2, 3, 4]]
-    assert model.calls == [
+    assert model.calls[1:] == [
         {"count": 1, "conf": 0.2, "iou": 0.6, "classes": [0, 2], "max_det": 300, "device": "cpu", "verbose": False,
          "imgsz": 320}
     ]  # fmt: skip
@@ -52,7 +52,18 @@ def test_defaults_find_people_and_leave_the_size_to_the_network(model: FakeModel
 
 def test_many_images_go_through_together(model: FakeModel) -> None:
     assert len(YoloDetector("a.pt").many([IMAGE] * 3)) == 3
-    assert [call["count"] for call in model.calls] == [3]
+    assert [call["count"] for call in model.calls[1:]] == [3]
+
+
+def test_network_that_does_not_run_is_refused_when_it_is_opened(
+    model: FakeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(images: object, **options: object) -> None:
+        raise TypeError("not a supported format\nsecond line")
+
+    monkeypatch.setattr(model, "predict", fail)
+    with pytest.raises(ValueError, match=r"'a\.pt' cannot be run: not a supported format$"):
+        YoloDetector("a.pt")
 
 
 @pytest.mark.parametrize(
@@ -92,7 +103,7 @@ def test_name_that_cannot_be_downloaded_is_one_sentence(tmp_path: Path, monkeypa
     monkeypatch.chdir(tmp_path)
     _ultralytics(monkeypatch, ConnectionError("<urlopen error>\n[Errno -3] Temporary failure"))
     with pytest.raises(
-        FileNotFoundError, match="'yolov8s.pt', which is not on this machine and could not be"
+        FileNotFoundError, match=r"'yolov8s\.pt', which is not on this machine and could not be"
     ) as caught:
         YoloDetector("yolov8s.pt")
     assert "\n" not in str(caught.value)
