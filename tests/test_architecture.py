@@ -46,7 +46,7 @@ TABLE = {
     "track_schema": room("schema"),
     "config": room("schema", lazy="omegaconf"),
     "data": room("boxes structures", top="numpy PIL", lazy="cv2 tqdm"),
-    "metrics": room("boxes structures", top="numpy scipy", lazy="motmetrics pandas"),
+    "metrics": room("boxes structures", top="numpy scipy", lazy="pandas"),
     "detection": room("boxes structures data", top="numpy", lazy="ultralytics openvino cv2"),
     "tracking": room("boxes structures", top="numpy scipy", lazy="cv2"),
     "reid": room(

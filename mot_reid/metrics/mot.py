@@ -1,7 +1,7 @@
 """How good is a tracker? HOTA, CLEAR and Identity by the rules of MOTChallenge, per sequence and summed.
 
-The numbers are TrackEval's. Where boxes contest a match in CLEAR, py-motmetrics decides, on our overlaps; the counting
-is ours, since py-motmetrics counts mostly tracked, fragments and remembered identities by other rules.
+The numbers are TrackEval's. py-motmetrics carries pairs on, counts mostly tracked and counts fragments by other rules, so
+that it serves in the tests only, for what both count alike: identities.
 """
 
 from __future__ import annotations
@@ -277,9 +277,9 @@ def score_clear(sequence: ScoredSequence) -> tuple[Clear, ClearPairs]:
 def _clear_pairs(sequence: ScoredSequence) -> tuple[IntArray, IntArray, IntArray, IntArray, FloatArray]:
     """Returns person, track, step, frame number and IoU of every match; frames without a box on one side are no step.
 
-    Pairs of the step before are carried on while their IoU is at least 0.5. Of the other boxes, two that are near
-    each other and near nothing else match; py-motmetrics decides between the rest. (It could carry pairs on by
-    itself, but would do so however long ago they were matched; TrackEval does so only from one step to the next.)
+    Pairs of the step before are carried on while their IoU is at least 0.5; the others match for the largest sum of
+    IoUs, as in TrackEval. (py-motmetrics carries pairs on however long ago they were matched, and matches as many boxes
+    as it can before it looks at their IoU: other switches, and in dense crowds other matches.)
     """
     last_track, last_step = np.full((2, len(sequence.truth_id)), -1, dtype=np.int64)
     steps = [frame for frame in sequence.frames if frame.similarity.size]
@@ -289,11 +289,9 @@ def _clear_pairs(sequence: ScoredSequence) -> tuple[IntArray, IntArray, IntArray
         last = np.where(last_step[frame.truth] == step - 1, last_track[frame.truth], -1)
         match = near & (last[:, None] == frame.result)
         free = near & ~match.any(axis=1)[:, None] & ~match.any(axis=0)
-        alone = free & (free.sum(axis=1) == 1)[:, None] & (free.sum(axis=0) == 1)
-        match |= alone
-        contested = free & ~alone
-        if contested.any():
-            match |= _decide(contested, frame.similarity)
+        row, column = linear_sum_assignment(np.where(free, frame.similarity, 0.0), maximize=True)
+        near_enough = free[row, column]
+        match[row[near_enough], column[near_enough]] = True
         row, column = np.nonzero(match)
         person, track = frame.truth[row], frame.result[column]
         last_track[person], last_step[person] = track, step
@@ -305,19 +303,6 @@ def _clear_pairs(sequence: ScoredSequence) -> tuple[IntArray, IntArray, IntArray
         return nothing, nothing, nothing, nothing, np.zeros(0)
     person, track, step_of, number, similarity = (np.concatenate(column) for column in zip(*matches))
     return person, track, step_of, number, similarity
-
-
-def _decide(contested: NDArray[np.bool_], similarity: FloatArray) -> NDArray[np.bool_]:
-    """Returns which of the contested pairs match: as many as can, with the largest sum of similarities."""
-    from motmetrics import MOTAccumulator
-
-    row, column = np.flatnonzero(contested.any(axis=1)), np.flatnonzero(contested.any(axis=0))
-    part = np.ix_(row, column)
-    accumulator = MOTAccumulator(auto_id=True)
-    accumulator.update(row, column, np.where(contested[part], 1 - similarity[part], np.nan))
-    match = np.zeros_like(contested)
-    match[list(accumulator.m.keys()), list(accumulator.m.values())] = True
-    return match
 
 
 def score_identity(sequence: ScoredSequence) -> Identity:
