@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from lightning import Trainer
 from PIL import Image
 
 from mot_reid.data.motchallenge import write_detections, write_ground_truth
@@ -15,8 +16,9 @@ from mot_reid.metrics.mot import evaluate_mot
 from mot_reid.reid.embedder import Embedder
 from mot_reid.structures import TrackTable
 from mot_reid.tracking.tracker import Tracker
-from mot_reid.training.fit import FitResult, fit
-from mot_reid.training.tracking_metric import TrackingMetric
+from mot_reid.training.fit import FitResult, build_module, build_preprocess, fit
+from mot_reid.training.optim import EMA
+from mot_reid.training.tracking_metric import TrackingMetric, _Weights
 from tests.helpers.runs import small_config
 
 SCALE = 0.5
@@ -94,6 +96,21 @@ def test_score_is_that_of_the_exported_model(finished: FitResult, clip: Clip, st
     assert finished.scores["val/idf1"] == pytest.approx(scores.identity.idf1, abs=1e-3)
     assert finished.scores["val/hota"] == pytest.approx(float(scores.hota.hota.mean()), abs=2e-3)
     assert 0.3 < scores.identity.idf1 < 1
+
+
+def test_boxes_are_embedded_by_the_averaged_weights(people: Path, tmp_path: Path, clip: Clip) -> None:
+    config = small_config(people, tmp_path / "run", "optim.ema=0.5")
+    preprocess = build_preprocess(config)
+    module = build_module(config, preprocess, classes=4).eval()
+    module.trainer = Trainer(accelerator="cpu", logger=False, enable_progress_bar=False)
+    module.ema = EMA(module.network, decay=0.5)
+    image, boxes = clip.images[0], clip.detections[0].xyxy
+    with torch.inference_mode():
+        expected = module.network(preprocess.crops(image, boxes, color="bgr")).numpy()
+    for parameter in module.network.parameters():
+        torch.nn.init.normal_(parameter)
+    found = _Weights(module, None)(image, boxes)
+    assert found == pytest.approx(expected, abs=1e-5)
 
 
 def test_tracking_is_logged_beside_retrieval(finished: FitResult) -> None:
