@@ -112,7 +112,7 @@ def plan(settings: TrackSettings, folder: str | None = None) -> list[Job]:
 
     sources = [found for source in settings.source for found in _expanded(source)]
     preset = settings.tracker.preset or ("bytetrack_reid" if settings.reid else "bytetrack")
-    presets = list(dict.fromkeys((preset, *settings.compare)))
+    presets = {chosen: find_preset(chosen) for chosen in (preset, *settings.compare)}
     if preset == "bytetrack_reid" and not settings.reid:
         raise ConfigError("tracker.preset: got 'bytetrack_reid' without a model; expected reid=PATH or reid=NAME")
     names = _names(sources)
@@ -122,7 +122,7 @@ def plan(settings: TrackSettings, folder: str | None = None) -> list[Job]:
         for chosen in presets:
             name = f"{stem}-{chosen}" if len(presets) > 1 else stem
             # A comparison may include presets that have no use for the model.
-            reid = settings.reid if len(presets) == 1 or find_preset(chosen).appearance else None
+            reid = settings.reid if len(presets) == 1 or presets[chosen].appearance else None
             output = _placed("output", settings.output or folder, name, ".mp4", several=several or folder is not None)
             results = _placed("results", settings.results, name, ".txt", several=several)
             jobs.append(Job(name, source, chosen, reid, output=output, results=results))
