@@ -80,6 +80,7 @@ class ReIDModule(LightningModule):
         self._metric: RetrievalMetric | None = None
         self.embeddings: np.ndarray | None = None
         self._averaged_step = 0
+        self._frozen = False
 
     def configure_optimizers(self) -> Any:
         """Returns the optimiser and its schedule, stepped with every batch."""
@@ -137,7 +138,9 @@ class ReIDModule(LightningModule):
         return loss
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Moves the centres of the centre loss, which have no optimiser."""
+        """Drops the gradients of a frozen backbone, and moves the centres, which have no optimiser."""
+        if self._frozen:
+            self.network.backbone.zero_grad()
         scaler = getattr(self.trainer.precision_plugin, "scaler", None)
         self.objective.move_centres(loss_scale=1.0 if scaler is None else scaler.get_scale())
 
@@ -232,7 +235,13 @@ class ReIDModule(LightningModule):
         return max(1, math.ceil(batches / self.trainer.accumulate_grad_batches))
 
     def _freeze(self, frozen: bool) -> None:
-        self.network.backbone.requires_grad_(not frozen)
+        """Leaves the backbone out of training, or takes it in again.
+
+        Processes that average gradients expect one of every parameter, so there they are made, and dropped before the
+        step.
+        """
+        self._frozen = frozen
+        self.network.backbone.requires_grad_(not frozen or self.trainer.world_size > 1)
         self.network.backbone.train(not frozen)
 
     def _not_finite(self, terms: dict[str, Tensor], batch: Batch) -> str:
