@@ -124,6 +124,7 @@ def test_tensorboard_events_can_be_read_back(people: Path, tmp_path: Path) -> No
         assert events.Scalars(name)[-1].value == pytest.approx(value, abs=1e-6), name
 
 
+@pytest.mark.slow
 def test_mlflow_run_can_be_read_back(people: Path, tmp_path: Path) -> None:
     for package in ("mlflow", "sqlalchemy", "alembic"):
         pytest.importorskip(package)
