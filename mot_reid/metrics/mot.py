@@ -1,7 +1,7 @@
 """How good is a tracker? HOTA, CLEAR and Identity by the rules of MOTChallenge, per sequence and summed.
 
-The numbers are TrackEval's. py-motmetrics carries pairs on and counts fragments by other rules, so that it serves in the
-tests only, for what both count alike: identities.
+The numbers are TrackEval's. py-motmetrics carries pairs on and counts fragments by other rules, so that it serves in
+the tests only, for what both count alike: identities.
 """
 
 from __future__ import annotations
