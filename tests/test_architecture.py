@@ -44,6 +44,7 @@ TABLE = {
     "structures": room("boxes", top="numpy", lazy="pandas"),
     "schema": room(),
     "track_schema": room("schema"),
+    "detector_schema": room("schema"),
     "config": room("schema", lazy="omegaconf"),
     "data": room("boxes structures", top="numpy PIL", lazy="cv2 tqdm"),
     "metrics": room("boxes structures", top="numpy scipy", lazy="pandas"),

@@ -63,7 +63,7 @@ class YoloDetector:
                 path, min_score=min_score, nms_iou=nms_iou, classes=wanted, max_detections=max_detections
             )
         else:
-            self._model = _open(self.weights)
+            self._model = open_ultralytics(self.weights)
             self._options: dict[str, Any] = {
                 "conf": min_score,
                 "iou": nms_iou,
@@ -127,8 +127,17 @@ def _is_openvino(path: Path) -> bool:
     return path.is_dir() and any(path.glob("*.xml"))
 
 
-def _open(weights: str) -> Any:
-    """Returns Ultralytics' model; its many ways to fail become one sentence."""
+def open_ultralytics(weights: str) -> Any:
+    """Returns Ultralytics' model; its many ways to fail become one sentence.
+
+    Args:
+        weights: a file, an exported folder, a `.yaml`, or a name of Ultralytics' own, which is downloaded.
+
+    Raises:
+        FileNotFoundError: the weights are not there, and cannot be downloaded.
+        ImportError: Ultralytics is not installed.
+        ValueError: the weights cannot be read.
+    """
     path = Path(weights)
     if not path.exists() and (path.parent != Path() or not path.suffix):
         raise FileNotFoundError(

@@ -32,7 +32,7 @@ class FakeModel:
 @pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch) -> FakeModel:
     found = FakeModel()
-    monkeypatch.setattr(yolo, "_open", lambda weights: found)
+    monkeypatch.setattr(yolo, "open_ultralytics", lambda weights: found)
     return found
 
 
