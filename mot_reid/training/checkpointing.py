@@ -68,10 +68,11 @@ class SaveOnInterrupt(Callback):
         self._handlers: dict[signal.Signals, Any] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Listens to the signals, where this is the thread that gets them."""
+        """Listens to the signals that are not ignored, as Ctrl-C is in a script's background, in the main thread."""
         self._asked = False
         if threading.current_thread() is threading.main_thread():
-            self._handlers = {number: signal.signal(number, self._ask) for number in SIGNALS}
+            heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+            self._handlers = {number: signal.signal(number, self._ask) for number in heard}
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stops between two epochs."""
@@ -119,12 +120,13 @@ class SaveOnInterrupt(Callback):
 
 @contextmanager
 def listening() -> Iterator[None]:
-    """Turns the exit that Lightning makes of a Ctrl-C back into KeyboardInterrupt, and listens to Ctrl-C again."""
+    """Turns the exit that Lightning makes of a Ctrl-C back into KeyboardInterrupt, and listens to Ctrl-C as before."""
+    handler = signal.getsignal(signal.SIGINT)
     try:
         yield
     except SystemExit as error:
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.signal(signal.SIGINT, handler)
         raise KeyboardInterrupt from error
 
 

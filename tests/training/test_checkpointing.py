@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -133,13 +134,24 @@ def test_optimiser_that_the_checkpoint_would_overrule_is_refused(name: str, valu
 
 
 def test_lightnings_exit_after_ctrl_c_is_an_interrupt_again() -> None:
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), listening():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise SystemExit(1)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_ignored_signals_stay_ignored(tmp_path: Path) -> None:
+    """A run in the background of a script is not stopped by the Ctrl-C of what runs in front."""
+    callback, trainer = SaveOnInterrupt(tmp_path / "last.ckpt"), SimpleNamespace(world_size=1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    callback.on_train_start(trainer, None)  # type: ignore[arg-type]
     try:
-        with pytest.raises(KeyboardInterrupt), listening():
-            raise SystemExit(1)
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGTERM) == callback._ask
     finally:
-        signal.signal(signal.SIGINT, before)
+        callback.on_train_end(trainer, None)  # type: ignore[arg-type]
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
 def test_other_errors_pass_through_listening() -> None:

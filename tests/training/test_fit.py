@@ -108,6 +108,22 @@ def test_stopped_and_resumed_run_equals_the_uninterrupted_one(
     assert resumed.scores == whole[0].scores
 
 
+def test_stopped_run_loses_no_accumulated_gradient(
+    people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked to stop in the first of two batches that share a step, it stops after the second."""
+    settings = (*FULL, "trainer.accumulate_grad_batches=2", "trainer.max_epochs=2", "run.score_test=false")
+    whole = fit(small_config(people, tmp_path / "whole", *settings))
+    config = small_config(people, tmp_path / "run", *settings)
+    with monkeypatch.context() as patch:
+        ctrl_c(patch, "training_step", epoch=1, batch=0)
+        assert fit(config).interrupted
+    assert load(tmp_path / "run" / "checkpoints" / "last.ckpt")["global_step"] == 3
+    resumed = fit(config, resume="last")
+    one, other = (load(result.folder / "checkpoints" / "last.ckpt") for result in (whole, resumed))
+    assert [key for key in STATE if not equal(one[key], other[key])] == []
+
+
 def test_resumed_run_keeps_its_curves(
     whole: tuple[FitResult, Diary], people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
