@@ -29,8 +29,8 @@ Say = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def say(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Say:
     """Runs the tool in this process: exit code, standard output, standard error."""
-    for name in ("YOLO_AUTOINSTALL", "YOLO_VERBOSE"):
-        monkeypatch.setenv(name, "false")
+    for name, value in (("YOLO_AUTOINSTALL", "false"), ("YOLO_VERBOSE", "false"), ("OMP_WAIT_POLICY", "passive")):
+        monkeypatch.setenv(name, value)
 
     def run(*arguments: str) -> tuple[int, str, str]:
         code = tool.main(arguments)
