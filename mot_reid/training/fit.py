@@ -135,7 +135,7 @@ def _run(
     result = FitResult(Path(config.run.dir))
     if config.run.score_untrained and resumed is None and data.test is not None:
         result = replace(result, untrained=_scores(trainer.test(module, datamodule=data, verbose=False)))
-    trainer.fit(module, datamodule=data, ckpt_path=resumed, weights_only=True)
+    trainer.fit(module, datamodule=data, ckpt_path=resumed)
     speed = trainer.callback_metrics.get("train/images_per_second")
     result = replace(result, images_per_second=None if speed is None else float(speed))
     if trainer.fast_dev_run:  # type: ignore[attr-defined]
