@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from mot_reid.config import ConfigError, parse_arguments
+from mot_reid.data.folders import write_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -143,12 +144,12 @@ def _evaluate(arguments: dict[str, str]) -> None:
     if "threshold" in verified:
         print("\n" + _threshold_line(verified))
     if "json" in arguments:
-        print(f"\nscores   {_write(arguments['json'], _json_text(scores, verified, arguments, tables))}")
+        print(f"\nscores   {write_text(arguments['json'], _json_text(scores, verified, arguments, tables))}")
     if "report" in arguments:
         from mot_reid.viewing.report import report_html
 
         card = _card(path, embedder, tables, query, gallery, scores, pairs, arguments)
-        print(f"report   {_write(arguments['report'], report_html(card))}")
+        print(f"report   {write_text(arguments['report'], report_html(card))}")
 
 
 def _settings(arguments: dict[str, str]) -> dict[str, Any]:
@@ -408,16 +409,6 @@ def _evidence(
         maps = evidence_maps(artifact.network, images, towards).numpy()
         found.append(Evidence(*crops, maps[0], maps[1]))
     return found
-
-
-def _write(path: str, text: str) -> Path:
-    """Writes a file, whole or not at all."""
-    file = Path(path)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{file.name}.part")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(file)
-    return file
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from mot_reid.config import ConfigError, parse_arguments
+from mot_reid.data.folders import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,7 +101,7 @@ def _evaluate(arguments: dict[str, str]) -> None:
         intervals = bootstrap_mot(scored, samples=samples)
     print(table(scored, intervals))
     if "json" in arguments:
-        print(f"scores   {_write(arguments['json'], _json_text(scored, intervals, arguments))}")
+        print(f"scores   {write_text(arguments['json'], _json_text(scored, intervals, arguments))}")
     if arguments.get("plots", "false").lower() != "false":
         from mot_reid.viewing.mot_plots import write_mot_plots
 
@@ -112,7 +113,7 @@ def _evaluate(arguments: dict[str, str]) -> None:
         from mot_reid.viewing.mot_report import mot_report_html
 
         report = _report(scored, sequences, truths, results, arguments, scale=scale, gate=gate)
-        print(f"report   {_write(arguments['report'], mot_report_html(report))}")
+        print(f"report   {write_text(arguments['report'], mot_report_html(report))}")
 
 
 def find_results(root: Path, names: list[str], *, chosen: bool = False) -> dict[str, Path]:
@@ -318,16 +319,6 @@ def _number(arguments: dict[str, str], key: str, default: float, *, least: float
     if not least <= value <= most:
         raise ConfigError(f"command line: {key}: got '{arguments[key]}'; expected a number from {least:g} to {most:g}")
     return value
-
-
-def _write(path: str, text: str) -> Path:
-    """Writes a file, whole or not at all."""
-    file = Path(path)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{file.name}.part")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(file)
-    return file
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from mot_reid.config import ConfigError, parse_arguments
+from mot_reid.data.folders import write_text
 from mot_reid.schema import did_you_mean
 
 if TYPE_CHECKING:
@@ -230,7 +231,7 @@ def _tune(arguments: dict[str, str]) -> None:
     print(_told(bench, chosen, final))
     if "json" in arguments:
         content = _content(bench, chosen, final) | {"settings": {k: v for k, v in arguments.items() if k != "json"}}
-        print(f"\nscores   {_write(arguments['json'], json.dumps(content, indent=2) + chr(10))}")
+        print(f"\nscores   {write_text(arguments['json'], json.dumps(content, indent=2) + chr(10))}")
 
 
 def read_bench(arguments: Mapping[str, str], preset: str) -> Bench:
@@ -364,16 +365,6 @@ def _whole(arguments: Mapping[str, str], key: str, default: int, *, low: int = 0
     if not text.isdecimal() or int(text) < low:
         raise ConfigError(f"command line: {key}: got '{text}'; expected a whole number from {low}")
     return int(text)
-
-
-def _write(path: str, text: str) -> Path:
-    """Writes a file, whole or not at all."""
-    file = Path(path)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{file.name}.part")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(file)
-    return file
 
 
 if __name__ == "__main__":

@@ -48,6 +48,16 @@ def new_folder(root: str | Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
 
 
+def write_text(path: str | Path, text: str) -> Path:
+    """Writes a file, whole or not at all, in a folder made where it is missing; returns its path."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.part")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+    return path
+
+
 def unpack(
     archive: str | Path,
     folder: str | Path,
