@@ -56,9 +56,12 @@ TABLE = {
     "training": room(
         "structures data reid metrics config", top="numpy torch torchvision torchmetrics lightning", lazy="wandb tqdm"
     ),
+    "jobs": room("config track_schema structures data detection tracking viewing", top="numpy", lazy="tqdm ray"),
     "viewing": room("boxes structures metrics", top="numpy", lazy="cv2 matplotlib"),
     "serving": room(
-        "data detection reid tracking viewing structures", top="numpy fastapi pydantic", lazy="gradio uvicorn"
+        "config track_schema structures data detection reid tracking jobs viewing",
+        top="numpy fastapi pydantic",
+        lazy="gradio uvicorn",
     ),
 }
 
@@ -66,6 +69,7 @@ TABLE = {
 LAZY_EDGES = {
     ("tracking.embedding", "reid.embedder"),  # Tracker(reid=...)
     ("training.tracking_metric", "tracking.tracker"),  # scores tracking at validation
+    ("jobs.work", "reid.embedder"),  # for jobs that name a model
 }
 
 

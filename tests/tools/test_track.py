@@ -1,4 +1,4 @@
-"""The command line of tools/track.py, and how it plans and spreads its work."""
+"""The command line of tools/track.py."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from mot_reid.config import ROOT, ConfigError, load_settings
+from mot_reid.config import ROOT
 from mot_reid.data.motchallenge import read_results
 from mot_reid.data.video import VideoReader, VideoWriter
-from mot_reid.track_schema import TrackSettings
 
 TOOL = ROOT / "tools" / "track.py"
 
@@ -50,10 +48,6 @@ def clip(tmp_path: Path) -> Path:
     lines += ["2,-1,50,10,8,20,0.9\n", "3,-1,50,10,8,20,0.9\n"]
     (tmp_path / "clip.txt").write_text("".join(lines))
     return tmp_path / "clip.avi"
-
-
-def settings(*arguments: str) -> TrackSettings:
-    return load_settings(TrackSettings, arguments, base="track")
 
 
 # The whole way
@@ -134,92 +128,13 @@ def test_failed_sources_are_reported_and_the_rest_is_kept(say: Say, clip: Path, 
     assert list(summary["sources"]) == ["clip"] and list(summary["failed"]) == ["bad"]
 
 
-def test_processes_give_what_one_process_gives(clip: Path, tmp_path: Path) -> None:
-    common = (f"source=[{clip},synthetic]", f"detector.public={clip.with_suffix('.txt')}", "max_frames=6")
-    for folder, workers in (("one", 1), ("two", 2)):
-        chosen = settings(*common, f"results={tmp_path / folder}", f"workers={workers}")
-        answers = dict(tool.do_all(chosen, tool.plan(chosen)))
-        assert {job.name for job in answers} == {"clip", "synthetic"}
-        assert not any(isinstance(answer, str) for answer in answers.values()), answers
-    for name in ("clip.txt", "synthetic.txt"):
-        assert (tmp_path / "one" / name).read_text() == (tmp_path / "two" / name).read_text()
-
-
-# Ray
-
-
-class FakeRay(ModuleType):
-    """Ray as far as it is used: tasks run when they are waited for, the last one first."""
-
-    def __init__(self) -> None:
-        super().__init__("ray")
-        self.most = 0
-
-    def is_initialized(self) -> bool:
-        return True
-
-    def remote(self, function: Callable[..., Any]) -> Any:
-        return SimpleNamespace(remote=lambda *arguments: (function, arguments))
-
-    def wait(self, references: list[Any], *, num_returns: int) -> tuple[list[Any], list[Any]]:
-        self.most = max(self.most, len(references))
-        return references[-1:], references[:-1]
-
-    def get(self, reference: Any) -> Any:
-        function, arguments = reference
-        if arguments[1].name == "lost":
-            raise RuntimeError("the node\ndied")
-        return function(*arguments)
-
-
-def test_ray_has_a_task_for_each_source(monkeypatch: pytest.MonkeyPatch) -> None:
-    ray = FakeRay()
-    monkeypatch.setitem(sys.modules, "ray", ray)
-    monkeypatch.setattr(tool, "do", lambda settings, job: {"done": job.name})
-    jobs = [tool.Job(name, "", "sort", None, None, None) for name in ("a", "lost", "c", "d")]
-    answers = {job.name: answer for job, answer in tool._by_ray(settings("workers=2"), jobs)}
-    assert answers == {"a": {"done": "a"}, "lost": "the node died", "c": {"done": "c"}, "d": {"done": "d"}}
-    assert ray.most == 2
+# Mistakes
 
 
 def test_missing_ray_is_one_sentence(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     code, _, problem = say("engine=ray", "max_frames=1")
     assert (code, problem) == (2, 'engine: ray is not installed; pip install "mot-reid[ray]"\n')
-
-
-# Plans
-
-
-def test_names_of_sources_tell_them_apart(tmp_path: Path) -> None:
-    (tmp_path / "seq" / "img1").mkdir(parents=True)
-    names = tool._names(["a/v.mp4", "b/v.mp4", "0", str(tmp_path / "seq" / "img1"), "rtsp://host/cam1", "c/v.avi"])
-    assert names == ["v", "v~2", "camera0", "seq", "cam1", "v~3"]
-
-
-def test_pattern_stands_for_its_files(tmp_path: Path) -> None:
-    for name in ("b.mp4", "a.mp4", "c.txt"):
-        (tmp_path / name).touch()
-    assert tool._expanded(str(tmp_path / "*.mp4")) == [str(tmp_path / "a.mp4"), str(tmp_path / "b.mp4")]
-    assert tool._expanded("http://host/live?x=1") == ["http://host/live?x=1"]
-
-
-def test_outputs_of_several_sources_are_named_after_them() -> None:
-    jobs = tool.plan(settings("source=[a.mp4,b.mp4]", "output=out", "results=res/{name}.csv"))
-    assert [(job.output, job.results) for job in jobs] == [("out/a.mp4", "res/a.csv"), ("out/b.mp4", "res/b.csv")]
-
-
-def test_appearance_is_the_default_with_a_model() -> None:
-    assert [job.preset for job in tool.plan(settings("reid=x"))] == ["bytetrack_reid"]
-    assert [job.preset for job in tool.plan(settings())] == ["bytetrack"]
-
-
-def test_compared_presets_without_appearance_get_no_model() -> None:
-    jobs = tool.plan(settings("reid=x", "compare=[sort,botsort]"))
-    assert [(job.preset, job.reid) for job in jobs] == [("bytetrack_reid", "x"), ("sort", None), ("botsort", "x")]
-
-
-# Mistakes
 
 
 @pytest.mark.parametrize(
@@ -311,11 +226,6 @@ def test_help_lists_every_key(say: Say) -> None:
     assert code == 0
     for key in ("source:", "output:", "tracker.preset:", "draw.trails:", "engine:", "min_track_length:"):
         assert key in told
-
-
-def test_plan_refuses_an_unknown_preset() -> None:
-    with pytest.raises((ConfigError, ValueError), match="did you mean"):
-        tool.plan(settings("tracker.preset=ocsrt"))
 
 
 # Real

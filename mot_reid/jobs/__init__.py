@@ -1,0 +1,1 @@
+"""From one source to its tracks, its annotated video and its summary."""
