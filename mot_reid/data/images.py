@@ -93,7 +93,7 @@ def in_threads(
 
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
         remaining = iter(items)
-        with tqdm(total=len(items), desc=title, unit="image", disable=title is None, leave=False) as bar:
+        with tqdm(total=len(items), desc=title, unit="image", disable=True if title is None else None, leave=False) as bar:
             while chunk := list(islice(remaining, _CHUNK)):
                 for result in pool.map(function, chunk):
                     bar.update()

@@ -270,7 +270,7 @@ def _cut_out(jobs: list[_Job], tables: dict[str, IdentityTable], folder: Path, p
         camera = market1501.parse_name(name)[1]
         frame, row = (int(word) for word in name.removesuffix(".jpg").split("_")[2:])
         wanted.setdefault(((camera - 1) // _PARTS, frame), []).append((name, row))
-    with tqdm(total=len(place), desc="cutting", unit="crop", disable=not progress, leave=False) as bar:
+    with tqdm(total=len(place), desc="cutting", unit="crop", disable=None if progress else True, leave=False) as bar:
         for number, job in enumerate(jobs):
             frames = sorted(frame for index, frame in wanted if index == number)
             for frame, image in _frames(job, frames):

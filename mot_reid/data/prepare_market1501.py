@@ -112,7 +112,7 @@ def _collect(source: Path, part: Path, progress: bool) -> list[tuple[str, str]]:
         return damaged
     root = market1501.find_root(source)
     files = [path for folder in market1501.FOLDERS.values() for path in market1501.list_images(root / folder)]
-    for path in tqdm(files, "copying", unit="file", disable=not progress, leave=False):
+    for path in tqdm(files, "copying", unit="file", disable=None if progress else True, leave=False):
         shutil.copyfile(path, part / path.parent.name / path.name)
     return []
 
