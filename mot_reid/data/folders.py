@@ -98,7 +98,8 @@ def unpack(
             target = None if entry.is_dir() else place(path)
             if target is not None:
                 chosen.append((entry, Path(folder) / target))
-        for entry, path_on_disk in tqdm(chosen, "unpacking", unit="file", disable=None if progress else True, leave=False):
+        hidden = None if progress else True  # None: shown on a terminal
+        for entry, path_on_disk in tqdm(chosen, "unpacking", unit="file", disable=hidden, leave=False):
             path_on_disk.parent.mkdir(parents=True, exist_ok=True)
             try:
                 path_on_disk.write_bytes(opened.read(entry))

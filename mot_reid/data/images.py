@@ -93,7 +93,8 @@ def in_threads(
 
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
         remaining = iter(items)
-        with tqdm(total=len(items), desc=title, unit="image", disable=True if title is None else None, leave=False) as bar:
+        hidden = True if title is None else None  # None: shown on a terminal
+        with tqdm(total=len(items), desc=title, unit="image", disable=hidden, leave=False) as bar:
             while chunk := list(islice(remaining, _CHUNK)):
                 for result in pool.map(function, chunk):
                     bar.update()
