@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from mot_reid.reid import checkpoint
 from mot_reid.reid.inference import InferenceNetwork, open_onnx
 from mot_reid.reid.preprocess import Preprocess
 
+_FEW_CROPS = 4
+_SMALL_NETWORK = 1_000_000  # parameters; OSNet at width 0.5 has half of that
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -56,6 +59,7 @@ class Embedder:
         path = checkpoint.find(path_or_name)
         self.device = _device(device)
         self.batch_size = batch_size
+        self._alone = False
         self._forward: Callable[[Tensor], Tensor]
         if path.suffix == ".onnx":
             if precision != "auto":
@@ -65,7 +69,9 @@ class Embedder:
             dtype = _dtype(precision, self.device)
             artifact = checkpoint.load(path)
             self.metadata = artifact.metadata
-            self._forward = InferenceNetwork(artifact.network, dtype=dtype).to(self.device).eval()
+            network = InferenceNetwork(artifact.network, dtype=dtype).to(self.device).eval()
+            self._alone = self.device.type == "cpu" and _size(network) < _SMALL_NETWORK
+            self._forward = network
         self.preprocess = Preprocess.from_dict(self.metadata["preprocess"])
 
     @property
@@ -158,13 +164,37 @@ class Embedder:
         resized = [self.preprocess.resize(_planes(crop[None], self.device)) for crop in flipped]
         return self.preprocess.normalise(torch.cat(resized))
 
+    def _embedded(self, batch: Tensor) -> Tensor:
+        """Returns the embeddings of one batch."""
+        if not self._alone or len(batch) > _FEW_CROPS:
+            return self._forward(batch)
+        # To wake a second thread for each of the network's layers takes longer than the work that it would share.
+        with _one_thread():
+            return self._forward(batch)
+
     @torch.inference_mode()
     def _run(self, batches: Iterator[Tensor]) -> NDArray[np.float32]:
         """Returns the embeddings of all batches, on the host."""
-        found = [self._forward(batch).cpu() for batch in batches if len(batch)]
+        found = [self._embedded(batch).cpu() for batch in batches if len(batch)]
         if not found:
             return np.zeros((0, self.embedding_dim), dtype=np.float32)
         return torch.cat(found).numpy()
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keeps torch's work of the block in the thread that asks."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _size(network: nn.Module) -> int:
+    """Returns the number of parameters."""
+    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def _planes(images: NDArray[np.uint8], device: torch.device) -> Tensor:

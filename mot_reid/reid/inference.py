@@ -62,7 +62,10 @@ def open_onnx(path: Path, *, device: str = "cpu") -> tuple[dict[str, Any], Calla
     if device == "cuda" and "CUDAExecutionProvider" in onnxruntime.get_available_providers():
         providers.insert(0, "CUDAExecutionProvider")
     try:
-        session = onnxruntime.InferenceSession(str(path), providers=providers)
+        options = onnxruntime.SessionOptions()
+        # Idle threads otherwise spin on the cores that a detector beside the tracker works on.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        session = onnxruntime.InferenceSession(str(path), options, providers=providers)
         stored = session.get_modelmeta().custom_metadata_map
     except Exception as error:
         raise checkpoint.CheckpointError(f"'{path}': ONNX Runtime cannot open it; get the file again") from error

@@ -56,6 +56,21 @@ def test_call_gives_one_unit_float32_row_per_box(embedder: Embedder, image: np.n
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-6)
 
 
+def test_few_crops_of_a_small_network_stay_in_the_thread_that_asks(
+    embedder: Embedder, image: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads, forward = [], embedder._forward
+    monkeypatch.setattr(embedder, "_forward", lambda batch: threads.append(torch.get_num_threads()) or forward(batch))
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        for count in (4, 5):
+            embedder(image, BOXES[:count])
+        assert threads == [1, 3] and torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_call_takes_bgr_unless_told_otherwise(embedder: Embedder, image: np.ndarray) -> None:
     bgr, rgb = embedder(image[:, :, ::-1], BOXES), embedder(image, BOXES, color="rgb")
     np.testing.assert_array_equal(bgr, rgb)
