@@ -24,6 +24,9 @@ class DetectorSettings:
     nms_iou: Annotated[float, Share, "IoU above which the worse of two boxes goes"]
     classes: Annotated[tuple[int, ...] | None, Between(0), "classes of the network that are kept; null keeps all"]
     image_size: Annotated[int | None, Count, "side of the network's input in pixels; null is what it was made for"]
+    rectangular: Annotated[
+        bool | None, "cut the input to the shape of the frames; null: where the network takes any, as .pt does"
+    ]
     batch: Annotated[int, Count, "frames that go through the network together"]
 
 

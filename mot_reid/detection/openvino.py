@@ -2,7 +2,7 @@
 
 Ultralytics runs such a folder one frame after the other. Here every thread that asks has a request of its own, so the
 processor's cores work on different frames instead of waiting for each other within one, and resizing and suppression
-of one frame go on beside the network of another. The boxes are the same.
+of one frame go on beside the network of another. The boxes are the same where the input is (`rectangular=False`).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import threading
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mot_reid.boxes import FloatArray, clip, cxcywh_to_xyxy
+from mot_reid.detection.rectangle import fitting, reshaped, strides_of
 from mot_reid.detection.suppression import suppress
 from mot_reid.structures import Detections
 
@@ -24,6 +26,7 @@ Image = NDArray[np.uint8]
 
 _GREY = 114
 _END_TO_END_COLUMNS = 6
+_SHAPES = 4  # networks that are kept ready, one for each shape of image
 
 
 class OpenVinoYolo:
@@ -34,6 +37,7 @@ class OpenVinoYolo:
         min_score: least score of a box.
         nms_iou: IoU above which the worse of two boxes goes.
         classes: the classes that are kept; None keeps all.
+        rectangular: whether the input is cut to the shape of the image.
         max_detections: boxes per image at most.
 
     Attributes:
@@ -41,7 +45,8 @@ class OpenVinoYolo:
 
     Raises:
         ImportError: OpenVINO is not installed.
-        ValueError: the folder holds no detector of the kind that this class reads; Ultralytics may.
+        ValueError: the folder holds no detector of the kind that this class reads, or one that keeps its shape;
+            Ultralytics may run it.
     """
 
     def __init__(
@@ -51,50 +56,80 @@ class OpenVinoYolo:
         min_score: float,
         nms_iou: float,
         classes: tuple[int, ...] | None,
+        rectangular: bool = False,
         max_detections: int = 300,
     ) -> None:
         self._min_score, self._nms_iou, self._max_detections = min_score, nms_iou, max_detections
         self._classes = None if classes is None else np.array(classes, dtype=np.int64)
-        model, self._size = _read(folder)
-        self._network = _compile(model)
-        self.workers = int(self._network.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+        self._model, self._size = _read(folder)
+        self._strides = strides_of(self._model, self._size) if rectangular else []
+        if rectangular and not self._strides:
+            raise ValueError(
+                f"detector rectangular: got True for '{folder}', whose head is of another kind; expected one "
+                "with YOLO's anchors and strides; leave it out"
+            )
+        self._network = lru_cache(_SHAPES)(self._compiled)
+        self._compiling = threading.Lock()
         self._own = threading.local()
         # OpenVINO's binding sets itself up on first use, and two threads that are first at once wait for each other
         # for good: one holds the interpreter, the other the setup. So the first use is here, alone.
         self(np.zeros((*self._size, 3), dtype=np.uint8))
+        self.workers = int(self._network(self._size).get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
 
     def __call__(self, image: Image) -> Detections:
         """Returns the boxes of one (H, W, 3) uint8 BGR image, best first."""
-        request = getattr(self._own, "request", None)
-        if request is None:
-            request = self._own.request = self._network.create_infer_request()
-        request.infer({0: letterbox(image, self._size)[None]})
-        rows = _rows(request.get_output_tensor(0).data[0], self._min_score)
+        height, width = image.shape[:2]
+        size = self._size
+        if self._strides:
+            size = fitting(width, height, size=self._size, stride=max(self._strides))
+        output = self._infer(image, size)
+        rows = _rows(output, self._min_score)
         if self._classes is not None:
             rows = rows[np.isin(rows[:, 5], self._classes)]
         xyxy, score, class_id = rows[:, :4].astype(np.float64), rows[:, 4], rows[:, 5].astype(np.int64)
         kept = suppress(xyxy, score, class_id, limit=self._nms_iou, most=self._max_detections)
-        height, width = image.shape[:2]
-        return Detections(_unletterbox(xyxy[kept], self._size, width, height), score[kept], class_id[kept])
+        return Detections(_unletterbox(xyxy[kept], size, width, height), score[kept], class_id[kept])
+
+    def _infer(self, image: Image, size: tuple[int, int]) -> NDArray[np.float32]:
+        """Returns the (C, A) output for one image, valid until the thread's next one."""
+        with self._compiling:
+            network = self._network(size)
+        own = self._own
+        if getattr(own, "network", None) is not network:
+            own.network, own.request = network, network.create_infer_request()
+        letterbox(image, size, out=own.request.get_input_tensor().data[0])
+        own.request.infer()
+        return own.request.get_output_tensor().data[0]  # type: ignore[no-any-return]
+
+    def _compiled(self, size: tuple[int, int]) -> Any:
+        """Returns the network for images of `size`."""
+        if size == self._size:
+            return _compile(self._model)
+        return _compile(reshaped(self._model, size=self._size, new=size, strides=self._strides))
 
 
-def letterbox(image: Image, size: tuple[int, int]) -> Image:
+def letterbox(image: Image, size: tuple[int, int], *, out: Image | None = None) -> Image:
     """Returns the image enlarged or shrunk to fit into `size`, in the middle of a grey picture.
 
     Args:
         image: (H, W, 3) uint8.
         size: height and width of the result.
+        out: where the result is written, instead of an array of its own.
 
     Reference:
         Ultralytics' LetterBox, whose rounding this follows to the pixel.
     """
     import cv2
 
+    boxed = np.empty((*size, 3), dtype=np.uint8) if out is None else out
     wide, tall, left, top = _placed(image.shape[1], image.shape[0], size)
+    inner = boxed[top : top + tall, left : left + wide]
     if (wide, tall) != (image.shape[1], image.shape[0]):
-        image = cv2.resize(image, (wide, tall), interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
-    boxed = np.full((*size, 3), _GREY, dtype=np.uint8)
-    boxed[top : top + tall, left : left + wide] = image
+        cv2.resize(image, (wide, tall), dst=inner, interpolation=cv2.INTER_LINEAR)
+    else:
+        inner[...] = image
+    boxed[:top], boxed[top + tall :] = _GREY, _GREY
+    boxed[:, :left], boxed[:, left + wide :] = _GREY, _GREY
     return boxed
 
 
@@ -150,7 +185,7 @@ def _compile(model: Any) -> Any:
     import openvino
     from openvino.preprocess import PrePostProcessor
 
-    steps = PrePostProcessor(model)
+    steps = PrePostProcessor(model.clone())  # which would be given its new input, and once only
     steps.input().tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC"))
     steps.input().model().set_layout(openvino.Layout("NCHW"))
     steps.input().preprocess().convert_element_type(openvino.Type.f32).reverse_channels().scale(255.0)

@@ -30,6 +30,8 @@ class YoloDetector:
         nms_iou: IoU above which the worse of two boxes goes.
         classes: the classes that are kept, in the numbers of the network; COCO's 0 is person. None keeps all.
         image_size: side of the network's input in pixels; None is the one it was made for.
+        rectangular: whether the input is cut to the shape of the image, so that nothing is spent on the grey beside it.
+            The boxes differ a little. None: where the network takes any shape, as `.pt` does, and else not.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`, or what else Ultralytics takes.
         max_detections: boxes per image at most.
 
@@ -50,6 +52,7 @@ class YoloDetector:
         nms_iou: float = 0.7,
         classes: Sequence[int] | None = (PERSON,),
         image_size: int | None = None,
+        rectangular: bool | None = None,
         device: str = "auto",
         max_detections: int = 300,
     ) -> None:
@@ -60,8 +63,9 @@ class YoloDetector:
         self._openvino: OpenVinoYolo | None = None
         if _is_openvino(path) and image_size is None and device in ("auto", "cpu"):
             self._openvino = OpenVinoYolo(
-                path, min_score=min_score, nms_iou=nms_iou, classes=wanted, max_detections=max_detections
-            )
+                path, min_score=min_score, nms_iou=nms_iou, classes=wanted,
+                rectangular=bool(rectangular), max_detections=max_detections,
+            )  # fmt: skip
         else:
             self._model = open_ultralytics(self.weights)
             self._options: dict[str, Any] = {
@@ -74,6 +78,8 @@ class YoloDetector:
             }
             if image_size is not None:
                 self._options["imgsz"] = image_size
+            if rectangular is not None:
+                self._options["rect"] = rectangular
             self._try()
         self.workers = self._openvino.workers if self._openvino else 1
 

@@ -116,7 +116,7 @@ def build_detector(settings: TrackSettings, source: str, *, drawn: list[Detectio
         return PublicDetector(drawn, min_score=chosen.min_score)
     return YoloDetector(
         chosen.weights or _DEFAULT_WEIGHTS, min_score=chosen.min_score, nms_iou=chosen.nms_iou, classes=chosen.classes,
-        image_size=chosen.image_size, device=settings.device,
+        image_size=chosen.image_size, rectangular=chosen.rectangular, device=settings.device,
     )  # fmt: skip
 
 

@@ -25,10 +25,14 @@ class Request:
 
     def __init__(self, network: Network) -> None:
         self._network = network
+        self._input = np.zeros((1, *network.size, 3), dtype=np.uint8)
 
-    def infer(self, inputs: dict[int, np.ndarray]) -> None:
+    def get_input_tensor(self) -> Tensor:
+        return Tensor(self._input)
+
+    def infer(self) -> None:
         self._network.threads.add(threading.get_ident())
-        grey = inputs[0][0].astype(int).sum(axis=2)
+        grey = self._input[0].astype(int).sum(axis=2)
         y, x = np.unravel_index(grey.argmax(), grey.shape)
         strong = [x + 0.5, y + 0.5, 8, 8, 0.9, 0.2]
         weak = [x + 0.5, y + 0.5, 8, 7, 0.8, 0.2]
@@ -36,12 +40,13 @@ class Request:
         faint = [5, 5, 4, 4, 0.05, 0.01]
         self._output = np.array([strong, weak, other, faint], dtype=np.float32).T[None]
 
-    def get_output_tensor(self, index: int) -> Tensor:
+    def get_output_tensor(self) -> Tensor:
         return Tensor(self._output)
 
 
 class Network:
-    def __init__(self) -> None:
+    def __init__(self, size: tuple[int, int] = (64, 64)) -> None:
+        self.size = size
         self.threads: set[int] = set()
 
     def get_property(self, name: str) -> int:
@@ -74,6 +79,35 @@ def test_box_is_around_the_pixel_that_the_network_meant(network: Network, width:
     x, y = 20, 15
     xyxy = detector()(spot(x, y, width=width, height=height)).xyxy[0]
     assert xyxy == pytest.approx([x - 3.5, y - 3.5, x + 4.5, y + 4.5])
+
+
+def test_grey_of_an_earlier_image_does_not_stay(network: Network) -> None:
+    found = detector()
+    found(spot(63, 40, width=64, height=64))
+    assert found(spot(20, 15, width=32, height=64)).xyxy[0] == pytest.approx([16.5, 11.5, 24.5, 19.5])
+
+
+def test_rectangular_input_has_the_shape_of_the_image(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[Any] = []
+
+    def compile_for(size: Any) -> Network:
+        compiled.append(size)
+        return Network(size or (64, 64))
+
+    monkeypatch.setattr(openvino, "strides_of", lambda model, size: [8, 16])
+    monkeypatch.setattr(openvino, "reshaped", lambda model, *, size, new, strides: new)
+    monkeypatch.setattr(openvino, "_compile", compile_for)
+    found = detector(rectangular=True)
+    for x, y, width, height in ((20, 15, 64, 40), (30, 60, 40, 64), (20, 15, 64, 44), (40, 20, 64, 64)):
+        xyxy = found(spot(x, y, width=width, height=height)).xyxy[0]
+        assert xyxy == pytest.approx([x - 3.5, y - 3.5, x + 4.5, min(y + 4.5, height)])
+    assert compiled == [None, (48, 64), (64, 48)]
+
+
+def test_rectangular_input_of_a_foreign_head_is_refused(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openvino, "strides_of", lambda model, size: [])
+    with pytest.raises(ValueError, match=r"^detector rectangular: got True for '.', whose head .* leave it out$"):
+        detector(rectangular=True)
 
 
 def test_box_of_an_enlarged_image_is_in_its_own_pixels(network: Network) -> None:
@@ -130,7 +164,10 @@ def test_output_without_suppression_is_read_as_rows() -> None:
 def test_letterbox_is_that_of_ultralytics(shape: tuple[int, int]) -> None:
     augment = pytest.importorskip("ultralytics.data.augment")
     image = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
-    assert np.array_equal(letterbox(image, (640, 640)), augment.LetterBox((640, 640), auto=False)(image=image))
+    expected = augment.LetterBox((640, 640), auto=False)(image=image)
+    assert np.array_equal(letterbox(image, (640, 640)), expected)
+    reused = np.zeros_like(expected)
+    assert letterbox(image, (640, 640), out=reused) is reused and np.array_equal(reused, expected)
 
 
 def test_missing_package_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

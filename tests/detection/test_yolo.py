@@ -37,17 +37,23 @@ def model(monkeypatch: pytest.MonkeyPatch) -> FakeModel:
 
 
 def test_settings_reach_the_network_under_its_names(model: FakeModel) -> None:
-    detector = YoloDetector("a.pt", min_score=0.2, nms_iou=0.6, classes=[0, 2], image_size=320, device="cpu")
+    detector = YoloDetector(
+        "a.pt", min_score=0.2, nms_iou=0.6, classes=[0, 2], image_size=320, rectangular=False, device="cpu"
+    )
     assert detector(IMAGE).xyxy.tolist() == [[1, 2, 3, 4]]
     assert model.calls[1:] == [
         {"count": 1, "conf": 0.2, "iou": 0.6, "classes": [0, 2], "max_det": 300, "device": "cpu", "verbose": False,
-         "imgsz": 320}
+         "imgsz": 320, "rect": False}
     ]  # fmt: skip
 
 
 def test_defaults_find_people_and_leave_the_size_to_the_network(model: FakeModel) -> None:
     YoloDetector("a.pt")(IMAGE)
-    assert model.calls[0]["classes"] == [0] and model.calls[0]["device"] is None and "imgsz" not in model.calls[0]
+    assert (
+        model.calls[0]["classes"] == [0]
+        and model.calls[0]["device"] is None
+        and not {"imgsz", "rect"} & set(model.calls[0])
+    )
 
 
 def test_many_images_go_through_together(model: FakeModel) -> None:
