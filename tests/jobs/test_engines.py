@@ -71,3 +71,30 @@ def test_ray_has_a_task_for_each_source(monkeypatch: pytest.MonkeyPatch) -> None
     answers = {job.name: answer for job, answer in run_all(settings("engine=ray", "workers=2"), jobs)}
     assert answers == {"a": {"done": "a"}, "lost": "the node died", "c": {"done": "c"}, "d": {"done": "d"}}
     assert ray.most == 2
+
+
+@pytest.mark.slow
+def test_real_ray_keeps_what_others_give_when_some_sources_fail(tmp_path: Path) -> None:
+    ray = pytest.importorskip("ray")
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    with VideoWriter(folder / "clip.avi", frame_rate=10) as writer:
+        for _ in range(6):
+            writer.write(np.full((48, 64, 3), 90, dtype=np.uint8))
+    (folder / "empty.avi").touch()
+    (folder / "text.mp4").write_text("no video")
+    rows = "".join(f"{frame},-1,{5 + frame},10,10,25,0.9\n" for frame in range(1, 7))
+    (tmp_path / "det.txt").write_text(rows)
+    common = (f"source=[{folder}/*]", f"detector.public={tmp_path / 'det.txt'}", "workers=2")
+    written = {}
+    try:
+        for engine in ("ray", "local"):
+            chosen = settings(*common, f"engine={engine}", f"results={tmp_path / engine}")
+            answers = {job.name: answer for job, answer in run_all(chosen, plan(chosen))}
+            assert isinstance(answers["clip"], dict) and answers["clip"]["frames"] == 6
+            for name in ("empty", "text"):
+                assert "which is no video that can be read" in str(answers[name])
+            written[engine] = (tmp_path / engine / "clip.txt").read_text()
+    finally:
+        ray.shutdown()
+    assert written["ray"] == written["local"] != ""
