@@ -15,6 +15,7 @@ from mot_reid.structures import Tracks
 
 Image = NDArray[np.uint8]
 Colour = tuple[int, int, int]
+Plate = tuple[int, int, int, int]
 
 _GOLDEN = 0.61803398875
 _SHADES = ((0.85, 0.95), (0.95, 0.7), (0.45, 1.0))  # saturation and value; neighbours differ in more than the hue
@@ -86,13 +87,20 @@ class Annotator:
         if self._trails:
             for track_id, points in self._feet.items():
                 _draw_trail(picture, points, colour(track_id), gap=self._gap, line=line)
-        for xyxy, track_id, score in zip(tracks.xyxy.round().astype(int).tolist(), tracks.track_id, tracks.score):
-            if self._boxes:
-                _draw_box(picture, xyxy, colour(int(track_id)), line=line)
-            words = [f"{track_id}"] * self._ids + [f"{score:.2f}"] * self._scores
-            if words:
-                _draw_label(picture, " ".join(words), (xyxy[0], xyxy[1]), colour(int(track_id)))
+        corners = tracks.xyxy.round().astype(int).tolist()
+        if self._boxes:
+            for xyxy, track_id in zip(corners, tracks.track_id.tolist()):
+                _draw_box(picture, xyxy, colour(track_id), line=line)
+        if self._ids or self._scores:
+            self._label(picture, corners, tracks)
         return picture
+
+    def _label(self, picture: Image, corners: Sequence[Sequence[int]], tracks: Tracks) -> None:
+        """Writes beside each box, over all boxes, and not over another label where there is room."""
+        plates: list[Plate] = []
+        for (x1, y1, _, y2), track_id, score in zip(corners, tracks.track_id.tolist(), tracks.score.tolist()):
+            words = [f"{track_id}"] * self._ids + [f"{score:.2f}"] * self._scores
+            plates.append(_draw_label(picture, " ".join(words), (x1, y1, y2), colour(track_id), others=plates))
 
     def _remember(self, tracks: Tracks) -> None:
         """Adds the feet of this frame's tracks to their trails, and forgets what lies too far back."""
@@ -138,7 +146,7 @@ def montage(
         left, top = x + (wide - size[0]) // 2, y + (tall - size[1]) // 2
         sheet[top : top + size[1], left : left + size[0]] = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
         if titles is not None:
-            _draw_label(sheet, titles[place], (x, y), _DARK)
+            _draw_label(sheet, titles[place], (x, y, y + tall), _DARK)
     return sheet
 
 
@@ -157,17 +165,32 @@ def _draw_trail(picture: Image, points: Sequence[tuple[int, int, int]], ink: Col
             cv2.line(picture, start, end, ink, line, cv2.LINE_AA)
 
 
-def _draw_label(picture: Image, text: str, corner: tuple[int, int], ink: Colour) -> None:
-    """Writes on a filled plate above the corner, or below it where the picture ends."""
+def _draw_label(
+    picture: Image, text: str, edge: tuple[int, int, int], ink: Colour, *, others: Sequence[Plate] = ()
+) -> Plate:
+    """Writes on a filled plate at the left edge (x, top, bottom) of a box; returns where the plate is.
+
+    It is above the box, or within it at the top, or below it: the first of these that is in the picture and free of
+    other plates.
+    """
     import cv2
 
     scale = max(0.4, min(picture.shape[:2]) / 1200)
     thick = max(1, round(scale * 1.5))
     (wide, tall), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thick)
     high = tall + below + 2
-    left = min(max(corner[0], 0), max(0, picture.shape[1] - wide - 4))
-    top = corner[1] - high if corner[1] >= high else max(corner[1], 0)
-    cv2.rectangle(picture, (left, top), (left + wide + 3, top + high), ink, -1)
+    left = min(max(edge[0], 0), max(0, picture.shape[1] - wide - 4))
+    top = max(edge[1], 0)
+    places = [y for y in (edge[1] - high - 1, top, edge[2]) if 0 <= y < picture.shape[0] - high]
+    free = [y for y in places if not any(_meet((left, y, left + wide + 3, y + high), other) for other in others)]
+    top = (free or places or [top])[0]
+    plate = (left, top, left + wide + 3, top + high)
+    cv2.rectangle(picture, plate[:2], plate[2:], ink, -1)
     light = 0.114 * ink[0] + 0.587 * ink[1] + 0.299 * ink[2] > 140
     place = (left + 2, top + tall + 1)
     cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, _DARK if light else _LIGHT, thick, cv2.LINE_AA)
+    return plate
+
+
+def _meet(a: Plate, b: Plate) -> bool:
+    return a[0] <= b[2] and b[0] <= a[2] and a[1] <= b[3] and b[1] <= a[3]

@@ -58,6 +58,29 @@ def test_label_is_above_the_box_or_inside_at_the_top() -> None:
     assert rows.min() == 0 and rows.max() < 25
 
 
+def label(box: tuple[float, float, float, float], track_id: int) -> np.ndarray:
+    """(H, W) where the label of a box is that stands alone."""
+    return changed(GREY, only(ids=True)(GREY, tracks(box, ids=[track_id])))
+
+
+def test_label_is_not_covered_by_the_box_of_another() -> None:
+    behind, before = (60, 60, 90, 95), (30, 50, 80, 80)
+    where = label(behind, 1)
+    alone = only(ids=True, boxes=True)(GREY, tracks(behind, ids=[1]))
+    both = only(ids=True, boxes=True)(GREY, tracks(behind, before, ids=[1, 2]))
+    assert where.sum() > 50
+    assert np.array_equal(both[where], alone[where])
+
+
+def test_labels_of_twins_do_not_cover_each_other() -> None:
+    box = (60, 30, 90, 70)
+    drawn = only(ids=True)(GREY, tracks(box, box, box, ids=[1, 2, 3]))
+    for track_id in (1, 2, 3):
+        alone = only(ids=True)(GREY, tracks(box, ids=[track_id]))
+        plate, shown = ((picture == colour(track_id)).all(axis=2).sum() for picture in (alone, drawn))
+        assert shown == plate > 50
+
+
 def test_scores_make_the_label_longer() -> None:
     box = tracks((20, 40, 60, 90))
     short = changed(GREY, only(ids=True)(GREY, box)).any(axis=0).sum()
