@@ -11,6 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol
@@ -322,16 +323,20 @@ def _open(source: str | Path | int, frame_rate: float | None) -> _Source:
 
 
 class _Images:
-    """The images of a folder in the order of their names; a MOTChallenge sequence knows its folder and frame rate."""
+    """The images of a folder in the order of their names.
+
+    A MOTChallenge sequence knows its folder and frame rate, and its images are named by their frame numbers.
+    """
 
     live = False
 
     def __init__(self, folder: Path, frame_rate: float | None) -> None:
+        sequence = None
         if (folder / "seqinfo.ini").is_file():
             sequence = read_sequence(folder)
-            folder, frame_rate = folder / sequence.images, frame_rate or sequence.frame_rate
+            folder = folder / sequence.images
         elif (folder.parent / "seqinfo.ini").is_file():
-            frame_rate = frame_rate or read_sequence(folder.parent).frame_rate
+            sequence = read_sequence(folder.parent)
         if not folder.is_dir():
             raise FileNotFoundError(f"video: got a sequence without its frames '{folder}'; expected a folder of images")
         self._paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
@@ -339,25 +344,45 @@ class _Images:
             raise ValueError(
                 f"video: got the folder '{folder}' without images; expected {', '.join(sorted(SUFFIXES))} files"
             )
-        self.frame_rate = frame_rate or 30.0
+        self.frame_rate = frame_rate or (sequence.frame_rate if sequence else 30.0)
         self.length: int | None = len(self._paths)
+        self._numbers = list(range(1, self.length + 1))
+        if sequence:
+            self._numbers = _numbers(self._paths)
+            missing = set(range(1, sequence.length + 1)) - set(self._numbers)
+            if missing:
+                _log.warning(
+                    "%s: %d of %d frames are missing, frame %d first",
+                    folder,
+                    len(missing),
+                    sequence.length,
+                    min(missing),
+                )
         self._at = 0
 
     def read(self) -> Frame | None:
         if self._at == len(self._paths):
             return None
         self._at += 1
+        number = self._numbers[self._at - 1]
         try:
             image = decode(self._paths[self._at - 1])
         except (OSError, ValueError) as error:
             raise _Broken(str(error)) from None
-        return Frame(self._at, (self._at - 1) / self.frame_rate, np.ascontiguousarray(image[..., ::-1]))
+        return Frame(number, (number - 1) / self.frame_rate, np.ascontiguousarray(image[..., ::-1]))
 
     def reopen(self) -> bool:
         return False
 
     def close(self) -> None:
         pass
+
+
+def _numbers(paths: list[Path]) -> list[int]:
+    """Returns the frame numbers that the names are, or the places where they are no growing numbers from 1."""
+    numbers = [int(path.stem) if path.stem.isdecimal() else 0 for path in paths]
+    growing = all(before < after for before, after in pairwise([0, *numbers]))
+    return numbers if growing else list(range(1, len(paths) + 1))
 
 
 class _Capture:

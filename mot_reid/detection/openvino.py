@@ -171,7 +171,9 @@ def _read(folder: Path) -> tuple[Any, tuple[int, int]]:
     try:
         model = openvino.Core().read_model(files[0])
     except RuntimeError as error:
-        raise ValueError(f"detector: '{files[0]}' is no OpenVINO network: {str(error).splitlines()[0]}") from None
+        # Before the reason come the places in OpenVINO's own source.
+        reason = next((line for line in str(error).splitlines() if not line.startswith(("Exception", "Check"))), "")
+        raise ValueError(f"detector: '{files[0]}' is no OpenVINO network: {reason.strip()}") from None
     described = folder / "metadata.yaml"
     task = re.search(r"^task: (\w+)", described.read_text("utf-8"), re.MULTILINE) if described.is_file() else None
     shape = model.inputs[0].get_partial_shape()

@@ -17,7 +17,7 @@ from mot_reid.detection.public import PublicDetector
 from mot_reid.detection.yolo import YoloDetector
 from mot_reid.jobs.plan import Job
 from mot_reid.jobs.source import Source
-from mot_reid.structures import Detections
+from mot_reid.structures import Detections, TrackTable
 from mot_reid.track_schema import TrackSettings
 from mot_reid.tracking.pipeline import Detector, Step, Stopwatch, steps
 from mot_reid.tracking.summary import keep_tracks, summarise, to_table
@@ -89,10 +89,18 @@ def run(
     everything = to_table(found)
     table = keep_tracks(everything, min_track_length=settings.min_track_length, min_score=settings.min_score)
     if job.results:
-        write_tracks(job.results, table)
+        _write(job.results, table)
     summary = {"source": job.source, "preset": job.preset, **summarise(table, len(found))}
     summary["tracks_left_out"] = summarise(everything, len(found))["tracks"] - summary["tracks"]
     return summary | source.told() | _speed(len(found), seconds, watch, source.busy_seconds)
+
+
+def _write(path: str, table: TrackTable) -> None:
+    try:
+        write_tracks(path, table)
+    except OSError as error:
+        reason = error.strerror or error
+        raise OSError(f"results: got '{path}' ({reason}); expected a file that can be written") from None
 
 
 def build_detector(settings: TrackSettings, source: str, *, drawn: list[Detections] | None = None) -> Detector:

@@ -102,6 +102,28 @@ def test_reader_of_a_sequence_knows_its_frame_rate(tmp_path: Path) -> None:
             assert (reader.frame_rate, reader.length, len(list(reader))) == (14, 2, 2)
 
 
+def test_frames_of_a_sequence_keep_the_numbers_of_their_names(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    _images(tmp_path / "img1", [1, 2, 3, 4])
+    (tmp_path / "img1" / "000002.png").unlink()
+    (tmp_path / "seqinfo.ini").write_text(
+        "[Sequence]\nname=a\nframeRate=10\nseqLength=6\nimWidth=64\nimHeight=48\n", encoding="utf-8"
+    )
+    with caplog.at_level(logging.WARNING):
+        read = list(frames(tmp_path))
+    assert [(frame.number, int(frame.image[0, 0, 0])) for frame in read] == [(1, 1), (3, 3), (4, 4)]
+    assert [frame.time_seconds for frame in read] == pytest.approx([0, 0.2, 0.3])
+    assert "img1: 3 of 6 frames are missing, frame 2 first" in caplog.text
+
+
+def test_frames_of_a_sequence_are_counted_where_names_are_no_numbers(tmp_path: Path) -> None:
+    _images(tmp_path / "img1", [1, 2])
+    (tmp_path / "img1" / "000001.png").rename(tmp_path / "img1" / "a000001.png")
+    (tmp_path / "seqinfo.ini").write_text(
+        "[Sequence]\nname=a\nframeRate=10\nseqLength=2\nimWidth=64\nimHeight=48\n", encoding="utf-8"
+    )
+    assert [frame.number for frame in frames(tmp_path)] == [1, 2]
+
+
 def test_broken_image_is_counted_and_keeps_its_number(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = _images(tmp_path, [1, 2, 3])
     (folder / "000002.png").write_bytes(b"x")

@@ -60,3 +60,10 @@ def test_models_that_are_given_are_used(tmp_path: Path) -> None:
     assert summary["tracks"] == 2 and sum(asked) >= 2 and "embed" in summary["stages"]
     table = read_results(tmp_path / "a.txt")
     assert np.unique(table.xyxy.round(6), axis=0).tolist() == [[20, 20, 60, 120], [200, 20, 240, 120]]
+
+
+def test_results_that_cannot_be_written_are_one_sentence(tmp_path: Path) -> None:
+    taken = tmp_path / "a.txt"
+    taken.mkdir()
+    with pytest.raises(OSError, match=r"^results: got '.*a\.txt' \(.*\); expected a file that can be written$"):
+        run(SETTINGS, Job("clip", "synthetic", "sort", results=str(taken)))
