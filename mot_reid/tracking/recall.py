@@ -3,8 +3,9 @@
 Two questions with two thresholds. *Near*: someone vanished in the middle of the scene and a moment later someone
 appears within walking distance, also in the middle of the scene. People do neither without a cause (a lamp post,
 another person), so it is the same one unless they look different: the gate of the model decides. *Far*: anyone who left
-may come back anywhere at any time. There the gate is raised to what different people of this very video (seen at the
-same time) reach by chance, and the best candidate must be clearly better than the second.
+may come back anywhere at any time. There the gate is raised to what one pair in a thousand of different people of this
+very video (seen at the same time) exceeds, once 300 such pairs were seen, and halfway to 1 until then, as mostly
+in short videos with embeddings on demand; and the best candidate must be clearly better than the second.
 """
 
 from __future__ import annotations
