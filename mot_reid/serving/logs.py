@@ -26,11 +26,11 @@ class JsonFormatter(logging.Formatter):
         }
         told |= {name: value for name, value in vars(record).items() if name not in _KNOWN}
         if record.exc_info and record.exc_info[1] is not None:
-            told |= _told(record.exc_info[1])
+            told |= told_of(record.exc_info[1])
         return json.dumps(told, default=str)
 
 
-def _told(error: BaseException) -> dict[str, Any]:
+def told_of(error: BaseException) -> dict[str, Any]:
     """Returns what an error says and where it was raised: modules instead of files."""
     frames = traceback.walk_tb(error.__traceback__)
     places = [

@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from mot_reid.serve_schema import Limits
+from mot_reid.serving.logs import told_of
 from mot_reid.serving.refusal import Refusal, sentence_of
 from mot_reid.track_schema import TrackSettings
 
@@ -137,11 +138,9 @@ def _answer_all(pipe: Connection, load: Callable[[], tuple[Mapping[str, Task], d
             kind, answer = "done", tasks[name](*payload)
         except Refusal as refusal:
             kind, answer = "refused", [refusal.kind, refusal.sentence]
-        except Exception as error:  # one bad file must not end the process; the server's log has the traceback
-            import traceback
-
-            traceback.print_exc()
-            kind, answer = "refused", ["internal", f"server: {type(error).__name__} in a worker; its log has the rest"]
+        except Exception as error:  # one bad file must not end the process
+            _send(pipe, "failed", told_of(error))
+            kind, answer = "refused", ["internal", "server: it failed at this; its log has the reason"]
         _send(pipe, kind, answer)
 
 
@@ -168,6 +167,10 @@ def _throttled(pipe: Connection) -> Callable[[Any], None]:
 def _begin(nice: int) -> None:
     """Makes a fresh process a worker: polite, deaf to the terminal, and gone when the server is."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # What libraries print, with bytes of the upload in it at times, has no place in the log of the server.
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
     threading.Thread(target=_end_with_server, name="end-with-server", daemon=True).start()
     os.environ["OPENCV_VIDEOIO_PRIORITY_LIST"] = "FFMPEG"
     os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = _FFMPEG

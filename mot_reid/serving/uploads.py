@@ -25,7 +25,7 @@ _PARTS = 64
 _FORM_BYTES = 65536  # of all that is not file: fields, headers, boundaries
 _ID_LETTERS = 24
 _DRAIN_BYTES = 4_000_000
-_DRAIN_SECONDS = 2.0
+_DRAIN_SECONDS = 0.5
 
 
 def random_id() -> str:

@@ -166,9 +166,12 @@ class Worker:
             while True:
                 if pipe.poll(_STEP_SECONDS):
                     kind, answer = json.loads(pipe.recv_bytes())
-                    if kind != "progress":
+                    if kind == "failed":
+                        log.error("task failed", extra={"worker": self.name, **answer})
+                    elif kind == "progress":
+                        progress(answer)
+                    else:
                         return kind, answer
-                    progress(answer)
                 if time.monotonic() > end:
                     self.kill()
                     raise self._lost(f"it took more than {seconds:g} seconds")
