@@ -40,6 +40,12 @@ class Limits:
     live_frames_per_second: Annotated[float, Positive, "of a live session; a faster one is slowed down"]
     live_idle_seconds: Annotated[float, Positive, "without a frame after which a live session is closed"]
     live_seconds: Annotated[float, Positive, "that a live session may last"]
+    galleries: Annotated[int, Count, "of known people"]
+    persons: Annotated[int, Count, "in one gallery"]
+    crops: Annotated[int, Count, "that are kept of one person"]
+    person_days: Annotated[
+        float | None, Positive, "after which a person who was neither enrolled nor recognised is forgotten; null: never"
+    ]
     stored_days: Annotated[float, Positive, "that a job that has ended, and its files, are kept"]
     stored_bytes: Annotated[int, Count, "of uploads and results together"]
     free_bytes: Annotated[int, Between(0), "of the disk that uploads leave free"]
