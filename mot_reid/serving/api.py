@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.exceptions import RequestValidationError
+from fastapi.exceptions import RequestValidationError, StarletteHTTPException
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import Response
 
 from mot_reid import __version__
-from mot_reid.serving import image_routes, live_routes, status_routes, video_routes
+from mot_reid.serving import gallery_routes, image_routes, live_routes, status_routes, video_routes
 from mot_reid.serving.gate import Gate, problem_body, problem_headers
 from mot_reid.serving.refusal import STATUS, Kind, Refusal
 from mot_reid.serving.service import Service
@@ -42,19 +42,17 @@ def build_app(service: Service) -> FastAPI:
             await run_in_threadpool(service.close)
 
     app = FastAPI(title="mot_reid", version=__version__, description=_ABOUT, lifespan=lifespan)
-    for module in (status_routes, video_routes, image_routes, live_routes):
+    for module in (status_routes, video_routes, image_routes, gallery_routes, live_routes):
         app.include_router(module.build_router(service))
     app.add_exception_handler(Refusal, _refused)
-    app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(404, _http_error)
-    app.add_exception_handler(405, _http_error)
+    app.add_exception_handler(StarletteHTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _not_valid)
     app.add_middleware(Gate, service=service)
     if service.settings.cors:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=list(service.settings.cors),
-            allow_methods=["GET", "POST", "DELETE"],
+            allow_methods=["GET", "POST", "PATCH", "DELETE"],
             allow_headers=["X-API-Key", "Authorization", "Content-Type", "X-Request-ID"],
             expose_headers=["X-Request-ID", "Retry-After"],
         )

@@ -24,6 +24,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+_BODY_BYTES = 65536
 _UNCOUNTED = ("/health", "/ready", "/metrics")
 _OPEN = ("/health", "/ready")
 _PAGES = ("/docs", "/redoc", "/demo")
@@ -61,7 +62,7 @@ class Gate:
         request = _Request(scope, send)
         try:
             self._check(scope, request)
-            await self._app(scope, receive, request.send)
+            await self._app(scope, _bounded(scope, request, receive), request.send)
         except Refusal as refusal:
             await request.refuse(refusal)
         except Exception as error:  # the last net: no traceback and no path reaches the client
@@ -116,6 +117,23 @@ class Gate:
         level = logging.DEBUG if route in _UNCOUNTED else logging.INFO
         told = {"method": method, "route": route, "status": request.status, "seconds": round(seconds, 4)}
         log.log(level, "request", extra={"request_id": request.id, **told})
+
+
+def _bounded(scope: Scope, request: _Request, receive: Receive) -> Receive:
+    """Returns what reads a body, but not a long one: only forms may be long, and `Uploads` counts these."""
+    if scope["type"] != "http" or request.headers.get(b"content-type", b"").lower().startswith(b"multipart/form-data"):
+        return receive
+    count = 0
+
+    async def read() -> MutableMapping[str, Any]:
+        nonlocal count
+        message = await receive()
+        count += len(message.get("body", b""))
+        if count > _BODY_BYTES:
+            raise Refusal("too_large", f"request: got more than {_BODY_BYTES:,} bytes; expected a form, or less")
+        return message
+
+    return read
 
 
 class _Request:

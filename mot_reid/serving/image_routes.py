@@ -11,12 +11,12 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
 from mot_reid.serving.content import image_format
-from mot_reid.serving.problems import form, problems
+from mot_reid.serving.forms import boolean, form_schema, received
+from mot_reid.serving.problems import problems
 from mot_reid.serving.refusal import Refusal
 from mot_reid.serving.schemas import Embeddings, ImageAnswer
 from mot_reid.serving.service import Service
 from mot_reid.serving.uploads import FormRule
-from mot_reid.serving.video_routes import boolean
 
 IMAGES = "a JPEG, PNG, WebP or BMP image"
 
@@ -40,18 +40,12 @@ def build_router(service: Service) -> APIRouter:
         summary="Find the people in an image",
         response_model=ImageAnswer,
         responses={200: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}, **refusals},
-        openapi_extra=form("file", {"visualize": _VISUALIZE}),
+        openapi_extra=form_schema("file", {"visualize": _VISUALIZE}),
     )
     async def post_image(request: Request) -> Response:
-        received = await service.uploads.receive(
-            request.stream(), one, content_type=request.headers.get("content-type", ""),
-            announced=request.headers.get("content-length"),
-        )  # fmt: skip
-        try:
-            visualize = boolean("visualize", received.fields)
-            answer = await run_in_threadpool(service.track_image, received.files[0], visualize=visualize)
-        finally:
-            await run_in_threadpool(received.discard)
+        async with received(service, request, one) as form:
+            visualize = boolean("visualize", form.fields)
+            answer = await run_in_threadpool(service.track_image, form.files[0], visualize=visualize)
         if visualize:
             return Response(base64.b64decode(answer["jpeg"]), media_type="image/jpeg")
         return JSONResponse(answer)
@@ -61,21 +55,15 @@ def build_router(service: Service) -> APIRouter:
         summary="Embed people",
         response_model=Embeddings,
         responses=refusals,
-        openapi_extra=form("files", {"boxes": _BOXES}, many=True),
+        openapi_extra=form_schema("files", {"boxes": _BOXES}, many=True),
     )
     async def post_embed(request: Request) -> Embeddings:
-        received = await service.uploads.receive(
-            request.stream(), many, content_type=request.headers.get("content-type", ""),
-            announced=request.headers.get("content-length"),
-        )  # fmt: skip
-        try:
-            boxes = _boxes(received.fields.get("boxes"), service.limits.boxes)
-            if boxes is not None and len(received.files) > 1:
+        async with received(service, request, many) as form:
+            boxes = _boxes(form.fields.get("boxes"), service.limits.boxes)
+            if boxes is not None and len(form.files) > 1:
                 raise Refusal("invalid", "boxes: got several images; expected one")
-            found = await run_in_threadpool(service.embed, received.files, boxes=boxes)
-        finally:
-            await run_in_threadpool(received.discard)
-        facts = service.readiness().facts
+            found = await run_in_threadpool(service.embed, form.files, boxes=boxes)
+        facts = service.facts
         return Embeddings(
             embeddings=found, dimension=facts["embedding_dim"], threshold=facts["threshold"], model=facts["reid"]
         )

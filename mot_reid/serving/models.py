@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,7 @@ class Models:
             self.facts |= {
                 "device": str(self._embedder.device),
                 "reid": _shown(settings.reid),
+                "reid_digest": _digest(settings.reid),
                 "embedding_dim": self._embedder.embedding_dim,
                 "threshold": self._embedder.threshold,
             }
@@ -197,6 +199,17 @@ def _listed(found: Detections | Tracks) -> list[dict[str, Any]]:
         {"xyxy": [round(float(side), 2) for side in xyxy], "score": round(float(score), 4), "class_id": int(class_id)}
         for xyxy, score, class_id in zip(found.xyxy, found.score, found.class_id, strict=True)
     ]
+
+
+def _digest(path_or_name: str) -> str:
+    """Returns what tells a model from others of the same name."""
+    from mot_reid.reid.checkpoint import find
+
+    with find(path_or_name).open("rb") as file:
+        digest = hashlib.blake2b(digest_size=8)
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+        return digest.hexdigest()
 
 
 def _shown(path_or_name: str | None) -> str | None:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mot_reid.serving.gallery import Answer, Person
 from mot_reid.serving.refusal import Kind
 from mot_reid.serving.store import State, StoredJob
 
@@ -132,6 +133,56 @@ class Embeddings(BaseModel):
     model: str
 
 
+class GallerySize(BaseModel):
+    """A gallery."""
+
+    name: str = Field(examples=["office"])
+    persons: int
+
+
+class Galleries(BaseModel):
+    """The galleries of the server."""
+
+    galleries: list[GallerySize]
+
+
+class KnownPerson(BaseModel):
+    """Somebody who was enrolled."""
+
+    id: str = Field(examples=[_ID])
+    name: str = Field(examples=["Ada"])
+    crops: int = Field(description="images that were enrolled")
+    enrolled_at: datetime
+    seen_at: datetime = Field(description="last enrolled or recognised, to the hour")
+
+
+class KnownPersons(BaseModel):
+    """The people of a gallery, by name."""
+
+    persons: list[KnownPerson]
+
+
+class NewName(BaseModel):
+    """What a person is to be called."""
+
+    name: str = Field(min_length=1, max_length=100, examples=["Ada Lovelace"])
+
+
+class Similar(BaseModel):
+    """A person of the gallery, and how similar."""
+
+    person: KnownPerson
+    similarity: float = Field(description="cosine, -1 to 1")
+
+
+class SearchAnswer(BaseModel):
+    """Who an image shows."""
+
+    person: KnownPerson | None = Field(description="the most similar one, if similar enough; null for nobody known")
+    threshold: float = Field(description="the similarity that is enough")
+    matches: list[Similar] = Field(description="the most similar people, best first, similar enough or not")
+
+
 class Health(BaseModel):
     """The server answers."""
 
@@ -156,6 +207,23 @@ def job_answer(job: StoredJob) -> Job:
         created_at=_moment(job.created), started_at=_moment(job.started), ended_at=_moment(job.ended),
         progress=Progress(frames_done=job.frames_done, frames=job.frames), result=_result(job),
     )  # fmt: skip
+
+
+def person_answer(person: Person) -> KnownPerson:
+    """Returns a person as clients see it."""
+    return KnownPerson(
+        id=person.id, name=person.name, crops=person.crops, enrolled_at=_moment(person.enrolled),
+        seen_at=_moment(person.seen),
+    )  # fmt: skip
+
+
+def search_answer(answer: Answer) -> SearchAnswer:
+    """Returns who was found as clients see it."""
+    return SearchAnswer(
+        person=None if answer.person is None else person_answer(answer.person),
+        threshold=answer.threshold,
+        matches=[Similar(person=person_answer(match.person), similarity=match.similarity) for match in answer.matches],
+    )
 
 
 def _result(job: StoredJob) -> VideoResult | None:

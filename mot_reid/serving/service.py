@@ -10,9 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
+
 from mot_reid.serve_schema import ServeSettings
 from mot_reid.serving.content import HEAD_BYTES, video_format
 from mot_reid.serving.folder import FolderLock, size_of
+from mot_reid.serving.gallery import Answer, Galleries, Person
 from mot_reid.serving.live import LiveSession, LiveSessions
 from mot_reid.serving.metrics import Metrics
 from mot_reid.serving.refusal import Refusal, disk_refusal
@@ -56,6 +59,7 @@ class Service:
         limits: all limits.
         metrics: what Prometheus is told.
         uploads: receives files into the folder of the service.
+        galleries: of known people; `enrol` and `search` below take images.
     """
 
     def __init__(self, settings: ServeSettings, tracking: TrackSettings) -> None:
@@ -68,6 +72,7 @@ class Service:
         self._jobs_folder.mkdir(exist_ok=True)
         self.uploads = Uploads(self._folder / "uploads", self.limits)
         self._store = JobStore(self._folder / "jobs.sqlite")
+        self.galleries = Galleries(self._folder / "galleries", self.limits)
         models = (self._tracking, self.limits, settings.nice)
         workers = [Worker(f"jobs-{n}", serve_models, models) for n in range(1, self.limits.jobs + 1)]
         self._callers = [Worker(f"calls-{n}", serve_models, models) for n in range(1, self.limits.callers + 1)]
@@ -106,6 +111,7 @@ class Service:
         for thread in self._threads:
             thread.join()
         self._store.close()
+        self.galleries.close()
         self._folder_lock.release()
         log.info("service closed")
 
@@ -126,6 +132,18 @@ class Service:
         problem = next((worker.problem for worker in workers if worker.problem), None)
         ready = all(worker.facts is not None for worker in (*workers, self._checker)) and not self.closing
         return Readiness(ready, facts if ready else {}, problem)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What there is to tell of the models.
+
+        Raises:
+            Refusal: they are not loaded.
+        """
+        facts = self._callers[0].facts
+        if facts is None:
+            raise Refusal("busy", "server: the models are being loaded", retry_seconds=2)
+        return facts
 
     # ---- jobs ---------------------------------------------------------------------------------------------------
 
@@ -251,6 +269,37 @@ class Service:
         found: list[list[float]] = self._call("embed", [str(path) for path in paths], boxes)
         return found
 
+    def enrol(self, gallery: str, name: str, paths: list[Path]) -> Person:
+        """Adds images of a person to a gallery and returns the person.
+
+        Args:
+            gallery: its name; made where there is none.
+            name: of the person, who is made where unknown.
+            paths: of images that show that person alone.
+
+        Raises:
+            Refusal: an image is none that is taken, a name is none, there would be too many, or there is no model.
+        """
+        embedding = np.array(self.embed(paths), dtype=np.float32)
+        return self.galleries.enrol(gallery, name, embedding, model=self._model())
+
+    def search(self, gallery: str, path: Path, *, threshold: float | None = None) -> Answer:
+        """Returns whom an image shows, which may be nobody known.
+
+        Args:
+            gallery: its name.
+            path: of an image that shows one person.
+            threshold: the least similarity of the same person; None is the calibrated one.
+
+        Raises:
+            Refusal: the image is none that is taken, there is no such gallery, or no threshold.
+        """
+        embedding = np.array(self.embed([path])[0], dtype=np.float32)
+        least = self.facts["threshold"] if threshold is None else threshold
+        if least is None:
+            raise Refusal("invalid", "threshold: got none, and the model has no calibrated one; send one")
+        return self.galleries.search(gallery, embedding, model=self._model(), threshold=least)
+
     def open_live(self, *, preset: str | None = None, frame_rate: float = 30.0) -> LiveSession:
         """Returns a new live session: frames in, tracks out.
 
@@ -265,6 +314,10 @@ class Service:
         return self._live.open(self._checked_preset(preset), frame_rate)
 
     # ---- inside -------------------------------------------------------------------------------------------------
+
+    def _model(self) -> str:
+        """Returns what tells embeddings of one model from those of another of the same name."""
+        return f"{self.facts['reid']}@{self.facts['reid_digest']}"
 
     def _call(self, task: str, *payload: Any) -> Any:
         """Has one of the callers do a task, in turn; too many that wait are refused."""
@@ -329,6 +382,7 @@ class Service:
         """Forgets jobs that were kept long enough, and removes files that belong to no job."""
         for id in self._store.expired(self.limits.stored_days * _DAY_SECONDS):
             self._store.delete(id)
+        self.galleries.sweep()
         for folder in self._jobs_folder.iterdir():
             job = self._store.get(folder.name)
             if job is None and time.time() - folder.stat().st_mtime < _SWEEP_SECONDS and self._threads:

@@ -11,7 +11,8 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, JSONResponse
 
 from mot_reid.serving.content import video_format
-from mot_reid.serving.problems import form, problems
+from mot_reid.serving.forms import boolean, form_schema, received
+from mot_reid.serving.problems import problems
 from mot_reid.serving.refusal import Refusal
 from mot_reid.serving.schemas import Job, Jobs, Preset, VideoResult, job_answer
 from mot_reid.serving.service import Service
@@ -44,21 +45,15 @@ def build_router(service: Service) -> APIRouter:
             200: {"model": VideoResult, "description": "the result, with wait=true"},
             **problems("bad_request", "timeout", "too_large", "unsupported", "busy", "disk_full"),
         },
-        openapi_extra=form("file", _FIELDS),
+        openapi_extra=form_schema("file", _FIELDS),
     )
     async def post_video(
         request: Request,
         wait: Annotated[bool, Query(description="answer with the result when it is done, instead of at once")] = False,
     ) -> Response:
-        received = await service.uploads.receive(
-            request.stream(), rule, content_type=request.headers.get("content-type", ""),
-            announced=request.headers.get("content-length"),
-        )  # fmt: skip
-        try:
-            visualize, preset = boolean("visualize", received.fields), received.fields.get("preset")
-            job = await run_in_threadpool(service.submit_video, received.files[0], preset=preset, visualize=visualize)
-        finally:
-            await run_in_threadpool(received.discard)
+        async with received(service, request, rule) as form:
+            visualize, preset = boolean("visualize", form.fields), form.fields.get("preset")
+            job = await run_in_threadpool(service.submit_video, form.files[0], preset=preset, visualize=visualize)
         if wait:
             job = await _ended(service, job)
         return _answer(job, waited=wait)
@@ -107,18 +102,6 @@ def build_router(service: Service) -> APIRouter:
         service.delete(id)
 
     return router
-
-
-def boolean(name: str, fields: dict[str, str]) -> bool:
-    """Returns a field of a form that says yes or no; no where it is not there.
-
-    Raises:
-        Refusal: it says something else.
-    """
-    text = fields.get(name, "false").lower()
-    if text not in ("true", "false", "1", "0"):
-        raise Refusal("invalid", f"{name}: got '{text[:40]}'; expected true or false")
-    return text in ("true", "1")
 
 
 async def _ended(service: Service, job: StoredJob) -> StoredJob:
