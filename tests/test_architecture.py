@@ -44,6 +44,7 @@ TABLE = {
     "structures": room("boxes", top="numpy", lazy="pandas"),
     "schema": room(),
     "track_schema": room("schema"),
+    "serve_schema": room("schema"),
     "detector_schema": room("schema"),
     "config": room("schema", lazy="omegaconf"),
     "data": room("boxes structures", top="numpy PIL", lazy="cv2 tqdm"),
@@ -59,9 +60,9 @@ TABLE = {
     "jobs": room("config track_schema structures data detection tracking viewing", top="numpy", lazy="tqdm ray"),
     "viewing": room("boxes structures metrics", top="numpy", lazy="cv2 matplotlib"),
     "serving": room(
-        "config track_schema structures data detection reid tracking jobs viewing",
-        top="numpy fastapi pydantic",
-        lazy="gradio uvicorn",
+        "config track_schema serve_schema structures data detection reid tracking jobs viewing",
+        top="numpy fastapi pydantic python_multipart prometheus_client",
+        lazy="gradio uvicorn cv2",
     ),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -18,6 +19,7 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 
 _ORIENTATION = 0x0112  # the EXIF tag
 _CHUNK = 256
+_BAD = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -38,16 +40,47 @@ def decode(path: str | Path) -> NDArray[np.uint8]:
     """
     try:
         with Image.open(path) as image:
-            if image.getexif().get(_ORIENTATION, 1) != 1:
-                return np.array(ImageOps.exif_transpose(image).convert("RGB"))
-            return np.array(image.convert("RGB"))
+            return _upright(image)
     except FileNotFoundError:
         raise FileNotFoundError(f"image: got '{path}'; expected an existing file; check the path") from None
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        reason = "no image format recognised" if isinstance(error, Image.UnidentifiedImageError) else str(error)
+    except _BAD as error:
         raise ValueError(
-            f"image: got '{path}' ({reason}); expected a whole image file; replace or remove the file"
+            f"image: got '{path}' ({_reason(error)}); expected a whole image file; replace or remove the file"
         ) from None
+
+
+def decode_bytes(encoded: bytes, *, format: str, max_pixels: int) -> NDArray[np.uint8]:
+    """The picture in a file that a stranger sent, upright as its EXIF orientation says.
+
+    Args:
+        encoded: The file.
+        format: The only format that is tried, by Pillow's name, such as "JPEG".
+        max_pixels: Of a picture at most; a larger one is not decoded.
+
+    Returns:
+        (H, W, 3) uint8 RGB, writable.
+
+    Raises:
+        ValueError: The picture is too large, or the file is truncated or of another format.
+    """
+    try:
+        with Image.open(BytesIO(encoded), formats=[format]) as image:
+            if image.width * image.height > max_pixels:
+                raise ValueError(f"{image.width} x {image.height} pixels, of which {max_pixels:,} are allowed")
+            return _upright(image)
+    except (*_BAD, MemoryError) as error:
+        raise ValueError(f"image: got a file that is refused ({_reason(error)}); expected a whole image") from None
+
+
+def encode_jpeg(image: NDArray[np.uint8]) -> bytes:
+    """The JPEG file of a picture.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+    """
+    buffer = BytesIO()
+    Image.fromarray(image).save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
 
 
 def decode_many(
@@ -99,6 +132,16 @@ def in_threads(
                 for result in pool.map(function, chunk):
                     bar.update()
                     yield result
+
+
+def _upright(image: Image.Image) -> NDArray[np.uint8]:
+    if image.getexif().get(_ORIENTATION, 1) != 1:
+        return np.array(ImageOps.exif_transpose(image).convert("RGB"))
+    return np.array(image.convert("RGB"))
+
+
+def _reason(error: BaseException) -> str:
+    return "no image format recognised" if isinstance(error, Image.UnidentifiedImageError) else str(error)
 
 
 def _refusal(path: str | Path) -> str | None:

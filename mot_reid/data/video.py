@@ -83,7 +83,7 @@ class VideoReader:
         frame_rate: Frames per second; 30 where the source does not say.
         width: Pixels of the first frame.
         height: Pixels of the first frame.
-        length: Number of frames as announced by the source, or None for a camera or stream.
+        length: Number of frames as announced by the source, or None for a camera, a stream and files that do not say.
         busy_seconds: Spent on reading and decoding so far.
 
     Raises:
@@ -202,6 +202,38 @@ class VideoReader:
         raise ConnectionError(
             f"stream: lost '{self.name}' and could not open it again in {self._attempts} attempts; check the address"
         )
+
+
+class Description(NamedTuple):
+    """What a video file says of itself; nobody has looked at its frames.
+
+    Attributes:
+        width: Pixels; 0 where it does not say.
+        height: Pixels; 0 where it does not say.
+        frame_rate: Frames per second; 30 where it does not say.
+        length: Number of frames, or None where it does not say.
+    """
+
+    width: int
+    height: int
+    frame_rate: float
+    length: int | None
+
+
+def describe_video(path: str | Path) -> Description:
+    """What a video file says of itself, without decoding a frame.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: The file is no video.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"video: got '{path}'; expected an existing file")
+    source = _Capture(str(path), str(path))
+    try:
+        return Description(source.width, source.height, source.frame_rate, source.length)
+    finally:
+        source.close()
 
 
 def frames(source: str | Path | int, *, frame_rate: float | None = None) -> Iterator[Frame]:
@@ -386,7 +418,7 @@ def _numbers(paths: list[Path]) -> list[int]:
 
 
 class _Capture:
-    """A file, camera or stream through OpenCV. A source that announces no number of frames is live."""
+    """A file, camera or stream through OpenCV. A camera is live, and a stream that announces no number of frames."""
 
     def __init__(self, address: str | int, name: str) -> None:
         os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # one sentence of ours instead of FFmpeg's many
@@ -402,8 +434,11 @@ class _Capture:
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
         self.frame_rate = float(rate) if 0 < rate < 1000 else 30.0
-        self.live = isinstance(address, int) or count <= 0
-        self.length: int | None = None if self.live else count
+        self.length: int | None = None if isinstance(address, int) or count <= 0 else count
+        # A file may announce no number, too, as browsers' recordings do; it ends all the same.
+        self.live = self.length is None and not (isinstance(address, str) and Path(address).is_file())
+        self.width = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
+        self.height = int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
         self._at = 0
         self._start: float | None = None
         self._last = -1.0

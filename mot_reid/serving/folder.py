@@ -1,0 +1,50 @@
+"""The folder of a service: one server at a time, and how much is in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import IO
+
+
+class FolderLock:
+    """Holds a folder for one server: two on one folder would both take up the jobs of the other.
+
+    Args:
+        folder: made where it is missing.
+
+    Raises:
+        OSError: the folder cannot be written to, or another server holds it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file: IO[str] = (folder / "lock").open("w")
+        except OSError as error:
+            raise OSError(f"folder: got '{folder}' ({error.strerror}); expected a folder to write to") from None
+        try:
+            import fcntl
+        except ImportError:  # Windows
+            return
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._file.close()
+            raise OSError(
+                f"folder: got '{folder}', which another server works in; stop it, or choose another folder"
+            ) from None
+
+    def release(self) -> None:
+        """Lets another server have the folder."""
+        self._file.close()
+
+
+def size_of(folder: Path) -> int:
+    """Returns the bytes of all files in a folder and the folders in it."""
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            total += path.stat().st_size if path.is_file() else 0
+        except OSError:  # removed meanwhile
+            continue
+    return total

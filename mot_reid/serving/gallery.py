@@ -1,0 +1,389 @@
+"""Known people: enrolled by name, found again by embedding, and forgotten for good.
+
+SQLite holds who there is, one npz file a person holds the embeddings. A file is written under a fresh name before the
+row that points to it, and removed after the row has let go of it, so that whatever dies in between leaves at most a
+file that nobody points to, which the next start removes. Every write happens under SQLite's write lock, so that several
+threads and processes may use one folder.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import threading
+import time
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mot_reid.serve_schema import Limits
+from mot_reid.serving.embedding_files import Embedding, EmbeddingFiles, unit_vectors
+from mot_reid.serving.refusal import Refusal
+from mot_reid.serving.uploads import random_id
+
+_GALLERY_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_NAME_LETTERS = 100
+_NO_GALLERY = "gallery: there is none of that name; enrol somebody to make it"
+_NOTED_SECONDS = 3600.0
+_DAY_SECONDS = 86400.0
+_BUSY_SECONDS = 30.0
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS galleries (
+    name TEXT PRIMARY KEY,
+    model TEXT NOT NULL,
+    dimension INTEGER NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS persons (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT UNIQUE NOT NULL,
+    gallery TEXT NOT NULL REFERENCES galleries (name) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    crops INTEGER NOT NULL,
+    file TEXT NOT NULL,
+    enrolled REAL NOT NULL,
+    seen REAL NOT NULL,
+    UNIQUE (gallery, name)
+) STRICT;
+"""
+_COLUMNS = "id, name, crops, enrolled, seen"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody known.
+
+    Attributes:
+        id: random letters.
+        name: as enrolled.
+        crops: how many embeddings are kept.
+        enrolled: when the last of them came, in seconds since 1970.
+        seen: when the person was last enrolled or recognised, to the hour.
+    """
+
+    id: str
+    name: str
+    crops: int
+    enrolled: float
+    seen: float
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A person of the gallery beside an embedding.
+
+    Attributes:
+        person: who.
+        similarity: the largest cosine similarity to an embedding of that person.
+    """
+
+    person: Person
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Who an embedding shows.
+
+    Attributes:
+        person: the most similar one, if similar enough; None for nobody who is known.
+        threshold: the similarity that is enough.
+        matches: the most similar people, the best first, similar enough or not.
+    """
+
+    person: Person | None
+    threshold: float
+    matches: tuple[Match, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """The embeddings of a gallery: `(M, D)`, sorted by person; where each begins; and who they are."""
+
+    embedding: Embedding
+    first: NDArray[np.int64]
+    number: tuple[int, ...]
+
+
+class Galleries:
+    """Galleries of known people in a folder. Safe to call from any thread.
+
+    Args:
+        folder: of the galleries; made where it is missing.
+        limits: how many galleries, persons and crops there may be, and for how long.
+    """
+
+    def __init__(self, folder: Path, limits: Limits) -> None:
+        self._files, self._limits = EmbeddingFiles(folder), limits
+        self._lock = threading.Lock()
+        self._indices: dict[str, _Index] = {}
+        self._parts: dict[str, dict[str, Embedding]] = {}
+        self._version = -1
+        self._database = sqlite3.connect(
+            folder / "galleries.sqlite", timeout=_BUSY_SECONDS, check_same_thread=False, isolation_level=None
+        )
+        # What is deleted is overwritten, and no log keeps it: the rollback journal goes with its transaction.
+        for pragma in ("journal_mode=DELETE", "secure_delete=ON", "synchronous=FULL", "foreign_keys=ON"):
+            self._database.execute(f"PRAGMA {pragma}")
+        self._database.executescript(_TABLES)
+        self.sweep()
+
+    def close(self) -> None:
+        """Closes the database."""
+        with self._lock:
+            self._database.close()
+
+    def names(self) -> dict[str, int]:
+        """Returns the number of persons in each gallery, by name."""
+        with self._reading() as database:
+            found = database.execute(
+                "SELECT galleries.name, count(persons.id) FROM galleries LEFT JOIN persons ON gallery = galleries.name "
+                "GROUP BY galleries.name ORDER BY galleries.name"
+            )
+            return dict(found.fetchall())
+
+    def persons(self, gallery: str) -> list[Person]:
+        """Returns the persons of a gallery, by name.
+
+        Raises:
+            Refusal: there is no such gallery.
+        """
+        with self._reading() as database:
+            self._find(gallery)
+            rows = database.execute(f"SELECT {_COLUMNS} FROM persons WHERE gallery = ? ORDER BY name", (gallery,))
+            return [Person(*row) for row in rows]
+
+    def enrol(self, gallery: str, name: str, embedding: Embedding, *, model: str) -> Person:
+        """Adds embeddings to a person, who is made where unknown, as is the gallery.
+
+        Args:
+            gallery: small letters, digits, - and _.
+            name: of the person, up to 100 letters of any script.
+            embedding: `(K, D)` vectors of unit length.
+            model: what they come from; all of a gallery come from one.
+
+        Raises:
+            Refusal: a name is none, the vectors are of another model, or there would be too many.
+        """
+        name, added = _person_name(name), unit_vectors(embedding)
+        now = time.time()
+        with self._writing() as database:
+            self._make(database, gallery, model=model, dimension=added.shape[1])
+            known = database.execute(
+                "SELECT id, file FROM persons WHERE gallery = ? AND name = ?", (gallery, name)
+            ).fetchone()
+            if known is None:
+                self._check_count("persons", "gallery", self._limits.persons, "persons WHERE gallery = ?", (gallery,))
+            kept = added if known is None else np.concatenate((self._files.load(known[1]), added))
+            if len(kept) > self._limits.crops:
+                raise Refusal(
+                    "conflict",
+                    f"person: would have {len(kept)} crops; expected at most {self._limits.crops}; "
+                    "delete the person and enrol the best ones",
+                )
+            file, id = self._files.save(kept), random_id() if known is None else known[0]
+            database.execute(
+                "INSERT INTO persons (id, gallery, name, crops, file, enrolled, seen) VALUES (?, ?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (id) DO UPDATE SET crops = excluded.crops, file = excluded.file, "
+                "enrolled = excluded.enrolled, seen = excluded.seen",
+                (id, gallery, name, len(kept), file, now, now),
+            )
+        if known is not None:
+            self._files.remove(known[1])
+        return Person(id, name, len(kept), now, now)
+
+    def search(self, gallery: str, embedding: Embedding, *, model: str, threshold: float, most: int = 5) -> Answer:
+        """Returns who an embedding shows, which may be nobody.
+
+        Args:
+            gallery: its name.
+            embedding: `(D,)` of unit length.
+            model: what it comes from.
+            threshold: the least similarity of the same person.
+            most: how many matches are told.
+
+        Raises:
+            Refusal: there is no such gallery, or it is of another model.
+        """
+        asked = unit_vectors(np.asarray(embedding)[None])[0]
+        with self._reading():
+            self._check_model(self._find(gallery), model=model, dimension=len(asked))
+            index = self._index(gallery)
+            if not index.number:
+                return Answer(None, threshold, ())
+            similarity = np.maximum.reduceat(index.embedding @ asked, index.first)
+            best = np.argsort(-similarity, kind="stable")[:most]
+            matches = tuple(
+                Match(self._person(index.number[place]), min(float(similarity[place]), 1.0)) for place in best
+            )
+        found = matches[0].person if matches and matches[0].similarity >= threshold else None
+        if found is not None and time.time() - found.seen > _NOTED_SECONDS:
+            with self._writing() as database:
+                database.execute("UPDATE persons SET seen = ? WHERE id = ?", (time.time(), found.id))
+        return Answer(found, threshold, matches)
+
+    def rename(self, gallery: str, id: str, name: str) -> Person:
+        """Gives a person another name, and returns the person.
+
+        Raises:
+            Refusal: there is no such person, the name is none, or another one has it.
+        """
+        name = _person_name(name)
+        with self._writing() as database:
+            try:
+                changed = database.execute(
+                    "UPDATE persons SET name = ? WHERE gallery = ? AND id = ?", (name, gallery, id)
+                )
+            except sqlite3.IntegrityError:
+                raise Refusal("conflict", "name: another person of this gallery has it; choose another") from None
+            if not changed.rowcount:
+                raise _nobody()
+            row = database.execute(f"SELECT {_COLUMNS} FROM persons WHERE id = ?", (id,)).fetchone()
+        return Person(*row)
+
+    def delete_person(self, gallery: str, id: str) -> None:
+        """Forgets a person: the row is overwritten on disk, the embeddings are removed.
+
+        Raises:
+            Refusal: there is no such person.
+        """
+        if not self._delete("gallery = ? AND id = ?", (gallery, id)):
+            raise _nobody()
+
+    def delete_gallery(self, gallery: str) -> None:
+        """Forgets a gallery with everybody in it.
+
+        Raises:
+            Refusal: there is no such gallery.
+        """
+        with self._writing() as database:
+            files = _files_of(database, "gallery = ?", (gallery,))
+            if not database.execute("DELETE FROM galleries WHERE name = ?", (gallery,)).rowcount:
+                raise Refusal("not_found", _NO_GALLERY)
+        self._remove(files)
+
+    def sweep(self) -> None:
+        """Forgets persons who were not seen for long enough, and removes files that belong to nobody."""
+        if self._limits.person_days is not None:
+            self._delete("seen < ?", (time.time() - self._limits.person_days * _DAY_SECONDS,))
+        with self._writing() as database:  # nobody else is between a file and its row now
+            self._files.keep_only(_files_of(database, "TRUE", ()))
+
+    # ---- inside -------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that no other thread or process writes beside."""
+        with self._lock:
+            try:
+                self._database.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                raise Refusal("busy", "gallery: it is being written to; try again soon", retry_seconds=5) from None
+            try:
+                yield self._database
+            except BaseException:
+                self._database.execute("ROLLBACK")
+                raise
+            self._indices.clear()
+            self._database.execute("COMMIT")
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that sees one state of rows and files, whoever writes beside it."""
+        with self._lock:
+            self._database.execute("BEGIN")
+            try:
+                yield self._database
+            finally:
+                self._database.execute("COMMIT")
+
+    def _delete(self, where: str, values: tuple[Any, ...]) -> int:
+        """Deletes persons; returns how many."""
+        with self._writing() as database:
+            files = _files_of(database, where, values)
+            database.execute(f"DELETE FROM persons WHERE {where}", values)
+        self._remove(files)
+        return len(files)
+
+    def _remove(self, files: list[str]) -> None:
+        for file in files:
+            self._files.remove(file)
+
+    def _make(self, database: sqlite3.Connection, gallery: str, *, model: str, dimension: int) -> None:
+        """Makes a gallery where there is none of that name; checks that the one there is of this model."""
+        found = self._look_up(gallery)
+        if found is not None:
+            self._check_model(found, model=model, dimension=dimension)
+            return
+        if not _GALLERY_NAME.fullmatch(gallery):
+            raise Refusal("invalid", "gallery: expected a name of small letters, digits, - and _, 64 at most")
+        self._check_count("galleries", "server", self._limits.galleries, "galleries", ())
+        database.execute("INSERT INTO galleries (name, model, dimension) VALUES (?, ?, ?)", (gallery, model, dimension))
+
+    def _check_count(self, what: str, where: str, most: int, table: str, values: tuple[Any, ...]) -> None:
+        if self._database.execute(f"SELECT count(*) FROM {table}", values).fetchone()[0] >= most:
+            raise Refusal("conflict", f"{what}: the {where} has {most} already, which is the limit; delete some")
+
+    def _look_up(self, gallery: str) -> tuple[str, int] | None:
+        found: tuple[str, int] | None = self._database.execute(
+            "SELECT model, dimension FROM galleries WHERE name = ?", (gallery,)
+        ).fetchone()
+        return found
+
+    def _find(self, gallery: str) -> tuple[str, int]:
+        found = self._look_up(gallery)
+        if found is None:
+            raise Refusal("not_found", _NO_GALLERY)
+        return found
+
+    @staticmethod
+    def _check_model(found: tuple[str, int], *, model: str, dimension: int) -> None:
+        if found != (model, dimension):
+            raise Refusal(
+                "conflict",
+                f"gallery: it holds embeddings of another model ({found[1]} numbers each, got {dimension}); "
+                "choose another gallery, or delete it and enrol again",
+            )
+
+    def _person(self, number: int) -> Person:
+        return Person(*self._database.execute(f"SELECT {_COLUMNS} FROM persons WHERE number = ?", (number,)).fetchone())
+
+    def _index(self, gallery: str) -> _Index:
+        """Returns the embeddings of a gallery, read again only after somebody wrote."""
+        version = self._database.execute("PRAGMA data_version").fetchone()[0]  # grows by what other processes write
+        if version != self._version:
+            self._indices.clear()
+            self._version = version
+        if gallery not in self._indices:
+            rows = self._database.execute("SELECT number, file FROM persons WHERE gallery = ?", (gallery,)).fetchall()
+            # A file never changes, so those that are known need not be read again.
+            known = self._parts.get(gallery, {})
+            self._parts[gallery] = {file: known[file] if file in known else self._files.load(file) for _, file in rows}
+            parts = list(self._parts[gallery].values())
+            first = np.cumsum([0, *(len(part) for part in parts)])[: len(parts)]
+            matrix = np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
+            self._indices[gallery] = _Index(matrix, first, tuple(number for number, _ in rows))
+        return self._indices[gallery]
+
+
+def _person_name(name: str) -> str:
+    """Returns the name in one spelling, without space around it."""
+    name = unicodedata.normalize("NFC", name).strip()
+    printable = all(unicodedata.category(letter)[0] != "C" or letter == "\u200d" for letter in name)
+    if not 0 < len(name) <= _NAME_LETTERS or not printable:
+        raise Refusal("invalid", f"name: expected 1 to {_NAME_LETTERS} letters, without control characters")
+    return name
+
+
+def _files_of(database: sqlite3.Connection, where: str, values: tuple[Any, ...]) -> list[str]:
+    return [file for (file,) in database.execute(f"SELECT file FROM persons WHERE {where}", values)]
+
+
+def _nobody() -> Refusal:
+    return Refusal("not_found", "person: there is nobody of that id in this gallery")

@@ -1,0 +1,104 @@
+"""Galleries over HTTP: enrolled, found, renamed, forgotten."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mot_reid.data.figures import random_person
+from mot_reid.data.synthetic import draw_crop, random_camera
+from tests.helpers.server import Server
+
+GALLERY = "/api/galleries/office"
+
+
+def crops(seed: int, count: int) -> list[bytes]:
+    """Pictures of one drawn person by one camera."""
+    rng = np.random.default_rng(seed)
+    person, camera = random_person(rng), random_camera(rng)
+    found = []
+    for _ in range(count):
+        buffer = io.BytesIO()
+        Image.fromarray(draw_crop(person, camera, rng)).save(buffer, "PNG")
+        found.append(buffer.getvalue())
+    return found
+
+
+ADA, BOB = crops(1, 3), crops(2, 2)
+
+
+@pytest.fixture
+def office(server: Server) -> Iterator[Server]:
+    """The server with Ada in the gallery."""
+    answer = enrol(server, "Ada", ADA[:2])
+    assert answer.status_code == 201, answer.text
+    yield server
+    server.client.delete(GALLERY)
+
+
+def enrol(server: Server, name: str, images: list[bytes]) -> Any:
+    return server.client.post(f"{GALLERY}/persons", files=[("files", image) for image in images], data={"name": name})
+
+
+def search(server: Server, image: bytes, **fields: str) -> Any:
+    return server.client.post(f"{GALLERY}/search", files={"file": image}, data=fields)
+
+
+def test_enrolled_image_is_found_and_others_are_nobody_at_the_highest_threshold(office: Server) -> None:
+    found = search(office, ADA[0]).json()
+    assert found["person"]["name"] == "Ada" and found["person"]["crops"] == 2
+    assert found["matches"][0]["similarity"] == pytest.approx(1, abs=1e-5)
+    assert found["threshold"] == office.client.get("/ready").json()["threshold"]
+    stranger = search(office, BOB[0], threshold="0.9999").json()
+    assert stranger["person"] is None and stranger["matches"][0]["person"]["name"] == "Ada"
+
+
+def test_most_similar_of_several_people_is_found(office: Server) -> None:
+    enrol(office, "Bob", BOB[:1])
+    assert office.client.get("/api/galleries").json()["galleries"] == [{"name": "office", "persons": 2}]
+    assert search(office, ADA[2], threshold="0").json()["person"]["name"] == "Ada"
+    assert search(office, BOB[1], threshold="0").json()["person"]["name"] == "Bob"
+
+
+def test_further_images_go_to_the_same_person(office: Server) -> None:
+    first = office.client.get(f"{GALLERY}/persons").json()["persons"]
+    again = enrol(office, "Ada", ADA[2:]).json()
+    assert [person["id"] for person in first] == [again["id"]] and again["crops"] == 3
+
+
+def test_person_is_renamed_and_forgotten(office: Server) -> None:
+    id = office.client.get(f"{GALLERY}/persons").json()["persons"][0]["id"]
+    assert office.client.patch(f"{GALLERY}/persons/{id}", json={"name": "Ada L."}).json()["name"] == "Ada L."
+    assert office.client.delete(f"{GALLERY}/persons/{id}").status_code == 204
+    assert office.client.delete(f"{GALLERY}/persons/{id}").status_code == 404
+    assert search(office, ADA[0]).json() == {"person": None, "threshold": pytest.approx(0.637, abs=0.2), "matches": []}
+    assert office.client.delete(GALLERY).status_code == 204
+    assert search(office, ADA[0]).json()["kind"] == "not_found"
+    assert not [path for path in office.files() if path.endswith(".npz")]
+
+
+def test_names_of_people_are_not_in_the_log(office: Server) -> None:
+    enrol(office, "Grace Unmistakable", BOB)
+    search(office, BOB[0])
+    assert "Unmistakable" not in office.log.read_text()
+
+
+@pytest.mark.parametrize("fields", [{}, {"name": ""}, {"name": "a\nb"}, {"name": "x" * 101}])
+def test_person_without_a_name_is_refused(server: Server, fields: dict[str, str]) -> None:
+    answer = server.client.post(f"{GALLERY}/persons", files={"files": ADA[0]}, data=fields)
+    assert answer.status_code == 422 and answer.json()["error"].startswith("name: ")
+
+
+@pytest.mark.parametrize("threshold", ["high", "nan", "2", "-1.1"])
+def test_threshold_that_is_none_is_refused(server: Server, threshold: str) -> None:
+    assert search(server, ADA[0], threshold=threshold).json()["error"].startswith("threshold: got")
+
+
+def test_long_body_that_is_no_form_is_refused(server: Server) -> None:
+    answer = server.client.patch(f"{GALLERY}/persons/{'a' * 24}", json={"name": "a" * 100_000})
+    assert answer.status_code in (400, 413) and set(answer.json()) == {"error", "kind", "request_id"}
