@@ -3,14 +3,13 @@
 SQLite holds who there is, one npz file a person holds the embeddings. A file is written under a fresh name before the
 row that points to it, and removed after the row has let go of it, so that whatever dies in between leaves at most a
 file that nobody points to, which the next start removes. Every write happens under SQLite's write lock, so that several
-threads and processes may use one folder.
+threads and processes may use one folder. After somebody was forgotten, the rows are written anew without them.
 """
 
 from __future__ import annotations
 
 import re
 import sqlite3
-import threading
 import time
 import unicodedata
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 
 from mot_reid.serve_schema import Limits
 from mot_reid.serving.embedding_files import Embedding, EmbeddingFiles, unit_vectors
+from mot_reid.serving.gallery_database import GalleryDatabase
 from mot_reid.serving.refusal import Refusal
 from mot_reid.serving.uploads import random_id
 
@@ -32,26 +32,7 @@ _NAME_LETTERS = 100
 _NO_GALLERY = "gallery: there is none of that name; enrol somebody to make it"
 _NOTED_SECONDS = 3600.0
 _DAY_SECONDS = 86400.0
-_BUSY_SECONDS = 30.0
 
-_TABLES = """
-CREATE TABLE IF NOT EXISTS galleries (
-    name TEXT PRIMARY KEY,
-    model TEXT NOT NULL,
-    dimension INTEGER NOT NULL
-) STRICT;
-CREATE TABLE IF NOT EXISTS persons (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT UNIQUE NOT NULL,
-    gallery TEXT NOT NULL REFERENCES galleries (name) ON DELETE CASCADE,
-    name TEXT NOT NULL,
-    crops INTEGER NOT NULL,
-    file TEXT NOT NULL,
-    enrolled REAL NOT NULL,
-    seen REAL NOT NULL,
-    UNIQUE (gallery, name)
-) STRICT;
-"""
 _COLUMNS = "id, name, crops, enrolled, seen"
 
 
@@ -121,28 +102,20 @@ class Galleries:
 
     def __init__(self, folder: Path, limits: Limits) -> None:
         self._files, self._limits = EmbeddingFiles(folder), limits
-        self._lock = threading.Lock()
         self._indices: dict[str, _Index] = {}
         self._parts: dict[str, dict[str, Embedding]] = {}
         self._version = -1
-        self._database = sqlite3.connect(
-            folder / "galleries.sqlite", timeout=_BUSY_SECONDS, check_same_thread=False, isolation_level=None
-        )
-        # What is deleted is overwritten, and no log keeps it: the rollback journal goes with its transaction.
-        for pragma in ("journal_mode=DELETE", "secure_delete=ON", "synchronous=FULL", "foreign_keys=ON"):
-            self._database.execute(f"PRAGMA {pragma}")
-        self._database.executescript(_TABLES)
+        self._database = GalleryDatabase(folder / "galleries.sqlite")
         self.sweep()
 
     def close(self) -> None:
         """Closes the database."""
-        with self._lock:
-            self._database.close()
+        self._database.close()
 
     def names(self) -> dict[str, int]:
         """Returns the number of persons in each gallery, by name."""
-        with self._reading() as database:
-            found = database.execute(
+        with self._database.reading() as rows:
+            found = rows.execute(
                 "SELECT galleries.name, count(persons.id) FROM galleries LEFT JOIN persons ON gallery = galleries.name "
                 "GROUP BY galleries.name ORDER BY galleries.name"
             )
@@ -154,10 +127,10 @@ class Galleries:
         Raises:
             Refusal: there is no such gallery.
         """
-        with self._reading() as database:
-            self._find(gallery)
-            rows = database.execute(f"SELECT {_COLUMNS} FROM persons WHERE gallery = ? ORDER BY name", (gallery,))
-            return [Person(*row) for row in rows]
+        with self._database.reading() as rows:
+            _find(rows, gallery)
+            found = rows.execute(f"SELECT {_COLUMNS} FROM persons WHERE gallery = ? ORDER BY name", (gallery,))
+            return [Person(*row) for row in found]
 
     def enrol(self, gallery: str, name: str, embedding: Embedding, *, model: str) -> Person:
         """Adds embeddings to a person, who is made where unknown, as is the gallery.
@@ -173,13 +146,13 @@ class Galleries:
         """
         name, added = _person_name(name), unit_vectors(embedding)
         now = time.time()
-        with self._writing() as database:
-            self._make(database, gallery, model=model, dimension=added.shape[1])
-            known = database.execute(
+        with self._writing() as rows:
+            self._make(rows, gallery, model=model, dimension=added.shape[1])
+            known = rows.execute(
                 "SELECT id, file FROM persons WHERE gallery = ? AND name = ?", (gallery, name)
             ).fetchone()
             if known is None:
-                self._check_count("persons", "gallery", self._limits.persons, "persons WHERE gallery = ?", (gallery,))
+                _check_count(rows, "persons", "gallery", self._limits.persons, "persons WHERE gallery = ?", (gallery,))
             kept = added if known is None else np.concatenate((self._files.load(known[1]), added))
             if len(kept) > self._limits.crops:
                 raise Refusal(
@@ -188,7 +161,7 @@ class Galleries:
                     "delete the person and enrol the best ones",
                 )
             file, id = self._files.save(kept), random_id() if known is None else known[0]
-            database.execute(
+            rows.execute(
                 "INSERT INTO persons (id, gallery, name, crops, file, enrolled, seen) VALUES (?, ?, ?, ?, ?, ?, ?) "
                 "ON CONFLICT (id) DO UPDATE SET crops = excluded.crops, file = excluded.file, "
                 "enrolled = excluded.enrolled, seen = excluded.seen",
@@ -212,20 +185,20 @@ class Galleries:
             Refusal: there is no such gallery, or it is of another model.
         """
         asked = unit_vectors(np.asarray(embedding)[None])[0]
-        with self._reading():
-            self._check_model(self._find(gallery), model=model, dimension=len(asked))
-            index = self._index(gallery)
+        with self._database.reading() as rows:
+            _check_model(_find(rows, gallery), model=model, dimension=len(asked))
+            index = self._index(rows, gallery)
             if not index.number:
                 return Answer(None, threshold, ())
             similarity = np.maximum.reduceat(index.embedding @ asked, index.first)
             best = np.argsort(-similarity, kind="stable")[:most]
             matches = tuple(
-                Match(self._person(index.number[place]), min(float(similarity[place]), 1.0)) for place in best
+                Match(_person(rows, index.number[place]), min(float(similarity[place]), 1.0)) for place in best
             )
         found = matches[0].person if matches and matches[0].similarity >= threshold else None
         if found is not None and time.time() - found.seen > _NOTED_SECONDS:
-            with self._writing() as database:
-                database.execute("UPDATE persons SET seen = ? WHERE id = ?", (time.time(), found.id))
+            with self._writing() as rows:
+                rows.execute("UPDATE persons SET seen = ? WHERE id = ?", (time.time(), found.id))
         return Answer(found, threshold, matches)
 
     def rename(self, gallery: str, id: str, name: str) -> Person:
@@ -235,16 +208,15 @@ class Galleries:
             Refusal: there is no such person, the name is none, or another one has it.
         """
         name = _person_name(name)
-        with self._writing() as database:
+        with self._writing(forgetting=True) as rows:
             try:
-                changed = database.execute(
-                    "UPDATE persons SET name = ? WHERE gallery = ? AND id = ?", (name, gallery, id)
-                )
+                changed = rows.execute("UPDATE persons SET name = ? WHERE gallery = ? AND id = ?", (name, gallery, id))
             except sqlite3.IntegrityError:
                 raise Refusal("conflict", "name: another person of this gallery has it; choose another") from None
             if not changed.rowcount:
                 raise _nobody()
-            row = database.execute(f"SELECT {_COLUMNS} FROM persons WHERE id = ?", (id,)).fetchone()
+            row = rows.execute(f"SELECT {_COLUMNS} FROM persons WHERE id = ?", (id,)).fetchone()
+        self._database.wipe()
         return Person(*row)
 
     def delete_person(self, gallery: str, id: str) -> None:
@@ -262,114 +234,110 @@ class Galleries:
         Raises:
             Refusal: there is no such gallery.
         """
-        with self._writing() as database:
-            files = _files_of(database, "gallery = ?", (gallery,))
-            if not database.execute("DELETE FROM galleries WHERE name = ?", (gallery,)).rowcount:
+        with self._writing(forgetting=True) as rows:
+            files = _files_of(rows, "gallery = ?", (gallery,))
+            if not rows.execute("DELETE FROM galleries WHERE name = ?", (gallery,)).rowcount:
                 raise Refusal("not_found", _NO_GALLERY)
-        self._remove(files)
+            self._parts.pop(gallery, None)
+        self._wipe(files)
 
     def sweep(self) -> None:
         """Forgets persons who were not seen for long enough, and removes files that belong to nobody."""
         if self._limits.person_days is not None:
-            self._delete("seen < ?", (time.time() - self._limits.person_days * _DAY_SECONDS,))
-        with self._writing() as database:  # nobody else is between a file and its row now
-            self._files.keep_only(_files_of(database, "TRUE", ()))
+            long_ago = time.time() - self._limits.person_days * _DAY_SECONDS
+            with self._database.reading() as rows:
+                unseen = _files_of(rows, "seen < ?", (long_ago,))
+            if unseen:
+                self._delete("seen < ?", (long_ago,))
+        with self._writing() as rows:  # nobody else is between a file and its row now
+            self._files.keep_only(_files_of(rows, "TRUE", ()))
+        self._database.wipe()
 
     # ---- inside -------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that no other thread or process writes beside."""
-        with self._lock:
-            try:
-                self._database.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError:
-                raise Refusal("busy", "gallery: it is being written to; try again soon", retry_seconds=5) from None
-            try:
-                yield self._database
-            except BaseException:
-                self._database.execute("ROLLBACK")
-                raise
+    def _writing(self, *, forgetting: bool = False) -> Iterator[sqlite3.Connection]:
+        with self._database.writing(forgetting=forgetting) as rows:
+            yield rows
             self._indices.clear()
-            self._database.execute("COMMIT")
-
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that sees one state of rows and files, whoever writes beside it."""
-        with self._lock:
-            self._database.execute("BEGIN")
-            try:
-                yield self._database
-            finally:
-                self._database.execute("COMMIT")
 
     def _delete(self, where: str, values: tuple[Any, ...]) -> int:
-        """Deletes persons; returns how many."""
-        with self._writing() as database:
-            files = _files_of(database, where, values)
-            database.execute(f"DELETE FROM persons WHERE {where}", values)
-        self._remove(files)
+        """Forgets persons; returns how many."""
+        with self._writing(forgetting=True) as rows:
+            files = _files_of(rows, where, values)
+            rows.execute(f"DELETE FROM persons WHERE {where}", values)
+        self._wipe(files)
         return len(files)
 
-    def _remove(self, files: list[str]) -> None:
+    def _wipe(self, files: list[str]) -> None:
         for file in files:
             self._files.remove(file)
+        self._database.wipe()
 
-    def _make(self, database: sqlite3.Connection, gallery: str, *, model: str, dimension: int) -> None:
+    def _make(self, rows: sqlite3.Connection, gallery: str, *, model: str, dimension: int) -> None:
         """Makes a gallery where there is none of that name; checks that the one there is of this model."""
-        found = self._look_up(gallery)
+        found = _look_up(rows, gallery)
         if found is not None:
-            self._check_model(found, model=model, dimension=dimension)
+            _check_model(found, model=model, dimension=dimension)
             return
         if not _GALLERY_NAME.fullmatch(gallery):
             raise Refusal("invalid", "gallery: expected a name of small letters, digits, - and _, 64 at most")
-        self._check_count("galleries", "server", self._limits.galleries, "galleries", ())
-        database.execute("INSERT INTO galleries (name, model, dimension) VALUES (?, ?, ?)", (gallery, model, dimension))
+        _check_count(rows, "galleries", "server", self._limits.galleries, "galleries", ())
+        rows.execute("INSERT INTO galleries (name, model, dimension) VALUES (?, ?, ?)", (gallery, model, dimension))
 
-    def _check_count(self, what: str, where: str, most: int, table: str, values: tuple[Any, ...]) -> None:
-        if self._database.execute(f"SELECT count(*) FROM {table}", values).fetchone()[0] >= most:
-            raise Refusal("conflict", f"{what}: the {where} has {most} already, which is the limit; delete some")
-
-    def _look_up(self, gallery: str) -> tuple[str, int] | None:
-        found: tuple[str, int] | None = self._database.execute(
-            "SELECT model, dimension FROM galleries WHERE name = ?", (gallery,)
-        ).fetchone()
-        return found
-
-    def _find(self, gallery: str) -> tuple[str, int]:
-        found = self._look_up(gallery)
-        if found is None:
-            raise Refusal("not_found", _NO_GALLERY)
-        return found
-
-    @staticmethod
-    def _check_model(found: tuple[str, int], *, model: str, dimension: int) -> None:
-        if found != (model, dimension):
-            raise Refusal(
-                "conflict",
-                f"gallery: it holds embeddings of another model ({found[1]} numbers each, got {dimension}); "
-                "choose another gallery, or delete it and enrol again",
-            )
-
-    def _person(self, number: int) -> Person:
-        return Person(*self._database.execute(f"SELECT {_COLUMNS} FROM persons WHERE number = ?", (number,)).fetchone())
-
-    def _index(self, gallery: str) -> _Index:
+    def _index(self, rows: sqlite3.Connection, gallery: str) -> _Index:
         """Returns the embeddings of a gallery, read again only after somebody wrote."""
-        version = self._database.execute("PRAGMA data_version").fetchone()[0]  # grows by what other processes write
+        version = rows.execute("PRAGMA data_version").fetchone()[0]  # changes by what other processes write
         if version != self._version:
             self._indices.clear()
             self._version = version
         if gallery not in self._indices:
-            rows = self._database.execute("SELECT number, file FROM persons WHERE gallery = ?", (gallery,)).fetchall()
+            found = rows.execute("SELECT number, file FROM persons WHERE gallery = ?", (gallery,)).fetchall()
             # A file never changes, so those that are known need not be read again.
             known = self._parts.get(gallery, {})
-            self._parts[gallery] = {file: known[file] if file in known else self._files.load(file) for _, file in rows}
-            parts = list(self._parts[gallery].values())
-            first = np.cumsum([0, *(len(part) for part in parts)])[: len(parts)]
+            parts = [known[file] if file in known else self._files.load(file) for _, file in found]
+            first = np.cumsum([0, *(len(part) for part in parts)])
             matrix = np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
-            self._indices[gallery] = _Index(matrix, first, tuple(number for number, _ in rows))
+            self._parts[gallery] = {
+                file: matrix[start:stop] for (_, file), start, stop in zip(found, first, first[1:], strict=False)
+            }
+            self._indices[gallery] = _Index(matrix, first[:-1], tuple(number for number, _ in found))
         return self._indices[gallery]
+
+
+def _look_up(rows: sqlite3.Connection, gallery: str) -> tuple[str, int] | None:
+    """Returns model and dimension of a gallery."""
+    found: tuple[str, int] | None = rows.execute(
+        "SELECT model, dimension FROM galleries WHERE name = ?", (gallery,)
+    ).fetchone()
+    return found
+
+
+def _find(rows: sqlite3.Connection, gallery: str) -> tuple[str, int]:
+    found = _look_up(rows, gallery)
+    if found is None:
+        raise Refusal("not_found", _NO_GALLERY)
+    return found
+
+
+def _check_model(found: tuple[str, int], *, model: str, dimension: int) -> None:
+    if found != (model, dimension):
+        raise Refusal(
+            "conflict",
+            f"gallery: it holds embeddings of another model ({found[1]} numbers each, got {dimension}); "
+            "choose another gallery, or delete it and enrol again",
+        )
+
+
+def _check_count(
+    rows: sqlite3.Connection, what: str, where: str, most: int, table: str, values: tuple[Any, ...]
+) -> None:
+    if rows.execute(f"SELECT count(*) FROM {table}", values).fetchone()[0] >= most:
+        raise Refusal("conflict", f"{what}: the {where} has {most} already, which is the limit; delete some")
+
+
+def _person(rows: sqlite3.Connection, number: int) -> Person:
+    return Person(*rows.execute(f"SELECT {_COLUMNS} FROM persons WHERE number = ?", (number,)).fetchone())
 
 
 def _person_name(name: str) -> str:
@@ -381,8 +349,8 @@ def _person_name(name: str) -> str:
     return name
 
 
-def _files_of(database: sqlite3.Connection, where: str, values: tuple[Any, ...]) -> list[str]:
-    return [file for (file,) in database.execute(f"SELECT file FROM persons WHERE {where}", values)]
+def _files_of(rows: sqlite3.Connection, where: str, values: tuple[Any, ...]) -> list[str]:
+    return [file for (file,) in rows.execute(f"SELECT file FROM persons WHERE {where}", values)]
 
 
 def _nobody() -> Refusal:
