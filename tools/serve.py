@@ -21,7 +21,7 @@ USAGE = """usage: python tools/serve.py [key=value ...] [config=my_serve.yaml] [
 Takes videos, images and live streams over HTTP and answers with the people in them; /docs has the interface.
 The keys of tools/track.py say how people are tracked, on the command line or in the file named by tracking=.
 
-Exit code: 0 stopped, 2 a mistake in the arguments or a folder or port that is taken.
+Exit code: that of the signal that stopped it, 2 a mistake in the arguments or a folder or port that is taken.
 
 keys (the value is that of configs/serve.yaml):
 """

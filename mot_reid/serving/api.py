@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -72,7 +73,18 @@ async def _http_error(request: Request, error: Any) -> Response:
     kind = _KINDS.get(error.status_code, "bad_request")
     answer = await _refused(request, Refusal(kind, sentences.get(error.status_code, f"request: {error.detail}")))
     answer.headers.update(error.headers or {})
+    if kind == "method_not_allowed":  # of all routes of that name, not only of the first
+        answer.headers["Allow"] = ", ".join(sorted(_methods(request.app, request.url.path)))
     return answer
+
+
+def _methods(app: FastAPI, path: str) -> set[str]:
+    """Returns the methods that a path takes."""
+    found: set[str] = set()
+    for template, methods in app.openapi()["paths"].items():
+        if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path):
+            found |= {method.upper() for method in methods}
+    return found
 
 
 async def _not_valid(request: Request, error: Any) -> Response:

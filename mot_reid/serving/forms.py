@@ -37,10 +37,10 @@ def boolean(name: str, fields: Mapping[str, str]) -> bool:
     Raises:
         Refusal: it says something else.
     """
-    text = fields.get(name, "false").lower()
-    if text not in ("true", "false", "1", "0"):
+    text = fields.get(name, "false")
+    if text not in ("true", "false"):
         raise Refusal("invalid", f"{name}: got '{text[:40]}'; expected true or false")
-    return text in ("true", "1")
+    return text == "true"
 
 
 def number(name: str, fields: Mapping[str, str], *, low: float, high: float) -> float | None:

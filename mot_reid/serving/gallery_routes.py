@@ -81,7 +81,9 @@ def build_router(service: Service) -> APIRouter:
             return search_answer(await run_in_threadpool(service.search, gallery, form.files[0], threshold=threshold))
 
     @router.patch(
-        "/{gallery}/persons/{id}", summary="Give a person another name", responses=problems("not_found", "conflict")
+        "/{gallery}/persons/{id}",
+        summary="Give a person another name",
+        responses=problems("bad_request", "not_found", "conflict", "too_large"),
     )
     def rename(gallery: Gallery, id: Id, new: NewName) -> KnownPerson:
         return person_answer(service.galleries.rename(gallery, id, new.name))

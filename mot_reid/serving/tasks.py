@@ -29,7 +29,7 @@ _FFMPEG = "protocol_whitelist;file|format_whitelist;avi,mov,matroska,mpeg,mpegts
 
 def serve_models(pipe: Connection, settings: TrackSettings, limits: Limits, nice: int) -> None:
     """The life of a worker with detector and embedder: loads both, then does tasks until the server is gone."""
-    _begin(nice)
+    begin(nice)
     from mot_reid.serving.models import Models
 
     def load() -> tuple[dict[str, Task], dict[str, Any]]:
@@ -44,12 +44,12 @@ def serve_models(pipe: Connection, settings: TrackSettings, limits: Limits, nice
         }
         return tasks, models.facts | {"versions": _versions()}
 
-    _answer_all(pipe, load)
+    answer_all(pipe, load)
 
 
 def serve_checks(pipe: Connection, limits: Limits, nice: int) -> None:
     """The life of the worker that looks into uploads: it has no models, and little memory to lose."""
-    _begin(nice)
+    begin(nice)
     _bound_memory(_CHECKER_BYTES)
 
     def load() -> tuple[dict[str, Task], dict[str, Any]]:
@@ -57,7 +57,7 @@ def serve_checks(pipe: Connection, limits: Limits, nice: int) -> None:
 
         return {"check_video": lambda path: check_video(path, limits)}, {"opencv": cv2.__version__}
 
-    _answer_all(pipe, load)
+    answer_all(pipe, load)
 
 
 def check_video(path: str, limits: Limits) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def track_video(
     return {name: value for name, value in summary.items() if name != "source"}
 
 
-def _answer_all(pipe: Connection, load: Callable[[], tuple[Mapping[str, Task], dict[str, Any]]]) -> None:
+def answer_all(pipe: Connection, load: Callable[[], tuple[Mapping[str, Task], dict[str, Any]]]) -> None:
     """Tells the server that the process is ready, or why it is not, and does the tasks that it sends."""
     try:
         tasks, facts = load()
@@ -164,7 +164,7 @@ def _throttled(pipe: Connection) -> Callable[[Any], None]:
     return tell
 
 
-def _begin(nice: int) -> None:
+def begin(nice: int) -> None:
     """Makes a fresh process a worker: polite, deaf to the terminal, and gone when the server is."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # What libraries print, with bytes of the upload in it at times, has no place in the log of the server.

@@ -137,7 +137,8 @@ class Worker:
             self._failed(f"server: a worker could not start ({error})")
             raise Refusal("busy", f"server: a worker could not start ({error})", retry_seconds=30) from None
         if kind == "refused":
-            self.kill()
+            with self._end:
+                self._discard()
             self._failed(answer[1])
             raise Refusal("busy", answer[1], retry_seconds=30)
         self.facts, self.problem, self._pause = answer, None, 0.0
