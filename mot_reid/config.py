@@ -7,12 +7,12 @@ silently: an unknown key, a wrong type or a missing value is one `ConfigError` l
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, make_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from mot_reid.files import write_text
 from mot_reid.schema import Config as Config
 from mot_reid.schema import Key, OneOf, did_you_mean, schema, sections
 
@@ -107,11 +107,7 @@ def save_config(config: Config, path: Path) -> None:
     """
     from omegaconf import OmegaConf
 
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(OmegaConf.to_yaml(OmegaConf.create(_lists(asdict(config)))), encoding="utf-8")
-    os.replace(partial, path)
+    write_text(path, OmegaConf.to_yaml(OmegaConf.create(_lists(asdict(config)))))
 
 
 def parse_arguments(argv: Sequence[str], *, allowed: Collection[str] | None = None) -> dict[str, str]:

@@ -42,23 +42,24 @@ def room(package: str = "", *, top: str = "", lazy: str = "") -> Room:
 TABLE = {
     "boxes": room(top="numpy"),
     "structures": room("boxes", top="numpy", lazy="pandas"),
+    "files": room(),
     "schema": room(),
     "track_schema": room("schema"),
     "serve_schema": room("schema"),
     "detector_schema": room("schema"),
-    "config": room("schema", lazy="omegaconf"),
-    "data": room("boxes structures", top="numpy PIL", lazy="cv2 tqdm"),
+    "config": room("files schema", lazy="omegaconf"),
+    "data": room("boxes structures files", top="numpy PIL", lazy="cv2 tqdm"),
     "metrics": room("boxes structures", top="numpy scipy", lazy="pandas"),
-    "detection": room("boxes structures data", top="numpy", lazy="ultralytics openvino cv2"),
+    "detection": room("boxes structures files data", top="numpy", lazy="ultralytics openvino cv2"),
     "tracking": room("boxes structures", top="numpy scipy", lazy="cv2"),
     "reid": room(
-        "boxes structures", top="numpy torch timm safetensors", lazy="onnx onnxruntime onnxscript openvino tqdm"
+        "boxes structures files", top="numpy torch timm safetensors", lazy="onnx onnxruntime onnxscript openvino tqdm"
     ),
     "training": room(
         "structures data reid metrics config", top="numpy torch torchvision torchmetrics lightning", lazy="wandb tqdm"
     ),
     "jobs": room("config track_schema structures data detection tracking viewing", top="numpy", lazy="tqdm ray"),
-    "viewing": room("boxes structures metrics", top="numpy", lazy="cv2 matplotlib"),
+    "viewing": room("boxes structures files metrics", top="numpy", lazy="cv2 matplotlib"),
     "serving": room(
         "config track_schema serve_schema structures data detection reid tracking jobs viewing",
         top="numpy fastapi pydantic python_multipart prometheus_client",

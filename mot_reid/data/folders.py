@@ -7,11 +7,14 @@ import os
 import shutil
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 from uuid import uuid4
+
+from mot_reid.files import write_text as write_text
+from mot_reid.files import writing
 
 METADATA = "metadata.json"
 
@@ -29,10 +32,11 @@ def new_folder(root: str | Path) -> Iterator[Path]:
         OSError: The folder cannot be made or moved; `root` is as it was.
     """
     root = Path(root)
-    root.parent.mkdir(parents=True, exist_ok=True)
     part = root.with_name(f".{root.name}.{uuid4().hex}.part")
     old = part.with_suffix(".old")
-    part.mkdir()
+    with writing(root):
+        root.parent.mkdir(parents=True, exist_ok=True)
+        part.mkdir()
     try:
         yield part
         if root.exists():
@@ -46,16 +50,6 @@ def new_folder(root: str | Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(part, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
-
-
-def write_text(path: str | Path, text: str) -> Path:
-    """Writes a file, whole or not at all, in a folder made where it is missing; returns its path."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.part")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
-    return path
 
 
 def unpack(
@@ -143,6 +137,48 @@ def find_prepared(output: str | Path, *, kind: str, version: int, settings: Mapp
             "remove the folder or choose another"
         )
     return dict(metadata)
+
+
+def write_metadata(folder: str | Path, metadata: Mapping[str, Any]) -> None:
+    """Writes metadata.json, which makes a folder one that `find_prepared` knows."""
+    write_text(Path(folder) / METADATA, json.dumps(dict(metadata), indent=2) + "\n")
+
+
+def refuse_bad_files(bad: Sequence[tuple[str, str]], what: str, *, rule: str) -> None:
+    """Raises ValueError where files are bad: a sentence, and a line for each of them.
+
+    Args:
+        bad: Each file and the reason.
+        what: What they belong to, and where it is.
+        rule: What holds of good ones.
+    """
+    if bad:
+        lines = "".join(f"\n  {name}: {reason}" for name, reason in bad)
+        raise ValueError(
+            f"{what}: got {len(bad)} bad file(s); expected {rule}; "
+            f"replace them and run again; nothing was written{lines}"
+        )
+
+
+def refuse_changes(output: Path, metadata: Mapping[str, Any], now: str, *, note: str = "") -> None:
+    """Raises ValueError where a folder prepared before has changed since.
+
+    Args:
+        output: The folder.
+        metadata: What it says of itself.
+        now: The checksum it has.
+        note: A further word on what is there now.
+    """
+    if now != metadata["checksum"]:
+        raise ValueError(
+            f"output: got '{output}' with files changed, added or lost since it was prepared{note}; "
+            "remove the folder and run again"
+        )
+
+
+def relative(path: str | Path, root: Path) -> str:
+    """The path of a file below a folder, the same on every system."""
+    return Path(path).relative_to(root).as_posix()
 
 
 def checksum(contents: Mapping[str, int]) -> str:

@@ -14,7 +14,6 @@ truth gives a returning person a new identity, as some do, no split can know it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as Sequences
 from dataclasses import asdict, dataclass
@@ -27,7 +26,7 @@ from PIL import Image
 
 from mot_reid import boxes
 from mot_reid.data import market1501
-from mot_reid.data.folders import METADATA, new_folder
+from mot_reid.data.folders import new_folder, write_metadata
 from mot_reid.data.identities import IdentityTable, query_gallery
 from mot_reid.data.images import decode
 from mot_reid.data.motchallenge import PEDESTRIAN, Sequence, read_ground_truth, read_visibility
@@ -187,7 +186,7 @@ def write_crops(
                 for name, table in tables.items()
             },
         }
-        (part / METADATA).write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
+        write_metadata(part, metadata)
     return metadata
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import configparser
 import io
-import os
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mot_reid.boxes import tlwh_to_xyxy, xyxy_to_tlwh
+from mot_reid.files import write_text
 from mot_reid.structures import Detections, TrackTable
 
 PEDESTRIAN = 1
@@ -135,7 +135,7 @@ def write_sequence(sequence: Sequence) -> Path:
         f"seqLength={sequence.length}\nimWidth={sequence.width}\nimHeight={sequence.height}\n"
         f"imExt={sequence.extension}\n"
     )
-    return _write(sequence.folder / "seqinfo.ini", lines)
+    return write_text(sequence.folder / "seqinfo.ini", lines)
 
 
 def read_ground_truth(path: str | Path) -> TrackTable:
@@ -226,8 +226,8 @@ def write_results(path: str | Path, table: TrackTable) -> Path:
     """
     rows = np.lexsort((table.track_id, table.frame))
     numbers = zip(table.frame[rows], table.track_id[rows], xyxy_to_tlwh(table.xyxy[rows]).tolist(), table.score[rows])
-    return _write(
-        Path(path),
+    return write_text(
+        path,
         "".join(
             f"{frame},{identity},{left:.2f},{top:.2f},{width:.2f},{height:.2f},{score:.6g},-1,-1,-1\n"
             for frame, identity, (left, top, width, height), score in numbers
@@ -238,8 +238,8 @@ def write_results(path: str | Path, table: TrackTable) -> Path:
 def write_detections(path: str | Path, table: TrackTable) -> Path:
     """Write a det.txt: a result file with -1 for every identity. Returns its path."""
     numbers = zip(table.frame, xyxy_to_tlwh(table.xyxy).tolist(), table.score)
-    return _write(
-        Path(path),
+    return write_text(
+        path,
         "".join(
             f"{frame},-1,{left:.10g},{top:.10g},{width:.10g},{height:.10g},{score:.10g},-1,-1,-1\n"
             for frame, (left, top, width, height), score in numbers
@@ -256,8 +256,8 @@ def write_ground_truth(path: str | Path, table: TrackTable, visibility: NDArray[
     numbers = zip(
         table.frame, table.track_id, xyxy_to_tlwh(table.xyxy).tolist(), ~table.ignore, table.class_id, seen, strict=True
     )
-    return _write(
-        Path(path),
+    return write_text(
+        path,
         "".join(
             f"{frame},{identity},{left:.10g},{top:.10g},{width:.10g},{height:.10g},{counts:d},{class_id},{share:.5g}\n"
             for frame, identity, (left, top, width, height), counts, class_id, share in numbers
@@ -346,11 +346,3 @@ def _table(
         class_id=np.zeros(len(numbers), dtype=np.int64) if class_id is None else class_id,
         ignore=np.zeros(len(numbers), dtype=np.bool_) if ignore is None else ignore,
     )
-
-
-def _write(path: Path, text: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(text, encoding="utf-8", newline="\n")
-    os.replace(partial, path)
-    return path

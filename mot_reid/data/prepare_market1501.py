@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import shutil
 import zlib
 from collections.abc import Iterable
@@ -15,7 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mot_reid.data import market1501
-from mot_reid.data.folders import METADATA, checksum, find_prepared, new_folder, unpack
+from mot_reid.data.folders import (
+    checksum,
+    find_prepared,
+    new_folder,
+    refuse_bad_files,
+    refuse_changes,
+    relative,
+    unpack,
+    write_metadata,
+)
 from mot_reid.data.identities import IdentityTable, labels, split_identities
 from mot_reid.data.images import decode, in_threads
 
@@ -89,10 +97,10 @@ def prepare(
             "settings": settings,
             "counts": counts,
             "lists": {name: _describe(table) for name, table in lists.items()},
-            **_statistics([inspected[_key(path, part)] for path in lists["train"].path]),
+            **_statistics([inspected[relative(path, part)] for path in lists["train"].path]),
             "checksum": _checksum(inspected, part),
         }
-        (part / METADATA).write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
+        write_metadata(part, metadata)
     return metadata, True
 
 
@@ -139,7 +147,7 @@ def _inspect(root: Path, workers: int | None, progress: bool) -> dict[str, _Insp
 
     files = [path for folder in market1501.FOLDERS.values() for path in market1501.list_images(root / folder)]
     results = in_threads(inspect, files, workers, "checking" if progress else None)
-    return {_key(path, root): one for path, one in zip(files, results)}
+    return {relative(path, root): one for path, one in zip(files, results)}
 
 
 def _bad_images(inspected: dict[str, _Inspected]) -> list[tuple[str, str]]:
@@ -153,17 +161,12 @@ def _bad_names(root: Path) -> list[tuple[str, str]]:
             try:
                 market1501.parse_name(path.name)
             except ValueError as error:
-                bad.append((_key(path, root), str(error)))
+                bad.append((relative(path, root), str(error)))
     return bad
 
 
 def _refuse(bad: list[tuple[str, str]], source: Path) -> None:
-    if bad:
-        lines = "".join(f"\n  {name}: {reason}" for name, reason in bad)
-        raise ValueError(
-            f"Market-1501 in '{source}': got {len(bad)} bad file(s); expected every image to open; "
-            f"replace them and run again; nothing was written{lines}"
-        )
+    refuse_bad_files(bad, f"Market-1501 in '{source}'", rule="every image to open")
 
 
 def _lists(tables: dict[str, IdentityTable], validation: float, seed: int, source: Path) -> dict[str, IdentityTable]:
@@ -187,7 +190,7 @@ def _write_labels(file: Path, table: IdentityTable, root: Path) -> None:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["path", "person_id", "camera_id", "label"])
         for path, person_id, camera_id, number in zip(table.path, table.person_id, table.camera_id, label):
-            writer.writerow([_key(path, root), person_id, camera_id, number if number >= 0 else ""])
+            writer.writerow([relative(path, root), person_id, camera_id, number if number >= 0 else ""])
 
 
 def _describe(table: IdentityTable) -> dict[str, Any]:
@@ -222,12 +225,4 @@ def _verify(output: Path, metadata: dict[str, Any], workers: int | None, progres
     """Raise ValueError if a folder prepared before has changed."""
     inspected = _inspect(output, workers, progress)
     _refuse(_bad_images(inspected), output)
-    if _checksum(inspected, output) != metadata["checksum"]:
-        raise ValueError(
-            f"output: got '{output}' with files changed, added or lost since it was prepared "
-            f"({len(inspected):,} images now); remove the folder and run again"
-        )
-
-
-def _key(path: str | Path, root: Path) -> str:
-    return Path(path).relative_to(root).as_posix()
+    refuse_changes(output, metadata, _checksum(inspected, output), note=f" ({len(inspected):,} images now)")

@@ -25,7 +25,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mot_reid import boxes
-from mot_reid.data.folders import METADATA, checksum, find_prepared, new_folder, unpack
+from mot_reid.data.folders import (
+    METADATA,
+    checksum,
+    find_prepared,
+    new_folder,
+    refuse_bad_files,
+    refuse_changes,
+    relative,
+    unpack,
+    write_metadata,
+)
 from mot_reid.data.images import decode, in_threads
 from mot_reid.data.motchallenge import (
     PEDESTRIAN,
@@ -130,7 +140,7 @@ def prepare(
     settings = {"split": split, "visibility": visibility, "classes": list(classes), "official_counts": official_counts}
     found = find_prepared(output, kind=FORMAT, version=FORMAT_VERSION, settings=settings)
     if found is not None:
-        _verify(output, found, workers, progress)
+        refuse_changes(output, found, _checksum(output, workers, progress))
         return found, False
     if not source.exists():
         raise FileNotFoundError(f"source: got '{source}'; expected the MOT17 archive or folder; check the path")
@@ -141,12 +151,7 @@ def prepare(
             damaged = unpack(source, root, place=_place, progress=progress)
         pieces = _pieces(find_sequences(root), split, official_counts, source)
         bad = damaged + _bad_frames(pieces, root, workers, progress) + _bad_texts(pieces, root)
-        if bad:
-            lines = "".join(f"\n  {name}: {reason}" for name, reason in bad)
-            raise ValueError(
-                f"MOT17 in '{source}': got {len(bad)} bad file(s); expected every frame and text to be whole; "
-                f"replace them and run again; nothing was written{lines}"
-            )
+        refuse_bad_files(bad, f"MOT17 in '{source}'", rule="every frame and text to be whole")
         coco: dict[str, dict[str, list[dict[str, Any]]]] = {name: _empty_coco() for name in ("train", "val")}
         counts = [_lay_out(piece, part, coco[piece.split], visibility, classes) for piece in pieces]
         shutil.rmtree(part / "unpacked", ignore_errors=True)
@@ -167,7 +172,7 @@ def prepare(
             },
         }
         metadata["checksum"] = _checksum(part, workers, progress)
-        (part / METADATA).write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
+        write_metadata(part, metadata)
     return metadata, True
 
 
@@ -231,7 +236,7 @@ def _bad_frames(pieces: list[_Piece], root: Path, workers: int | None, progress:
     frames = [(piece.sequence, number) for piece in pieces for number in range(piece.first, piece.last + 1)]
     reasons = in_threads(inspect, frames, workers, "checking" if progress else None)
     return [
-        (_key(sequence.frame_path(number), root), reason)
+        (relative(sequence.frame_path(number), root), reason)
         for (sequence, number), reason in zip(frames, reasons)
         if reason is not None
     ]
@@ -250,7 +255,7 @@ def _bad_texts(pieces: list[_Piece], root: Path) -> list[tuple[str, str]]:
                 if isinstance(rows, TrackTable) and len(rows) and rows.frame.max() > sequence.length:
                     raise ValueError(f"got frame {rows.frame.max()}; expected at most {sequence.length}")
             except (OSError, ValueError) as error:
-                bad.append((_key(path, root), str(error)))
+                bad.append((relative(path, root), str(error)))
     return bad
 
 
@@ -287,7 +292,7 @@ def _lay_out(
         coco["images"].append(
             {
                 "id": image,
-                "file_name": _key(target, part / "images" / piece.split),
+                "file_name": relative(target, part / "images" / piece.split),
                 "width": sequence.width,
                 "height": sequence.height,
                 "frame_id": number,
@@ -347,17 +352,4 @@ def _checksum(root: Path, workers: int | None, progress: bool) -> str:
     files = sorted(path for path in root.rglob("*") if path.is_file() and path.suffix not in (".cache", ".npy"))
     files = [path for path in files if path != root / METADATA]
     sums = in_threads(lambda path: zlib.crc32(path.read_bytes()), files, workers, "summing" if progress else None)
-    return checksum({_key(path, root): one for path, one in zip(files, sums)})
-
-
-def _verify(output: Path, metadata: dict[str, Any], workers: int | None, progress: bool) -> None:
-    """Raise ValueError if a folder prepared before has changed."""
-    if _checksum(output, workers, progress) != metadata["checksum"]:
-        raise ValueError(
-            f"output: got '{output}' with files changed, added or lost since it was prepared; "
-            "remove the folder and run again"
-        )
-
-
-def _key(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix()
+    return checksum({relative(path, root): one for path, one in zip(files, sums)})

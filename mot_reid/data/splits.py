@@ -24,7 +24,7 @@ def read(
         kind: One of `KINDS`.
         root: Its folder; for "csv" also a file.
         official_counts: Require the published numbers of Market-1501's images.
-        drawing: The keywords of `synthetic.read`, with which the people are drawn where they are not there yet.
+        drawing: The keywords of `synthetic.generate`, with which the people are drawn where they are not there yet.
 
     Raises:
         FileNotFoundError: There is no such data set.
@@ -37,7 +37,7 @@ def read(
     if kind == "csv":
         return readers.read_csv(root)
     if kind == "synthetic":
-        return synthetic.read(root, **(drawing or {}))
+        return market1501.read(synthetic.generate(root, **(drawing or {})), official_counts=False)
     raise ValueError(f"data: got '{kind}'; expected one of {', '.join(KINDS)}")
 
 

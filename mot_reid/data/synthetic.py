@@ -18,7 +18,6 @@ from PIL import Image, ImageFilter
 from mot_reid.data import market1501
 from mot_reid.data.figures import CLOTHES, Person, draw_person, paste_person, random_person, random_pose
 from mot_reid.data.folders import new_folder
-from mot_reid.data.identities import IdentitySplits
 from mot_reid.data.images import in_threads
 
 WIDTH, HEIGHT = 64, 128
@@ -65,29 +64,6 @@ class _Crop:
     camera: int
     picture: tuple[int, ...]
     junk: bool = False
-
-
-def read(
-    root: str | Path,
-    *,
-    identities: int = 100,
-    test_identities: int = 50,
-    cameras: int = 4,
-    images_per_camera: int = 4,
-    seed: int = 0,
-    progress: bool = True,
-) -> IdentitySplits:
-    """Train, query and gallery of the drawn data set in `root`, drawn now if it is not there; see `generate`."""
-    root = generate(
-        root,
-        identities=identities,
-        test_identities=test_identities,
-        cameras=cameras,
-        images_per_camera=images_per_camera,
-        seed=seed,
-        progress=progress,
-    )
-    return market1501.read(root, official_counts=False)
 
 
 def generate(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from mot_reid.data.motchallenge import write_results
+from mot_reid.files import whole
 from mot_reid.structures import TrackTable
 
 ENDINGS = (".txt", ".csv", ".parquet")
@@ -27,17 +27,12 @@ def write_tracks(path: str | Path, table: TrackTable) -> Path:
     if path.suffix == ".txt":
         return write_results(path, table)
     rows = table.to_pandas()[list(COLUMNS)].sort_values(["frame", "track_id"], kind="stable")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with whole(path) as partial:
         if path.suffix == ".csv":
             rows.to_csv(partial, index=False, lineterminator="\n")
         else:
             _check_parquet()
             rows.to_parquet(partial, index=False)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
     return path
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mot_reid.files import write_text
+
 EpochHook = Callable[[int, dict[str, float]], None]
 
 SCORES = {
@@ -47,18 +49,16 @@ def write_data_file(data: str | Path, path: str | Path) -> Path:
     Raises:
         FileNotFoundError: the folder is not there, or has no frames or labels.
     """
-    data, path = Path(data), Path(path)
+    data = Path(data)
     for part in ("images/train", "images/val", "labels/train", "labels/val"):
         if not (data / part).is_dir():
             raise FileNotFoundError(
                 f"data: got '{data}' without {part}; expected a folder made by tools/prepare_mot17.py"
             )
-    path.parent.mkdir(parents=True, exist_ok=True)
     # JSON is YAML, and quotes whatever a path may hold.
     lines = {"path": str(data.resolve()), "train": "images/train", "val": "images/val"}
     text = "".join(f"{key}: {json.dumps(value)}\n" for key, value in lines.items())
-    path.write_text(f"{text}names:\n  0: person\n", encoding="utf-8")
-    return path
+    return write_text(path, f"{text}names:\n  0: person\n")
 
 
 def completed_epochs(folder: str | Path) -> int:

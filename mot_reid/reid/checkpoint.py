@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mot_reid.files import whole
 from mot_reid.reid.network import NetworkConfig, ReIDNetwork, from_config
 from mot_reid.reid.preprocess import Preprocess
 
@@ -267,19 +268,12 @@ def write(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str
     """Writes tensors and metadata with their checksums: a temporary sibling, synchronised, then renamed."""
     from safetensors.torch import save as serialise
 
-    path = Path(path)
     content = {key: value for key, value in metadata.items() if key not in _CHECKSUMS}
     text = signed({**content, "tensors_sha256": digest_tensors(tensors)})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(serialise(dict(tensors), metadata={METADATA_KEY: text}))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole(path) as partial, partial.open("wb") as file:
+        file.write(serialise(dict(tensors), metadata={METADATA_KEY: text}))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def probe_image() -> Tensor:

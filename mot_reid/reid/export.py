@@ -7,7 +7,8 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mot_reid.files import writing
 from mot_reid.reid import checkpoint
 from mot_reid.reid.checkpoint import Artifact
 from mot_reid.reid.inference import PROBE_KEY, InferenceNetwork, open_onnx
@@ -58,9 +60,8 @@ def export_onnx(artifact: Artifact, path: str | Path, *, half: bool = False) -> 
         ImportError: If the packages of the extra `onnx` are not installed.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
-        written = Path(folder) / path.name
+    with _folder_beside(path) as folder:
+        written = folder / path.name
         _write_onnx(artifact, written, half)
         _, forward = open_onnx(written)
         require_agreement(artifact, lambda images: forward(images).numpy(), path)
@@ -87,9 +88,8 @@ def export_openvino(artifact: Artifact, path: str | Path, *, half: bool = False)
         import openvino
     except ImportError as error:
         raise ImportError("OpenVINO is not installed; pip install 'mot-reid[openvino]'") from error
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
-        source, written = Path(folder) / "model.onnx", Path(folder) / path.name
+    with _folder_beside(path) as folder:
+        source, written = folder / "model.onnx", folder / path.name
         _write_onnx(artifact, source, half=False)
         model = openvino.convert_model(str(source))
         model.set_rt_info(_text(artifact), checkpoint.METADATA_KEY)
@@ -98,6 +98,15 @@ def export_openvino(artifact: Artifact, path: str | Path, *, half: bool = False)
         require_agreement(artifact, lambda images: compiled(images.numpy())[0], path)
         shutil.move(str(written.with_suffix(".bin")), path.with_suffix(".bin"))
         os.replace(written, path)
+
+
+@contextmanager
+def _folder_beside(path: Path) -> Iterator[Path]:
+    """A folder to make a file in that is then moved to its place, which is one step on the same disk."""
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+            yield Path(folder)
 
 
 @torch.inference_mode()

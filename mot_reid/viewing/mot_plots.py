@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mot_reid.files import whole
 from mot_reid.metrics.mot import MotResult
 from mot_reid.structures import TrackTable
 
@@ -32,7 +33,6 @@ def write_mot_plots(
         The three files.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     together = {"combined": scored.combined} if len(scored.sequences) > 1 else {}
     values = {name: scores.to_dict() for name, scores in {**scored.sequences, **together}.items()}
     figures = {
@@ -41,7 +41,8 @@ def write_mot_plots(
         "switches": plot_switches(scored, lengths),
     }
     for name, figure in figures.items():
-        figure.savefig(folder / f"{name}.png", dpi=120)
+        with whole(folder / f"{name}.png") as partial:
+            figure.savefig(partial, dpi=120)
     return [folder / f"{name}.png" for name in figures]
 
 

@@ -6,6 +6,8 @@ import csv
 from collections import defaultdict
 from pathlib import Path
 
+from mot_reid.files import whole
+
 Curve = tuple[list[float], list[float]]
 
 PANELS = {
@@ -60,7 +62,8 @@ def plot_training(metrics: str | Path, picture: str | Path) -> Path:
         axes.set(title=title, xlabel="step")
         axes.grid(alpha=0.3)
         axes.legend(frameon=False, fontsize="small")
-    figure.savefig(picture, dpi=120)
+    with whole(picture) as partial:
+        figure.savefig(partial, dpi=120)
     return Path(picture)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from mot_reid.data.folders import new_folder, unpack, write_text
+from mot_reid.data.folders import new_folder, unpack
 
 
 def _keep(path: PurePosixPath) -> PurePosixPath | None:
@@ -90,9 +90,3 @@ def test_unpack_refuses_what_is_no_archive(tmp_path: Path, content: bytes) -> No
     (tmp_path / "a.zip").write_bytes(content)
     with pytest.raises(ValueError, match=r"archive: got '.*a\.zip' \(.*\); expected a whole ZIP file"):
         unpack(tmp_path / "a.zip", tmp_path / "out", place=_keep, progress=False)
-
-
-def test_write_text_makes_the_folder_and_leaves_nothing_beside_the_file(tmp_path: Path) -> None:
-    written = write_text(tmp_path / "new" / "scores.json", "é\n")
-    assert written.read_text(encoding="utf-8") == "é\n"
-    assert list(written.parent.iterdir()) == [written]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mot_reid.data import market1501, synthetic
+from mot_reid.data import market1501, splits, synthetic
 from mot_reid.data.figures import random_person
 from mot_reid.data.identities import IdentitySplits, IdentityTable
 from mot_reid.data.images import decode, decode_many
@@ -103,7 +103,8 @@ def test_generate_refuses_a_set_too_small_to_ask_anything(tmp_path: Path, name: 
 def asked(tmp_path_factory: pytest.TempPathFactory) -> IdentitySplits:
     """Thirty test persons before four cameras."""
     root = tmp_path_factory.mktemp("baseline") / "set"
-    return synthetic.read(root, identities=2, test_identities=30, cameras=4, images_per_camera=2, progress=False)
+    people = {"identities": 2, "test_identities": 30, "cameras": 4, "images_per_camera": 2, "progress": False}
+    return splits.read("synthetic", root, drawing=people)
 
 
 def _rank1(query: IdentityTable, gallery: IdentityTable, features: tuple[NDArray, NDArray]) -> float:

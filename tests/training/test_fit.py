@@ -21,7 +21,8 @@ from mot_reid.reid import checkpoint
 from mot_reid.reid.network import ReIDNetwork
 from mot_reid.reid.preprocess import Preprocess
 from mot_reid.training import fit as fit_module
-from mot_reid.training.fit import FitResult, build_data, build_module, build_preprocess, fit, read_splits
+from mot_reid.training.builders import build_data, build_module, build_preprocess, read_splits
+from mot_reid.training.fit import FitResult, fit
 from mot_reid.training.module import ReIDModule
 from tests.helpers.runs import Diary, keep_diary, small_config
 

@@ -43,7 +43,7 @@ def test_bars_are_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_bars_leave_the_lines_on_a_terminal(
     people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("mot_reid.training.fit.bars_can_be_seen", lambda: True)
+    monkeypatch.setattr("mot_reid.training.builders.bars_can_be_seen", lambda: True)
     fit(small_config(people, tmp_path / "run", "trainer.max_epochs=2", "run.score_test=false"))
     shown = capsys.readouterr().out
     assert re.search(r"epoch 1: +100%.* 5/5 .*loss=\d", shown)

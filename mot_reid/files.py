@@ -1,0 +1,59 @@
+"""Files that appear whole or not at all, and one sentence where a place cannot be written to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+
+@contextmanager
+def writing(path: str | Path) -> Iterator[None]:
+    """Turns the system's word that a place cannot be written to into one sentence that names it.
+
+    Args:
+        path: What is being written.
+
+    Raises:
+        OSError: The block failed; errors that are sentences already pass as they are.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(
+            f"output: got '{path}' ({error.strerror}); expected a place that can be written to; choose another"
+        ) from None
+
+
+@contextmanager
+def whole(path: str | Path) -> Iterator[Path]:
+    """A file to write, which takes the name `path` when the block ends, and vanishes when the block fails.
+
+    Its folder is made where it is missing; its ending is that of `path`.
+
+    Args:
+        path: The final name.
+
+    Raises:
+        OSError: It cannot be written; what was there is as it was.
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield partial
+            os.replace(partial, path)
+    finally:
+        with suppress(OSError):
+            partial.unlink()
+
+
+def write_text(path: str | Path, text: str) -> Path:
+    """Writes a text, whole or not at all; returns its path."""
+    with whole(path) as partial:
+        partial.write_text(text, encoding="utf-8", newline="\n")
+    return Path(path)
