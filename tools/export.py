@@ -20,6 +20,7 @@ Writes a model for use elsewhere. An ONNX or OpenVINO file is kept only if it ag
   output      the file to write; by default beside the checkpoint, with the format's ending
   half        true stores float16 where it can (default false)
 """
+KEYS = ("help", "checkpoint", "format", "output", "half")
 SUFFIXES = {"safetensors": ".safetensors", "onnx": ".onnx", "openvino": ".xml"}
 
 log = logging.getLogger("export")
@@ -31,7 +32,7 @@ def main(argv: Sequence[str]) -> int:
     for name in ("torch.onnx", "onnxscript", "onnx_ir"):
         logging.getLogger(name).setLevel(logging.ERROR)
     try:
-        arguments = parse_arguments(argv, allowed=("checkpoint", "format", "output", "half"))
+        arguments = parse_arguments(argv, allowed=KEYS)
         if "help" in arguments:
             print(USAGE)
             return 0
