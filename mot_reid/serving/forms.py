@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,7 +11,7 @@ from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 
 from mot_reid.serving.refusal import Refusal
-from mot_reid.serving.service import Service
+from mot_reid.serving.service import Service, Where
 from mot_reid.serving.uploads import Form, FormRule
 
 
@@ -64,6 +65,24 @@ def number(name: str, fields: Mapping[str, str], *, low: float, high: float) -> 
     if not low <= value <= high:
         raise Refusal("invalid", f"{name}: got '{fields[name][:40]}'; expected a number from {low:g} to {high:g}")
     return value
+
+
+def place(fields: Mapping[str, str]) -> Where:
+    """Returns the field `where`, which says which person of an image is meant; all of it where it is not there.
+
+    Raises:
+        Refusal: it says something else.
+    """
+    text = fields.get("where", "whole")
+    if text in ("whole", "largest"):
+        return text  # type: ignore[return-value]
+    try:
+        box = json.loads(text)
+    except (ValueError, RecursionError):
+        box = None
+    if not (isinstance(box, list) and len(box) == 4 and all(type(side) in (int, float) for side in box)):
+        raise Refusal("invalid", f"where: got '{text[:40]}'; expected whole, largest, or a box [x1, y1, x2, y2]")
+    return box
 
 
 def form_schema(file: str, fields: Mapping[str, Any], *, many: bool = False, needed: tuple[str, ...] = ()) -> Any:

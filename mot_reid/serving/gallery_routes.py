@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Request, status
 from fastapi.concurrency import run_in_threadpool
 
 from mot_reid.serving.content import image_format
-from mot_reid.serving.forms import form_schema, number, received
+from mot_reid.serving.forms import form_schema, number, place, received
 from mot_reid.serving.image_routes import IMAGES
 from mot_reid.serving.problems import problems
 from mot_reid.serving.refusal import Kind, Refusal
@@ -29,6 +29,12 @@ Gallery = Annotated[str, Path(pattern="^[a-z0-9][a-z0-9_-]{0,63}$", description=
 Id = Annotated[str, Path(pattern="^[a-z]{24}$", description="of the person")]
 
 _NAME = {"type": "string", "minLength": 1, "maxLength": 100, "description": "of the person"}
+_WHERE = {
+    "type": "string",
+    "default": "whole",
+    "examples": ["whole", "largest", "[412, 88, 460, 201]"],
+    "description": "whole: the image shows one person; largest: find the largest in it; or [x1, y1, x2, y2] in pixels",
+}
 _THRESHOLD = {"type": "number", "minimum": -1, "maximum": 1, "description": "least similarity; else the calibrated one"}
 _UPLOADS: tuple[Kind, ...] = ("bad_request", "timeout", "conflict", "too_large", "unsupported", "busy", "disk_full")
 
@@ -39,11 +45,12 @@ def build_router(service: Service) -> APIRouter:
     limits = service.limits
     crops = FormRule(
         file="files", takes=image_format, expected=IMAGES, most_bytes=limits.image_bytes, most_files=limits.images,
-        fields=("name",),
+        fields=("name", "where"),
     )  # fmt: skip
     crop = FormRule(
-        file="file", takes=image_format, expected=IMAGES, most_bytes=limits.image_bytes, fields=("threshold",)
-    )
+        file="file", takes=image_format, expected=IMAGES, most_bytes=limits.image_bytes,
+        fields=("threshold", "where"),
+    )  # fmt: skip
 
     @router.get("", summary="The galleries, and how many people are in each", responses=problems())
     def list_galleries() -> Galleries:
@@ -60,25 +67,29 @@ def build_router(service: Service) -> APIRouter:
         status_code=status.HTTP_201_CREATED,
         response_model=KnownPerson,
         responses=problems(*_UPLOADS),
-        openapi_extra=form_schema("files", {"name": _NAME}, many=True, needed=("name",)),
+        openapi_extra=form_schema("files", {"name": _NAME, "where": _WHERE}, many=True, needed=("name",)),
     )
     async def enrol(gallery: Gallery, request: Request) -> KnownPerson:
         async with received(service, request, crops) as form:
             if "name" not in form.fields:
                 raise Refusal("invalid", "name: got none; expected that of the person")
-            return person_answer(await run_in_threadpool(service.enrol, gallery, form.fields["name"], form.files))
+            name, where = form.fields["name"], place(form.fields)
+            return person_answer(await run_in_threadpool(service.enrol, gallery, name, form.files, where=where))
 
     @router.post(
         "/{gallery}/search",
-        summary="Who an image of one person shows, which may be nobody known",
+        summary="Who an image shows, which may be nobody known",
         response_model=SearchAnswer,
         responses=problems("not_found", *_UPLOADS),
-        openapi_extra=form_schema("file", {"threshold": _THRESHOLD}),
+        openapi_extra=form_schema("file", {"threshold": _THRESHOLD, "where": _WHERE}),
     )
     async def search(gallery: Gallery, request: Request) -> SearchAnswer:
         async with received(service, request, crop) as form:
             threshold = number("threshold", form.fields, low=-1, high=1)
-            return search_answer(await run_in_threadpool(service.search, gallery, form.files[0], threshold=threshold))
+            sighting = await run_in_threadpool(
+                service.search, gallery, form.files[0], where=place(form.fields), threshold=threshold
+            )
+            return search_answer(sighting.answer, sighting.xyxy)
 
     @router.patch(
         "/{gallery}/persons/{id}",

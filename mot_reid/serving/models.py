@@ -23,6 +23,9 @@ from mot_reid.tracking.tracker import Tracker
 
 Image = NDArray[np.uint8]
 
+_SURE = 0.4
+"""The least score of a person who is looked for in an image."""
+
 
 class Models:
     """What a worker has loaded.
@@ -108,6 +111,33 @@ class Models:
             raise Refusal("invalid", str(error)) from None
         return [[round(float(value), 7) for value in row] for row in found]
 
+    def embed_people(self, paths: list[str], where: str | list[float]) -> dict[str, Any]:
+        """Returns an embedding of the person that each image shows, where that is, and the model with its threshold.
+
+        Args:
+            paths: of the images.
+            where: "whole" for images of one person each, "largest" for the largest one that the detector finds, or
+                x1, y1, x2, y2 in pixels.
+
+        Raises:
+            Refusal: an image is none, nobody is in it, the box is none, or there is no Re-ID model.
+        """
+        if self._embedder is None:
+            raise Refusal("invalid", "people: the server has no Re-ID model; start it with reid=")
+        rows, boxes = [], []
+        for path in paths:
+            image = self._open(path)
+            box = self._box_of(image, where)
+            whole = [0.0, 0.0, float(image.shape[1]), float(image.shape[0])]
+            rows.append(self._embedder(image, np.array([box or whole]))[0])
+            boxes.append(box)
+        return {
+            "embedding": [[round(float(value), 7) for value in row] for row in rows],
+            "xyxy": boxes,
+            "model": f"{self.facts['reid']}@{self.facts['reid_digest']}",
+            "threshold": self._embedder.threshold,
+        }
+
     def open_live(self, session: str, preset: str, frame_rate: float) -> None:
         """Begins a live session: a tracker of its own.
 
@@ -164,6 +194,30 @@ class Models:
     def _detect(self, image: Image, number: int) -> Detections:
         at = getattr(self.detector, "at", None)
         return as_detections(self.detector(image) if at is None else at(number))  # type: ignore[operator]
+
+    def _box_of(self, image: Image, where: str | list[float]) -> list[float] | None:
+        """Returns the box of the person who is meant; None for all of the image."""
+        if where == "whole":
+            return None
+        if where == "largest":
+            return self._largest(image)
+        x1, y1, x2, y2 = (float(side) for side in where)
+        if not (max(x1, 0) + 1 <= min(x2, image.shape[1]) and max(y1, 0) + 1 <= min(y2, image.shape[0])):
+            raise Refusal(
+                "invalid",
+                f"box: got {x1:g}, {y1:g}, {x2:g}, {y2:g} in an image of {image.shape[1]} x {image.shape[0]} pixels; "
+                "expected x1, y1, x2, y2 with a pixel of it inside",
+            )
+        return [x1, y1, x2, y2]
+
+    def _largest(self, image: Image) -> list[float]:
+        """Returns the box of the largest person who is found."""
+        found = self._detect(image, 1)
+        found = found[found.score >= _SURE]
+        if not len(found):
+            raise Refusal("invalid", "image: nobody was found in it; cut the person out, or choose another image")
+        size = found.xyxy[:, 2:] - found.xyxy[:, :2]
+        return [round(float(side), 2) for side in found.xyxy[int(size.prod(axis=1).argmax())]]
 
     def _open(self, path: str) -> Image:
         return self._decoded(Path(path).read_bytes(), self.limits.image_pixels)

@@ -181,6 +181,7 @@ class SearchAnswer(BaseModel):
     person: KnownPerson | None = Field(description="the most similar one, if similar enough; null for nobody known")
     threshold: float = Field(description="the similarity that is enough")
     matches: list[Similar] = Field(description="the most similar people, best first, similar enough or not")
+    xyxy: list[float] | None = Field(description="where the person was seen, in pixels; null for all of the image")
 
 
 class Health(BaseModel):
@@ -217,12 +218,13 @@ def person_answer(person: Person) -> KnownPerson:
     )  # fmt: skip
 
 
-def search_answer(answer: Answer) -> SearchAnswer:
-    """Returns who was found as clients see it."""
+def search_answer(answer: Answer, xyxy: list[float] | None) -> SearchAnswer:
+    """Returns who was found, and where, as clients see it."""
     return SearchAnswer(
         person=None if answer.person is None else person_answer(answer.person),
         threshold=answer.threshold,
         matches=[Similar(person=person_answer(match.person), similarity=match.similarity) for match in answer.matches],
+        xyxy=xyxy,
     )
 
 

@@ -6,14 +6,16 @@ import logging
 import shutil
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from mot_reid.serve_schema import ServeSettings
 from mot_reid.serving.content import HEAD_BYTES, video_format
+from mot_reid.serving.embedding_files import Embedding
 from mot_reid.serving.folder import FolderLock, size_of
 from mot_reid.serving.gallery import Answer, Galleries, Person
 from mot_reid.serving.live import LiveSession, LiveSessions
@@ -28,6 +30,9 @@ from mot_reid.serving.workers import Worker, WorkerLost
 from mot_reid.track_schema import TrackSettings
 
 log = logging.getLogger(__name__)
+
+Where = Literal["whole", "largest"] | Sequence[float]
+"""Which person of an image is meant: all of it shows one, the largest that is found, or the one in x1, y1, x2, y2."""
 
 _SWEEP_SECONDS = 600.0
 _DAY_SECONDS = 86400.0
@@ -46,6 +51,19 @@ class Readiness:
     ready: bool
     facts: dict[str, Any]
     problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """Who an image shows.
+
+    Attributes:
+        answer: who it is, which may be nobody known.
+        xyxy: where the person was seen, in pixels; None for all of the image.
+    """
+
+    answer: Answer
+    xyxy: list[float] | None
 
 
 class Service:
@@ -269,36 +287,42 @@ class Service:
         found: list[list[float]] = self._call("embed", [str(path) for path in paths], boxes)
         return found
 
-    def enrol(self, gallery: str, name: str, paths: list[Path]) -> Person:
+    def enrol(self, gallery: str, name: str, paths: list[Path], *, where: Where = "whole") -> Person:
         """Adds images of a person to a gallery and returns the person.
 
         Args:
             gallery: its name; made where there is none.
             name: of the person, who is made where unknown.
-            paths: of images that show that person alone.
+            paths: of images that show that person.
+            where: the person is in each image.
 
         Raises:
-            Refusal: an image is none that is taken, a name is none, there would be too many, or there is no model.
+            Refusal: an image is none that is taken or shows nobody, a name is none, there would be too many, or there
+                is no model.
         """
-        embedding = np.array(self.embed(paths), dtype=np.float32)
-        return self.galleries.enrol(gallery, name, embedding, model=self._model())
+        seen = self._call("embed_people", [str(path) for path in paths], _listed(where))
+        return self.galleries.enrol(gallery, name, _unit(seen["embedding"]), model=seen["model"])
 
-    def search(self, gallery: str, path: Path, *, threshold: float | None = None) -> Answer:
+    def search(self, gallery: str, path: Path, *, where: Where = "whole", threshold: float | None = None) -> Sighting:
         """Returns whom an image shows, which may be nobody known.
 
         Args:
             gallery: its name.
-            path: of an image that shows one person.
+            path: of the image.
+            where: the person is in it.
             threshold: the least similarity of the same person; None is the calibrated one.
 
         Raises:
-            Refusal: the image is none that is taken, there is no such gallery, or no threshold.
+            Refusal: the image is none that is taken or shows nobody, there is no such gallery, or no threshold.
         """
-        embedding = np.array(self.embed([path])[0], dtype=np.float32)
-        least = self.facts["threshold"] if threshold is None else threshold
+        self.galleries.persons(gallery)  # before anything is worked on
+        seen = self._call("embed_people", [str(path)], _listed(where))
+        least = seen["threshold"] if threshold is None else threshold
         if least is None:
             raise Refusal("invalid", "threshold: got none, and the model has no calibrated one; send one")
-        return self.galleries.search(gallery, embedding, model=self._model(), threshold=least)
+        embedding = _unit(seen["embedding"])[0]
+        answer = self.galleries.search(gallery, embedding, model=seen["model"], threshold=least)
+        return Sighting(answer, seen["xyxy"][0])
 
     def open_live(self, *, preset: str | None = None, frame_rate: float = 30.0) -> LiveSession:
         """Returns a new live session: frames in, tracks out.
@@ -314,10 +338,6 @@ class Service:
         return self._live.open(self._checked_preset(preset), frame_rate)
 
     # ---- inside -------------------------------------------------------------------------------------------------
-
-    def _model(self) -> str:
-        """Returns what tells embeddings of one model from those of another of the same name."""
-        return f"{self.facts['reid']}@{self.facts['reid_digest']}"
 
     def _call(self, task: str, *payload: Any) -> Any:
         """Has one of the callers do a task, in turn; too many that wait are refused."""
@@ -382,10 +402,28 @@ class Service:
         """Forgets jobs that were kept long enough, and removes files that belong to no job."""
         for id in self._store.expired(self.limits.stored_days * _DAY_SECONDS):
             self._store.delete(id)
-        self.galleries.sweep()
+        try:
+            self.galleries.sweep()
+        except Refusal as refusal:  # such as a file in use; the next time will do
+            log.warning("galleries not swept", extra={"reason": refusal.sentence})
         for folder in self._jobs_folder.iterdir():
             job = self._store.get(folder.name)
             if job is None and time.time() - folder.stat().st_mtime < _SWEEP_SECONDS and self._threads:
                 continue  # of an upload that is being queued
             if job is None or job.state in ENDED:
                 tidy(folder, job)
+
+
+def _listed(where: Where) -> str | list[float]:
+    """Returns what a worker is told of where a person is."""
+    if isinstance(where, str):
+        return where
+    if len(where) != 4:
+        raise Refusal("invalid", f"box: got {len(where)} numbers; expected x1, y1, x2, y2")
+    return [float(side) for side in where]
+
+
+def _unit(rows: list[list[float]]) -> Embedding:
+    """Returns embeddings of unit length again: a worker rounds the numbers that it sends."""
+    found = np.asarray(rows, dtype=np.float64)
+    return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)

@@ -38,6 +38,7 @@ def serve_models(pipe: Connection, settings: TrackSettings, limits: Limits, nice
             "track_video": lambda *job: track_video(models, _throttled(pipe), *job),
             "track_image": models.track_image,
             "embed": models.embed,
+            "embed_people": models.embed_people,
             "open_live": models.open_live,
             "track_live": models.track_live,
             "close_live": models.close_live,
