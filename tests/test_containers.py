@@ -1,0 +1,185 @@
+"""Images, compose, dashboard and manifests agree with each other, with the service and with the repository."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mot_reid.config import ROOT
+from tests.helpers.commands import check
+
+DOCKER = ROOT / "docker"
+DOCKERFILE = (DOCKER / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
+STAGES = dict(re.findall(r"^FROM \S+ AS ([\w-]+)\n(.*?)(?=^FROM|\Z)", DOCKERFILE, re.MULTILINE | re.DOTALL))
+COMPOSE: dict[str, Any] = yaml.safe_load((DOCKER / "compose.yaml").read_text(encoding="utf-8"))
+GPU: dict[str, Any] = yaml.safe_load((DOCKER / "compose.gpu.yaml").read_text(encoding="utf-8"))
+MANIFESTS: list[dict[str, Any]] = list(
+    yaml.safe_load_all((DOCKER / "kubernetes" / "mot-reid.yaml").read_text(encoding="utf-8"))
+)
+DASHBOARD: dict[str, Any] = json.loads((DOCKER / "grafana/dashboards/mot_reid.json").read_text(encoding="utf-8"))
+POD: dict[str, Any] = next(m for m in MANIFESTS if m["kind"] == "StatefulSet")["spec"]["template"]["spec"]
+
+
+def expressions() -> list[str]:
+    return [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
+
+
+# The image
+
+
+def test_images_run_as_nobody_special_and_ask_for_their_health() -> None:
+    runtime = STAGES["runtime"]
+    assert re.search(r"^USER 10001:10001$", runtime, re.MULTILINE)
+    assert re.search(r"^HEALTHCHECK .*/health", runtime, re.MULTILINE)
+    for name in ("cpu", "cuda"):
+        assert re.search(rf"^FROM runtime AS {name}$", DOCKERFILE, re.MULTILINE)
+        assert not re.search("^(USER|RUN)", STAGES[name], re.MULTILINE)
+
+
+def test_last_stages_get_no_build_tools() -> None:
+    installed = " ".join(re.findall(r"apt-get install (.*?)&&", STAGES["runtime"]))
+    assert installed.split() == ["--yes", "--no-install-recommends", "libgl1", "libglib2.0-0"]
+    assert "pip" not in STAGES["runtime"]
+    assert "--without-pip" in STAGES["build"]
+
+
+def test_what_is_copied_is_there_and_reaches_the_builder() -> None:
+    copied = [
+        name for line in re.findall(r"^COPY (?!--from)(.*) \S+$", DOCKERFILE, re.MULTILINE) for name in line.split()
+    ]
+    sent = re.findall(r"^!(\S+)$", (ROOT / ".dockerignore").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(set(copied)) == sorted(sent)
+    assert [name for name in copied if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        json.loads(re.findall(r"^CMD (\[.*\])$", STAGES["runtime"], re.MULTILINE)[-1]),
+        COMPOSE["services"]["api"]["command"],
+        POD["containers"][0]["args"],
+    ],
+    ids=["image", "compose", "kubernetes"],
+)
+def test_command_is_what_the_server_takes(command: list[str]) -> None:
+    check(command)
+    assert {"host=0.0.0.0", "port=8000", "folder=/data"} <= set(command)
+
+
+# Compose
+
+
+def test_compose_builds_targets_that_the_image_has() -> None:
+    assert {COMPOSE["services"]["api"]["build"]["target"], GPU["services"]["api"]["build"]["target"]} == {"cpu", "cuda"}
+    assert {"cpu", "cuda"} <= set(STAGES)
+
+
+def test_compose_mounts_files_that_are_there_and_volumes_that_are_declared() -> None:
+    volumes = [volume.split(":")[0] for service in COMPOSE["services"].values() for volume in service["volumes"]]
+    ours = [Path(name) for name in volumes if name.startswith("./") and name != "./models"]
+    assert ours and [path for path in ours if not (DOCKER / path).exists()] == []
+    assert {name for name in volumes if not name.startswith("./")} == set(COMPOSE["volumes"])
+
+
+def test_compose_binds_ports_to_this_machine_and_pins_images() -> None:
+    for name, service in COMPOSE["services"].items():
+        assert all(port.startswith("127.0.0.1:") for port in service["ports"]), name
+        assert re.search(r":v?\d+\.\d+\.\d+$", service["image"]) or service["image"] == "mot-reid:cpu", name
+
+
+def test_prometheus_scrapes_the_api_with_its_key() -> None:
+    scrape = yaml.safe_load((DOCKER / "prometheus.yml").read_text(encoding="utf-8"))["scrape_configs"][0]
+    assert scrape["static_configs"] == [{"targets": ["api:8000"]}]
+    assert scrape["authorization"]["credentials_file"] == "/run/secrets/api_key"
+    assert COMPOSE["services"]["prometheus"]["secrets"] == ["api_key"] == list(COMPOSE["secrets"])
+
+
+# The dashboard
+
+
+def exported() -> tuple[set[str], set[str]]:
+    """The names of the service's metrics as Prometheus stores them, and their labels."""
+    pytest.importorskip("prometheus_client")
+    from prometheus_client.parser import text_string_to_metric_families
+
+    from mot_reid.serving.metrics import Metrics
+
+    metrics = Metrics()
+    metrics.requests.labels("GET", "/health", "200").observe(0.1)
+    metrics.errors.labels("invalid").inc()
+    metrics.watch(lambda: {"queued": 1}, lambda: 0)
+    samples = [s for f in text_string_to_metric_families(metrics.text().decode()) for s in f.samples]
+    return {s.name for s in samples}, {label for s in samples for label in s.labels}
+
+
+def test_dashboard_asks_for_metrics_and_labels_that_the_service_exports() -> None:
+    names, labels = exported()
+    asked = {name for text in expressions() for name in re.findall(r"mot_reid_\w+", text)}
+    assert asked - names == set()
+    grouped = {label for text in expressions() for group in re.findall(r"by \(([\w, ]+)\)", text)
+               for label in group.split(", ")}  # fmt: skip
+    assert grouped - labels - {"instance"} == set()
+
+
+def test_dashboard_shows_every_kind_of_metric() -> None:
+    asked = " ".join(expressions())
+    promised = (
+        "frames_total",
+        "jobs",
+        "queue_length",
+        "request_seconds",
+        "job_seconds",
+        "errors_total",
+        "live_sessions",
+    )
+    assert [name for name in promised if f"mot_reid_{name}" not in asked] == []
+
+
+def test_dashboard_is_laid_out_without_overlaps_and_reads_the_provisioned_source() -> None:
+    cells = [
+        (x, y)
+        for panel in DASHBOARD["panels"]
+        for x in range(panel["gridPos"]["x"], panel["gridPos"]["x"] + panel["gridPos"]["w"])
+        for y in range(panel["gridPos"]["y"], panel["gridPos"]["y"] + panel["gridPos"]["h"])
+    ]
+    assert len(cells) == len(set(cells)) and max(x for x, _ in cells) < 24
+    source = yaml.safe_load((DOCKER / "grafana/provisioning/datasources/prometheus.yaml").read_text(encoding="utf-8"))
+    uids = {panel["datasource"]["uid"] for panel in DASHBOARD["panels"]}
+    assert uids == {source["datasources"][0]["uid"]}
+
+
+# Kubernetes
+
+
+def test_probes_ask_routes_that_the_server_answers() -> None:
+    container = POD["containers"][0]
+    paths = {container[f"{name}Probe"]["httpGet"]["path"] for name in ("startup", "readiness", "liveness")}
+    routes = (ROOT / "mot_reid/serving/status_routes.py").read_text(encoding="utf-8")
+    assert paths == {"/health", "/ready"} and all(f'"{path}"' in routes for path in paths)
+
+
+def test_manifest_selects_its_own_pods_and_mounts_its_own_volumes() -> None:
+    workload = next(m for m in MANIFESTS if m["kind"] == "StatefulSet")["spec"]
+    labels = workload["template"]["metadata"]["labels"]
+    selectors = [m["spec"]["selector"].get("matchLabels", m["spec"]["selector"]) for m in MANIFESTS
+                 if m["kind"] in ("Service", "StatefulSet", "PodDisruptionBudget")]  # fmt: skip
+    assert all(selector == labels for selector in selectors) and len(selectors) == 4
+    declared = {volume["name"] for volume in POD["volumes"]}
+    declared |= {claim["metadata"]["name"] for claim in workload["volumeClaimTemplates"]}
+    assert {mount["name"] for mount in POD["containers"][0]["volumeMounts"]} == declared
+    assert workload["serviceName"] in {m["metadata"]["name"] for m in MANIFESTS if m["kind"] == "Service"}
+    assert workload["replicas"] > 1 and POD["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == 1
+
+
+def test_grace_is_longer_than_the_server_takes_to_stop() -> None:
+    from mot_reid.config import load_settings
+    from mot_reid.serve_schema import ServeSettings
+
+    needed = load_settings(ServeSettings, [], base="serve").limits.shutdown_seconds + 10  # open requests
+    assert POD["terminationGracePeriodSeconds"] > needed
+    assert int(COMPOSE["services"]["api"]["stop_grace_period"].removesuffix("s")) > needed
