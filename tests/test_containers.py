@@ -104,7 +104,6 @@ def test_prometheus_scrapes_the_api_with_its_key() -> None:
 
 def exported() -> tuple[set[str], set[str]]:
     """The names of the service's metrics as Prometheus stores them, and their labels."""
-    pytest.importorskip("prometheus_client")
     from prometheus_client.parser import text_string_to_metric_families
 
     from mot_reid.serving.metrics import Metrics
