@@ -47,7 +47,7 @@ TABLE = {
     "serve_schema": room("schema"),
     "detector_schema": room("schema"),
     "config": room("schema", lazy="omegaconf"),
-    "data": room("boxes structures", top="numpy PIL", lazy="cv2 tqdm"),
+    "data": room("boxes structures", top="numpy PIL", lazy="cv2 av tqdm"),
     "metrics": room("boxes structures", top="numpy scipy", lazy="pandas"),
     "detection": room("boxes structures data", top="numpy", lazy="ultralytics openvino cv2"),
     "tracking": room("boxes structures", top="numpy scipy", lazy="cv2"),
