@@ -48,7 +48,7 @@ TABLE = {
     "serve_schema": room("schema"),
     "detector_schema": room("schema"),
     "config": room("files schema", lazy="omegaconf"),
-    "data": room("boxes structures files", top="numpy PIL", lazy="cv2 tqdm"),
+    "data": room("boxes structures files", top="numpy PIL", lazy="cv2 av tqdm"),
     "metrics": room("boxes structures", top="numpy scipy", lazy="pandas"),
     "detection": room("boxes structures files data", top="numpy", lazy="ultralytics openvino cv2"),
     "tracking": room("boxes structures", top="numpy scipy", lazy="cv2"),

@@ -77,10 +77,9 @@ def _serve(settings: ServeSettings, tracking: TrackSettings) -> int:
     service = Service(settings, tracking)
     app: Any = build_app(service)
     if settings.demo:
-        from gradio import mount_gradio_app
-        from mot_reid.serving.demo import build_demo
+        from mot_reid.serving.demo import mount_demo
 
-        app = mount_gradio_app(app, build_demo(service), path="/demo")
+        app = mount_demo(app, service)
 
     class Server(uvicorn.Server):
         """Refuses new work as soon as it is told to stop, while uvicorn waits for the requests under way."""

@@ -5,6 +5,7 @@ Images of frames are BGR, as OpenCV reads them and as detectors, `Tracker` and `
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import queue
@@ -19,6 +20,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mot_reid.data.h264 import H264Writer
 from mot_reid.data.images import SUFFIXES, decode
 from mot_reid.data.motchallenge import read_sequence
 
@@ -248,7 +250,8 @@ class VideoWriter:
     Used as a context manager; if the block fails, nothing is left. The size is that of the first frame.
 
     Args:
-        path: The file: .mp4, .m4v, .mov, .mkv (MPEG-4) or .avi (Motion JPEG).
+        path: The file: .mp4, .m4v, .mov, .mkv (H.264 where PyAV is installed, which browsers play; else MPEG-4, which
+            they do not) or .avi (Motion JPEG).
         frame_rate: Frames per second.
 
     Raises:
@@ -302,7 +305,11 @@ class VideoWriter:
         """
         if self._writer is None:
             return
-        self._writer.release()
+        try:
+            self._writer.release()
+        except OSError:
+            self.discard()
+            raise
         self._writer = None
         if not self._part.is_file() or not self._part.stat().st_size:
             self.discard()
@@ -312,7 +319,8 @@ class VideoWriter:
     def discard(self) -> None:
         """Stop, and leave nothing."""
         if self._writer is not None:
-            self._writer.release()
+            with contextlib.suppress(OSError):
+                self._writer.release()
             self._writer = None
         self._part.unlink(missing_ok=True)
 
@@ -328,10 +336,13 @@ class VideoWriter:
             self.discard()
 
     def _open(self, size: tuple[int, int]) -> Any:
+        codec = _CODECS[self._path.suffix.lower()]
+        if codec == "mp4v":
+            with contextlib.suppress(ImportError):
+                return H264Writer(self._part, self._frame_rate, size)
         import cv2
 
-        codec = cv2.VideoWriter.fourcc(*_CODECS[self._path.suffix.lower()])
-        writer = cv2.VideoWriter(str(self._part), codec, self._frame_rate, size)
+        writer = cv2.VideoWriter(str(self._part), cv2.VideoWriter.fourcc(*codec), self._frame_rate, size)
         if not writer.isOpened():
             self._part.unlink(missing_ok=True)
             raise OSError(

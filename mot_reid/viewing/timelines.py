@@ -71,17 +71,51 @@ def timeline_svg(rows: Sequence[Row], *, length: int, what: str) -> str:
     axis = Axis("frame", 1, max(length, 2))
     floor = TOP + ROW * len(rows)
     other = "track" if what == "person" else "person"
-    parts = []
-    for tick in [value for value in axis.ticks() if value >= 1] or [1.0]:
-        x = _x(axis, tick)
-        parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{floor}"/>')
-        parts.append(f'<text x="{x:.1f}" y="{floor + 14}" text-anchor="middle">{axis.write(tick)}</text>')
+    parts = _grid(axis, floor, [value for value in axis.ticks() if value >= 1] or [1.0])
     for place, row in enumerate(rows):
         y = TOP + ROW * place
         parts.append(f'<text x="{LEFT - 7}" y="{y + 11}" text-anchor="end">{row.identity}</text>')
         parts += [_bar(axis, bar, y, f"{what} {row.identity}", other) for bar in row.bars]
         parts += [_mark(axis, mark, y) for mark in row.marks]
-    label = f"{what.capitalize()}s over the frames of the sequence"
+    return _framed(parts, floor, f"{what.capitalize()}s over the frames of the sequence")
+
+
+def seen_svg(table: TrackTable, *, length: int, frame_rate: float, most: int) -> str:
+    """Returns who was seen when, over the seconds of a video without a ground truth: a row for each track.
+
+    Args:
+        table: What a tracker reported.
+        length: Frames of the video.
+        frame_rate: Frames per second.
+        most: Rows at most; the tracks that appear first.
+    """
+    rows = _rows(table, table.track_id, table.frame, table.track_id)[:most]
+    axis = Axis("second", 0.0, max(length / frame_rate, 1e-3))
+    floor = TOP + ROW * len(rows)
+    parts = _grid(axis, floor, axis.ticks())
+    for place, row in enumerate(rows):
+        y = TOP + ROW * place
+        parts.append(f'<text x="{LEFT - 7}" y="{y + 11}" text-anchor="end">{row.identity}</text>')
+        for bar in row.bars:
+            if bar.identity is not None:
+                start, stop = (bar.start - 1) / frame_rate, bar.stop / frame_rate
+                title = f"person {row.identity}, {start:.1f} s to {stop:.1f} s"
+                parts.append(_coloured(_x(axis, start), _x(axis, stop), y, bar.identity, title))
+    parts.append(f'<text x="{LEFT - 7}" y="{floor + 14}" text-anchor="end">seconds</text>')
+    return _framed(parts, floor, "Who was seen when, over the seconds of the video")
+
+
+def _grid(axis: Axis, floor: int, ticks: Sequence[float]) -> list[str]:
+    """Returns a line and a label for each tick."""
+    parts = []
+    for tick in ticks:
+        x = _x(axis, tick)
+        parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{floor}"/>')
+        parts.append(f'<text x="{x:.1f}" y="{floor + 14}" text-anchor="middle">{axis.write(tick)}</text>')
+    return parts
+
+
+def _framed(parts: Sequence[str], floor: int, label: str) -> str:
     return (
         f'<div class="scroll"><svg class="timeline" viewBox="0 0 {WIDTH} {floor + 20}" role="img" '
         f'aria-label="{label}">{"".join(parts)}</svg></div>'
@@ -119,15 +153,20 @@ def _bar(axis: Axis, bar: Bar, y: int, whose: str, other: str) -> str:
     if bar.identity is None:
         shape = f'<rect class="pale" x="{x:.1f}" y="{y + 5}" width="{end - x:.1f}" height="5"'
         return f"{shape}><title>{escape(title)}</title></rect>"
-    blue, green, red = colour(bar.identity)
+    return _coloured(x, end, y, bar.identity, f"{title}: {other} {bar.identity}")
+
+
+def _coloured(x: float, end: float, y: int, identity: int, title: str) -> str:
+    """Returns a bar in the colour of an identity, whose number is in it where there is room."""
+    blue, green, red = colour(identity)
     text = ""
-    if end - x > 9 * len(str(bar.identity)) + 4:
+    if end - x > 9 * len(str(identity)) + 4:
         dark = 0.299 * red + 0.587 * green + 0.114 * blue < 140
         ink = "#fff" if dark else "#111"
-        text = f'<text class="in" x="{x + 4:.1f}" y="{y + 11}" style="fill:{ink}">{bar.identity}</text>'
+        text = f'<text class="in" x="{x + 4:.1f}" y="{y + 11}" style="fill:{ink}">{identity}</text>'
     return (
         f'<rect x="{x:.1f}" y="{y + 1}" width="{max(end - x, 0.8):.1f}" height="{ROW - 2}" '
-        f'fill="rgb({red},{green},{blue})"><title>{escape(f"{title}: {other} {bar.identity}")}</title></rect>{text}'
+        f'fill="rgb({red},{green},{blue})"><title>{escape(title)}</title></rect>{text}'
     )
 
 

@@ -241,6 +241,37 @@ def test_reader_refuses_a_folder_without_images(tmp_path: Path) -> None:
         VideoReader(tmp_path)
 
 
+def test_writer_writes_what_browsers_play(tmp_path: Path) -> None:
+    """H.264 in 4:2:0 with the index in front; an independent reader counts the frames and sees their levels."""
+    av = pytest.importorskip("av")
+    path = _clip(tmp_path / "a.mp4", [40, 120, 200], frame_rate=12.5)
+    with av.open(str(path)) as file:
+        stream = file.streams.video[0]
+        assert (stream.codec_context.name, stream.pix_fmt, float(stream.average_rate)) == ("h264", "yuv420p", 12.5)
+        assert [round(frame.to_ndarray(format="bgr24").mean(), -1) for frame in file.decode(video=0)] == [40, 120, 200]
+    data = path.read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")
+
+
+def test_writer_doubles_the_last_row_and_column_of_odd_frames(tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    image = np.full((47, 63, 3), 90, np.uint8)
+    image[:, -1] = image[-1] = 200
+    with VideoWriter(tmp_path / "a.mp4", frame_rate=10) as writer:
+        writer.write(image)
+    with VideoReader(tmp_path / "a.mp4") as reader:
+        found = next(iter(reader)).image
+    assert found.shape == (48, 64, 3)
+    assert found[:-4, :-4].mean() == pytest.approx(90, abs=4) and found[:, -1].mean() == pytest.approx(200, abs=8)
+
+
+def test_writer_goes_without_pyav(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    path = _clip(tmp_path / "a.mp4", [40, 120])
+    with VideoReader(path) as reader:
+        assert [round(frame.image.mean(), -1) for frame in reader] == [40, 120]
+
+
 def test_writer_leaves_nothing_when_the_block_fails(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), VideoWriter(tmp_path / "a.mp4", frame_rate=10) as writer:
         writer.write(_grey(1))
