@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import socket
 import sys
@@ -28,6 +29,7 @@ keys (the value is that of configs/serve.yaml):
 # These say what one run of tools/track.py works on; here, requests do.
 _REQUESTS_SAY = ("source", "output", "results", "json", "montage", "compare", "max_frames", "workers", "engine", "reid")
 _BACKLOG = 512
+_SWITCH_SECONDS = 0.001
 
 log = logging.getLogger("mot_reid.serve")
 
@@ -94,6 +96,10 @@ def _serve(settings: ServeSettings, tracking: TrackSettings) -> int:
         ws_max_size=settings.limits.live_frame_bytes, ws_max_queue=4, ws_per_message_deflate=False,
         timeout_graceful_shutdown=10,
     )  # fmt: skip
+    # What was imported lives as long as the server: the collector need not look at it again while a request waits.
+    gc.collect()
+    gc.freeze()
+    sys.setswitchinterval(_SWITCH_SECONDS)  # so that requests that work in threads hold up the others less
     log.info("listening", extra={"host": settings.host, "port": listening.getsockname()[1]})
     Server(config).run(sockets=[listening])
     return 0

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from mot_reid.data.images import decode, decode_many, find_bad
+from mot_reid.data.images import decode, decode_bytes, decode_many, encode_jpeg, find_bad
 
 
 def _save(path: Path, colour: tuple[int, int, int], *, size: tuple[int, int] = (4, 6)) -> Path:
@@ -106,3 +107,28 @@ def test_find_bad_names_every_bad_file_and_no_other(tmp_path: Path) -> None:
     bad = find_bad([tmp_path / "gone.png", good, tmp_path / "bad.png"], progress=False)
     assert [Path(path).name for path, _ in bad] == ["gone.png", "bad.png"]
     assert "existing file" in bad[0][1] and "whole image" in bad[1][1]
+
+
+def encoded(width: int, height: int, format: str) -> bytes:
+    buffer = BytesIO()
+    Image.new("RGB", (width, height), (200, 10, 10)).save(buffer, format)
+    return buffer.getvalue()
+
+
+def test_bytes_are_decoded_as_the_format_that_is_named_and_no_other() -> None:
+    assert decode_bytes(encoded(5, 4, "PNG"), format="PNG", max_pixels=20).tolist() == [[[200, 10, 10]] * 5] * 4
+    with pytest.raises(ValueError, match="no image format recognised"):
+        decode_bytes(encoded(5, 4, "PNG"), format="JPEG", max_pixels=20)
+
+
+def test_bytes_of_too_many_pixels_are_not_decoded() -> None:
+    with pytest.raises(ValueError, match="5 x 4 pixels, of which 19 are allowed"):
+        decode_bytes(encoded(5, 4, "PNG"), format="PNG", max_pixels=19)
+    with pytest.raises(ValueError, match="expected a whole image"):
+        decode_bytes(encoded(50, 40, "JPEG")[:300], format="JPEG", max_pixels=2000)
+
+
+def test_encoded_picture_is_a_jpeg_of_the_same_picture() -> None:
+    picture = np.full((8, 16, 3), (200, 10, 10), dtype=np.uint8)
+    again = decode_bytes(encode_jpeg(picture), format="JPEG", max_pixels=1000)
+    assert again.shape == (8, 16, 3) and np.abs(again.astype(int) - picture).max() < 6

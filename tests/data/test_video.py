@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from mot_reid.data import video
-from mot_reid.data.video import VideoReader, VideoWriter, frames
+from mot_reid.data.video import VideoReader, VideoWriter, describe_video, frames
 
 
 def _grey(level: int, *, size: tuple[int, int] = (48, 64)) -> np.ndarray:
@@ -334,3 +334,33 @@ def test_real_video_has_the_frames_of_its_ground_truth(real_data: Path) -> None:
     assert [number for number, _ in times] == list(range(1, 796))
     assert times[-1][1] == pytest.approx(79.4)
     assert reader.broken == 0
+
+
+def test_file_that_announces_no_length_is_read_once_and_in_full(tmp_path: Path) -> None:
+    """As browsers record: Matroska without a duration, here with the duration made padding."""
+    path = tmp_path / "a.mkv"
+    with VideoWriter(path, frame_rate=10) as writer:
+        for shade in range(12):
+            writer.write(np.full((48, 64, 3), 20 * shade, dtype=np.uint8))
+    content = path.read_bytes()
+    at = content.index(b"\x44\x89\x88")
+    path.write_bytes(content[:at] + b"\xec\x89" + bytes(9) + content[at + 11 :])
+    told = describe_video(path)
+    assert (told.width, told.height, told.length) == (64, 48, None)
+    with VideoReader(path) as reader:
+        assert reader.length is None
+        assert [frame.number for frame in reader] == list(range(1, 13))
+        assert (reader.dropped, reader.reopened) == (0, 0)
+
+
+def test_description_of_a_video_needs_no_frame(tmp_path: Path) -> None:
+    path = tmp_path / "a.avi"
+    with VideoWriter(path, frame_rate=12.5) as writer:
+        for _ in range(3):
+            writer.write(np.zeros((48, 64, 3), dtype=np.uint8))
+    assert describe_video(path) == (64, 48, 12.5, 3)
+    with pytest.raises(FileNotFoundError):
+        describe_video(tmp_path / "none.avi")
+    path.write_bytes(b"notes")
+    with pytest.raises(ValueError, match="no video that can be read"):
+        describe_video(path)
