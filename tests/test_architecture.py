@@ -48,6 +48,7 @@ TABLE = {
     "serve_schema": room("schema"),
     "detector_schema": room("schema"),
     "config": room("files schema", lazy="omegaconf"),
+    "command": room("config schema"),
     "data": room("boxes structures files", top="numpy PIL", lazy="cv2 tqdm"),
     "metrics": room("boxes structures", top="numpy scipy", lazy="pandas"),
     "detection": room("boxes structures files data", top="numpy", lazy="ultralytics openvino cv2"),
@@ -57,6 +58,9 @@ TABLE = {
     ),
     "training": room(
         "structures data reid metrics config", top="numpy torch torchvision torchmetrics lightning", lazy="wandb tqdm"
+    ),
+    "scoring": room(
+        "config boxes structures files data metrics reid tracking viewing", top="numpy torch", lazy="tqdm optuna"
     ),
     "jobs": room("config track_schema structures data detection tracking viewing", top="numpy", lazy="tqdm ray"),
     "viewing": room("boxes structures files metrics", top="numpy", lazy="cv2 matplotlib"),
