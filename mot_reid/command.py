@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 from mot_reid.config import COMMAND_LINE, ConfigError, parse_arguments
+from mot_reid.files import check_writable
 from mot_reid.schema import did_you_mean
 
 Name = TypeVar("Name", bound=str)
@@ -100,6 +101,12 @@ class Arguments:
         if not source.exists() and not (output / made).is_file():
             raise self._wrong("source", str(source), "an existing archive or folder; check the path")
         return source, output
+
+    def output(self, key: str) -> str | None:
+        """Returns the path of a file to write, None where it is not given; refused before any work if it cannot be."""
+        if key in self.given:
+            check_writable(self.given[key], key)
+        return self.text(key)
 
     def names(self, key: str) -> list[str] | None:
         """Returns texts set apart by commas, None where they are not given."""

@@ -28,6 +28,25 @@ def writing(path: str | Path) -> Iterator[None]:
         ) from None
 
 
+def check_writable(path: str | Path, what: str) -> None:
+    """Refuses a place that could not be written to in the end, before any work is done; makes its folder.
+
+    Args:
+        path: Of a file.
+        what: The key that names it.
+
+    Raises:
+        OSError: Nothing can be written there.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(f"{what}: got '{path}' ({error.strerror}); expected a folder to write to") from None
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise OSError(f"{what}: got '{path}', which cannot be written; choose another place")
+
+
 @contextmanager
 def whole(path: str | Path) -> Iterator[Path]:
     """A file to write, which takes the name `path` when the block ends, and vanishes when the block fails.

@@ -61,6 +61,7 @@ def _evaluate(argv: Sequence[str]) -> None:
     """Embeds, scores, prints and writes what was asked for."""
     asked = Arguments(argv, KEYS)
     name, settings, data = asked.required("checkpoint", "PATH or a model's name"), _settings(asked), _data(asked)
+    scores, report = asked.output("json"), asked.output("report")
     from mot_reid.reid import checkpoint
     from mot_reid.reid.embedder import Embedder
     from mot_reid.scoring.embeddings import cached_embeddings, embed_crops
@@ -82,17 +83,17 @@ def _evaluate(argv: Sequence[str]) -> None:
     print("\n" + _table(scored.scores))
     if "threshold" in scored.verified:
         print("\n" + _threshold_line(scored.verified))
-    if "json" in asked:
+    if scores is not None:
         given = {key: value for key, value in asked.given.items() if key not in ("json", "report", "cache")}
         text = json.dumps(scored.to_dict() | {"settings": given}, indent=2)
-        print(f"\nscores   {write_text(asked.given['json'], text + chr(10))}")
-    if "report" in asked:
+        print(f"\nscores   {write_text(scores, text + chr(10))}")
+    if report is not None:
         from mot_reid.scoring.report_card import report_card
         from mot_reid.viewing.report import report_html
 
         title = name if model.stem in ("model", "best", "last") else model.stem
         card = report_card(scored, title=title, model=model, metadata=embedder.metadata, settings=asked.given)
-        print(f"report   {write_text(asked.given['report'], report_html(card))}")
+        print(f"report   {write_text(report, report_html(card))}")
 
 
 def _settings(asked: Arguments) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def _evaluate(argv: Words[str]) -> None:
 
     asked = Arguments(argv, KEYS)
     samples, benchmark = asked.whole("bootstrap", 0), asked.choice("benchmark", BENCHMARKS, "MOT17")
-    shown = _shown(asked)
+    shown, page, numbers = _shown(asked), asked.output("report"), asked.output("json")
     sequences = read_sequences(asked.required("ground_truth", "DIR"), asked.names("sequences"))
     files = find_results(asked.required("results", "DIR"), list(sequences), chosen="sequences" in asked)
     if samples and len(sequences) == 1:
@@ -75,8 +75,8 @@ def _evaluate(argv: Words[str]) -> None:
     scored = evaluate_mot(truths, results, benchmark=benchmark, lengths=lengths)
     intervals = bootstrap_mot(scored, samples=samples) if samples else {}
     print(table(scored, intervals))
-    if "json" in asked:
-        print(f"scores   {write_text(asked.given['json'], _json_text(scored, intervals, asked.given))}")
+    if numbers is not None:
+        print(f"scores   {write_text(numbers, _json_text(scored, intervals, asked.given))}")
     plots = asked.text("plots") or "false"
     if plots.lower() != "false":
         from mot_reid.viewing.mot_plots import write_mot_plots
@@ -86,7 +86,7 @@ def _evaluate(argv: Words[str]) -> None:
             beside if plots.lower() == "true" else plots, scored, results=results, lengths=lengths
         ):
             print(f"plot     {picture}")
-    if "report" in asked:
+    if page is not None:
         from mot_reid.scoring.mot_report import mot_report
         from mot_reid.viewing.mot_report import mot_report_html
 
@@ -100,7 +100,7 @@ def _evaluate(argv: Words[str]) -> None:
             embedder=_embedder(asked.text("reid")),
             **shown,
         )
-        print(f"report   {write_text(asked.given['report'], mot_report_html(report))}")
+        print(f"report   {write_text(page, mot_report_html(report))}")
 
 
 def _shown(asked: Arguments) -> dict[str, Any]:

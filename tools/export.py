@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from mot_reid.command import Arguments, mistake, run
 from mot_reid.config import ConfigError
+from mot_reid.files import check_writable
 
 USAGE = """usage: python tools/export.py checkpoint=PATH|NAME [format=FORMAT] [output=PATH] [half=true]
 
@@ -69,6 +70,7 @@ def _output(given: str | None, kind: str, *, beside: Path) -> Path:
         raise ConfigError(f"command line: output: got '{output}'; expected a name ending in {SUFFIXES[kind]}{hint}")
     if output.is_dir():
         raise ConfigError(f"command line: output: got the folder '{output}'; expected the name of a file")
+    check_writable(output, "output")
     return output
 
 

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from mot_reid.command import mistake, run
 from mot_reid.config import Config, ConfigError, describe_settings, load_settings, parse_arguments, save_config
 from mot_reid.detector_schema import FitDetectorSettings
-from mot_reid.files import write_text
+from mot_reid.files import check_writable, write_text
 
 if TYPE_CHECKING:
     from mot_reid.detection.finetune import FineTuneResult
@@ -57,6 +57,8 @@ def _run(argv: Sequence[str]) -> None:
     settings = load_settings(FitDetectorSettings, argv, base=BASE, tool_keys=TOOL_KEYS)
     if arguments.get("ckpt", "last") != "last":
         raise ConfigError(f"ckpt: got '{arguments['ckpt']}'; expected last")
+    if "json" in arguments:
+        check_writable(arguments["json"], "json")
     _report(_fit(settings, resume="ckpt" in arguments), arguments.get("json"))
 
 

@@ -64,6 +64,7 @@ def _tune(argv: Sequence[str]) -> None:
     asked.check("knobs", knobs, PRESET_KNOBS[preset])
     trials, seed = asked.whole("trials", 40, low=1), asked.whole("seed", 0)
     benchmark = asked.choice("benchmark", BENCHMARKS, "MOT17")
+    scores = asked.output("json")
     check_optuna()
     bench = read_bench(
         asked.required("ground_truth", "DIR"),
@@ -78,10 +79,10 @@ def _tune(argv: Sequence[str]) -> None:
     with tqdm(total=total, desc="tuning", unit="try", disable=None) as bar:
         tuned = tune(bench, knobs, objective=objective, trials=trials, seed=seed, tick=bar.update)
     print(_table(tuned))
-    if "json" in asked:
+    if scores is not None:
         given = {key: value for key, value in asked.given.items() if key != "json"}
         text = json.dumps(tuned.to_dict() | {"settings": given}, indent=2)
-        print(f"\nscores   {write_text(asked.given['json'], text + chr(10))}")
+        print(f"\nscores   {write_text(scores, text + chr(10))}")
 
 
 def _table(tuned: Tuned) -> str:

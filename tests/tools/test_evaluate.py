@@ -98,6 +98,25 @@ def test_scores_on_another_data_set_need_one_argument(run: Path, tmp_path: Path)
     assert found["data"] | {"kind": "market1501", "queries": len(other.query)} == found["data"]
 
 
+def test_scores_on_the_persons_of_the_training_are_warned_of(run: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("WARNING"):
+        scores_of(run, "bootstrap=0", f"data.root={run.parent / 'people'}")
+        assert "data.split=train" not in caplog.text
+        scores_of(run, "bootstrap=0", "data.split=train")
+        scores_of(run, "bootstrap=0", "data.split=train", f"data.root={run.parent / 'people'}")
+    assert caplog.text.count("its scores on them say nothing about others; use data.split=test") == 2
+
+
+def test_scores_that_could_not_be_written_are_refused_before_any_work(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert main([f"checkpoint={run / 'model.safetensors'}", f"json={tmp_path / 'file' / 'scores.json'}"]) == 2
+    told = capsys.readouterr()
+    assert re.fullmatch(r"json: got '.*/file/scores\.json' \(.*\); expected a folder to write to\n", told.err)
+    assert told.out == ""
+
+
 def test_json_holds_intervals_and_every_way_of_ranking(run: Path) -> None:
     found = scores_of(run, "rerank=true", "expand=2", "flip=true", "bootstrap=20")
     for scores in (found, found["expanded"], found["reranked"]):
