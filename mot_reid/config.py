@@ -131,7 +131,7 @@ def parse_arguments(argv: Sequence[str], *, allowed: Collection[str] | None = No
         if key in found:
             raise ConfigError(f"{COMMAND_LINE}: {key}: got two values, '{found[key]}' and '{value}'; expected one")
         if allowed is not None and key not in allowed:
-            raise ConfigError(f"{COMMAND_LINE}: no key '{key}'{did_you_mean(key, allowed)}")
+            raise ConfigError(f"{COMMAND_LINE}: no key '{key}'{did_you_mean(key, allowed) or '; see --help'}")
         found[key] = value
     return found
 

@@ -24,8 +24,27 @@ def writing(path: str | Path) -> Iterator[None]:
         if error.errno is None:
             raise
         raise OSError(
-            f"output: got '{path}' ({error.strerror}); expected a place that can be written to; choose another"
+            f"output: got '{path}' ({_reason(error)}); expected a place that can be written to; choose another"
         ) from None
+
+
+def check_writable(path: str | Path, what: str) -> None:
+    """Refuses a place that could not be written to in the end, before any work is done; makes its folder.
+
+    Args:
+        path: Of a file.
+        what: The key that names it.
+
+    Raises:
+        OSError: Nothing can be written there.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(f"{what}: got '{path}' ({_reason(error)}); expected a folder to write to") from None
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise OSError(f"{what}: got '{path}', which cannot be written; choose another place")
 
 
 @contextmanager
@@ -57,3 +76,8 @@ def write_text(path: str | Path, text: str) -> Path:
     with whole(path) as partial:
         partial.write_text(text, encoding="utf-8", newline="\n")
     return Path(path)
+
+
+def _reason(error: OSError) -> str:
+    """The system's word for it; a file where a folder is to be made is told as such."""
+    return "Not a directory" if isinstance(error, FileExistsError) else str(error.strerror)

@@ -235,7 +235,7 @@ class Trainer:
     enable_progress_bar: bool | None
     enable_model_summary: bool | None
     accumulate_grad_batches: int
-    gradient_clip_val: int | float | None
+    gradient_clip_val: Annotated[int | float | None, Weight]
     gradient_clip_algorithm: str | None
     deterministic: bool | str | None
     benchmark: bool | None

@@ -48,6 +48,7 @@ TABLE = {
     "serve_schema": room("schema"),
     "detector_schema": room("schema"),
     "config": room("files schema", lazy="omegaconf"),
+    "command": room("config files schema"),
     "data": room("boxes structures files", top="numpy PIL", lazy="cv2 av tqdm"),
     "metrics": room("boxes structures", top="numpy scipy", lazy="pandas"),
     "detection": room("boxes structures files data", top="numpy", lazy="ultralytics openvino cv2"),
@@ -56,9 +57,14 @@ TABLE = {
         "boxes structures files", top="numpy torch timm safetensors", lazy="onnx onnxruntime onnxscript openvino tqdm"
     ),
     "training": room(
-        "structures data reid metrics config", top="numpy torch torchvision torchmetrics lightning", lazy="wandb tqdm"
+        "structures files data reid metrics config",
+        top="numpy torch torchvision torchmetrics lightning",
+        lazy="wandb tqdm",
     ),
-    "jobs": room("config track_schema structures data detection tracking viewing", top="numpy", lazy="tqdm ray"),
+    "scoring": room(
+        "config boxes structures files data metrics reid tracking viewing", top="numpy torch", lazy="tqdm optuna"
+    ),
+    "jobs": room("config files track_schema structures data detection tracking viewing", top="numpy", lazy="tqdm ray"),
     "viewing": room("boxes structures files metrics", top="numpy", lazy="cv2 matplotlib"),
     "serving": room(
         "config track_schema serve_schema structures data detection reid tracking jobs viewing",

@@ -163,6 +163,10 @@ def test_keys_of_the_tool_are_offered_to_a_typo(root: Path) -> None:
         ("optim.milestones=[1", "command line: optim.milestones: got '[1'; expected a list of floats"),
         ("optim.betas=[0.9]", "command line: optim.betas: got [0.9]; expected a list of 2 floats"),
         ("model.std=[1,1,0]", "command line: model.std: got [1.0, 1.0, 0.0]; expected a number above 0"),
+        (
+            "trainer.gradient_clip_val=-1",
+            "command line: trainer.gradient_clip_val: got -1; expected a number of at least 0",
+        ),
         ("trainer.max_epochs=ten", "command line: trainer.max_epochs: got 'ten'; expected int or null"),
         (
             "optim.name=adm",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mot_reid.files import whole, write_text
+from mot_reid.files import check_writable, whole, write_text
 
 
 def test_write_text_makes_the_folder_and_leaves_nothing_beside_the_file(tmp_path: Path) -> None:
@@ -49,3 +49,22 @@ def test_read_only_folder_is_named_in_one_sentence(tmp_path: Path) -> None:
 def test_our_own_sentences_pass_as_they_are(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"^the encoder cannot be opened$"), whole(tmp_path / "a.txt"):
         raise OSError("the encoder cannot be opened")
+
+
+def test_check_writable_makes_the_folder_and_writes_nothing(tmp_path: Path) -> None:
+    check_writable(tmp_path / "new" / "a.txt", "json")
+    assert [path.name for path in tmp_path.rglob("*")] == ["new"]
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("file/a.txt", r"\(.*\); expected a folder to write to"),
+        ("folder", "which cannot be written; choose another place"),
+    ],
+)
+def test_check_writable_names_the_key_and_the_place(place: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError, match=f"^json: got '{tmp_path}/{place}',? {said}$"):
+        check_writable(tmp_path / place, "json")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from mot_reid.command import run
 from mot_reid.config import Config, ConfigError, describe_keys, load_config, parse_arguments
 
 if TYPE_CHECKING:
@@ -38,37 +39,31 @@ NOISE = (
 
 def main(argv: Sequence[str]) -> int:
     """Runs one experiment; returns the exit code: 0, 1 for a failed run, 2 for a mistake in it, 130 if interrupted."""
-    try:
-        arguments = parse_arguments(argv)
-        if "help" in arguments:
-            print(USAGE + "\n" + describe_keys())
-            return 0
-        config = load_config(argv, tool_keys=("ckpt",))
-        result = _fit(config, arguments.get("ckpt"))
-    except FloatingPointError as error:
-        return _refuse(error, code=1)
-    except Exception as error:
-        if not _is_mistake(error):
-            raise
-        return _refuse(error, code=2)
-    except KeyboardInterrupt:
-        print("interrupted before training began", file=sys.stderr)
-        return 130
-    if not _tells():
-        return 130 if result.interrupted else 0
-    if result.interrupted:
+    return run(_run, argv, usage=_usage, judge=_judge, interrupted="interrupted before training began")
+
+
+def _usage() -> str:
+    return USAGE + "\n" + describe_keys()
+
+
+def _run(argv: Sequence[str]) -> int:
+    """Trains and reports; returns the exit code."""
+    arguments = parse_arguments(argv)
+    result = _fit(load_config(argv, tool_keys=("ckpt",)), arguments.get("ckpt"))
+    if not result.interrupted:
+        if _tells():
+            _report(result)
+        return 0
+    if _tells():
         again = [argument for argument in argv if not argument.removeprefix("--").startswith("ckpt=")]
         saved = (result.folder / "checkpoints" / "last.ckpt").exists()
         hint = f"go on with: python tools/fit.py {shlex.join(again)} ckpt=last" if saved else "nothing was saved yet"
         print(f"interrupted; {hint}", file=sys.stderr)
-        return 130
-    _report(result)
-    return 0
+    return 130
 
 
 def _fit(config: Config, resume: str | None) -> FitResult:
     """Trains, with the run's own messages alone on the screen."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     for message in NOISE:
         warnings.filterwarnings("ignore", message=message)
     from mot_reid.training.fit import fit
@@ -78,6 +73,17 @@ def _fit(config: Config, resume: str | None) -> FitResult:
     for name in ("mlflow", "alembic", "lightning.pytorch.loggers"):
         logging.getLogger(name).setLevel(logging.ERROR)
     return fit(config, resume=resume)
+
+
+def _judge(error: Exception) -> tuple[str, int] | None:
+    """Returns one line and the exit code: 1 for a run that failed, 2 for a mistake in its settings."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    if lines[0].startswith("Caught "):  # in a worker process, with its traceback
+        lines = [lines[-1].partition(": ")[2]]
+    line = " ".join(" ".join(lines).split())
+    if isinstance(error, FloatingPointError):
+        return line, 1
+    return (line, 2) if _is_mistake(error) else None
 
 
 def _is_mistake(error: Exception) -> bool:
@@ -93,14 +99,6 @@ def _is_mistake(error: Exception) -> bool:
     files = (sys.modules[name].__file__ for name in ("mot_reid", "lightning") if name in sys.modules)
     checked = any(origin.is_relative_to(Path(file).parent) for file in files if file)
     return checked and isinstance(error, (ValueError, RuntimeError, ModuleNotFoundError))
-
-
-def _refuse(error: Exception, *, code: int) -> int:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    if lines[0].startswith("Caught "):  # in a worker process, with its traceback
-        lines = [lines[-1].partition(": ")[2]]
-    print(" ".join(" ".join(lines).split()), file=sys.stderr)
-    return code
 
 
 def _tells() -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import sys
 import warnings
@@ -13,8 +12,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from mot_reid.command import mistake, run
 from mot_reid.config import Config, ConfigError, describe_settings, load_settings, parse_arguments, save_config
 from mot_reid.detector_schema import FitDetectorSettings
+from mot_reid.files import check_writable, write_text
 
 if TYPE_CHECKING:
     from mot_reid.detection.finetune import FineTuneResult
@@ -35,26 +36,30 @@ BASE = "fit_detector"
 
 def main(argv: Sequence[str]) -> int:
     """Trains a detector; returns the exit code."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     os.environ.setdefault("YOLO_AUTOINSTALL", "false")
     warnings.filterwarnings("ignore", message=".*logs directory.*")
-    try:
-        arguments = parse_arguments(argv)
-        if "help" in arguments:
-            print(USAGE + describe_settings(FitDetectorSettings, base=BASE))
-            return 0
-        settings = load_settings(FitDetectorSettings, argv, base=BASE, tool_keys=TOOL_KEYS)
-        if arguments.get("ckpt", "last") != "last":
-            raise ConfigError(f"ckpt: got '{arguments['ckpt']}'; expected last")
-        result = _fit(settings, resume="ckpt" in arguments)
-        _report(result, arguments.get("json"))
-    except (OSError, ValueError, ImportError, RuntimeError) as error:
-        print(" ".join(str(error).split()), file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"interrupted; go on with: python tools/fit_detector.py {' '.join(argv)} ckpt=last", file=sys.stderr)
-        return 130
-    return 0
+    again = f"interrupted; go on with: python tools/fit_detector.py {' '.join(argv)} ckpt=last"
+    return run(_run, argv, usage=_usage, judge=_judge, interrupted=again)
+
+
+def _usage() -> str:
+    return USAGE + describe_settings(FitDetectorSettings, base=BASE)
+
+
+def _judge(error: Exception) -> tuple[str, int] | None:
+    """Ultralytics tells mistakes as RuntimeError, too."""
+    return mistake(ValueError(str(error)) if isinstance(error, RuntimeError) else error)
+
+
+def _run(argv: Sequence[str]) -> None:
+    """Trains and reports."""
+    arguments = parse_arguments(argv)
+    settings = load_settings(FitDetectorSettings, argv, base=BASE, tool_keys=TOOL_KEYS)
+    if arguments.get("ckpt", "last") != "last":
+        raise ConfigError(f"ckpt: got '{arguments['ckpt']}'; expected last")
+    if "json" in arguments:
+        check_writable(arguments["json"], "json")
+    _report(_fit(settings, resume="ckpt" in arguments), arguments.get("json"))
 
 
 def _fit(settings: FitDetectorSettings, *, resume: bool) -> FineTuneResult:
@@ -104,11 +109,7 @@ def _report(result: FineTuneResult, path: str | None) -> None:
         print(f"{name:<12} {100 * value:.1f}%")
     if path is not None:
         answer: dict[str, Any] = {**scores, "epochs": result.epochs, "weights": str(result.weights)}
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".{target.name}.{os.getpid()}")
-        partial.write_text(json.dumps(answer, indent=2) + "\n", encoding="utf-8")
-        os.replace(partial, target)
+        write_text(path, json.dumps(answer, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from mot_reid.config import ConfigError, parse_arguments
+from mot_reid.command import Arguments, bad_data, run
 from mot_reid.data.folders import METADATA
 from mot_reid.data.prepare_market1501 import prepare
 
@@ -33,68 +32,21 @@ KEYS = ("help", "source", "output", "data.validation", "data.seed", "data.offici
 
 def main(argv: Sequence[str]) -> int:
     """Prepares Market-1501; returns the exit code."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        arguments = parse_arguments(argv, allowed=KEYS)
-        if "help" in arguments:
-            print(USAGE)
-            return 0
-        source, output, settings = _settings(arguments)
-    except ConfigError as error:
-        print(error, file=sys.stderr)
-        return 2
-    try:
-        metadata, new = prepare(source, output, **settings)
-    except (OSError, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted: nothing was written", file=sys.stderr)
-        return 130
+    return run(_prepare, argv, usage=lambda: USAGE, judge=bad_data, interrupted="interrupted: nothing was written")
+
+
+def _prepare(argv: Sequence[str]) -> None:
+    asked = Arguments(argv, KEYS)
+    source, output = asked.source_and_output(made=METADATA)
+    metadata, new = prepare(
+        source,
+        output,
+        validation=asked.number("data.validation", 0.0, below=1.0),
+        seed=asked.whole("data.seed", 0),
+        official_counts=asked.switch("data.official_counts", True),
+        workers=asked.whole("workers", 1, low=1) if "workers" in asked else None,
+    )
     _report(metadata, output, new=new)
-    return 0
-
-
-def _settings(arguments: dict[str, str]) -> tuple[Path, Path, dict[str, Any]]:
-    for key in ("source", "output"):
-        if not arguments.get(key):
-            raise ConfigError(f"command line: {key} is missing; expected {key}=PATH; see --help")
-    source, output = Path(arguments["source"]), Path(arguments["output"])
-    if not source.exists() and not (output / METADATA).is_file():
-        raise ConfigError(
-            f"command line: source: got '{source}'; expected an existing archive or folder; check the path"
-        )
-    settings: dict[str, Any] = {
-        "validation": _number(arguments, "data.validation", float, "0", low=0.0, below=1.0),
-        "seed": _number(arguments, "data.seed", int, "0", low=0),
-    }
-    if "workers" in arguments:
-        settings["workers"] = _number(arguments, "workers", int, "", low=1)
-    counts = arguments.get("data.official_counts", "true").lower()
-    if counts not in ("true", "false"):
-        raise ConfigError(f"command line: data.official_counts: got '{counts}'; expected true or false")
-    return source, output, {**settings, "official_counts": counts == "true"}
-
-
-def _number(
-    arguments: dict[str, str],
-    key: str,
-    kind: type[int] | type[float],
-    default: str,
-    *,
-    low: float,
-    below: float = float("inf"),
-) -> int | float:
-    text = arguments.get(key, default)
-    try:
-        value = kind(text)
-    except ValueError:
-        value = kind(-1)
-    if not low <= value < below:
-        what = "a whole number" if kind is int else "a number"
-        rule = f"{what} from {low:g}" + ("" if below == float("inf") else f" to below {below:g}")
-        raise ConfigError(f"command line: {key}: got '{text}'; expected {rule}")
-    return value
 
 
 def _report(metadata: dict[str, Any], output: Path, *, new: bool) -> None:

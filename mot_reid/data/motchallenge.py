@@ -12,6 +12,7 @@ import configparser
 import io
 import warnings
 from collections.abc import Iterable
+from collections.abc import Sequence as Sequences
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -188,6 +189,38 @@ def read_detections(path: str | Path) -> TrackTable:
     numbers = _read(path).copy()
     numbers[:, 1] = 0
     return _table(path, numbers, score=numbers[:, 6])
+
+
+def find_results(root: str | Path, names: Sequences[str], *, chosen: bool = False) -> dict[str, Path]:
+    """Returns the result file of each sequence.
+
+    Args:
+        root: A folder of files, one with a folder `data` of them, or the file of a single sequence.
+        names: Of the sequences.
+        chosen: Whether other files may be there, too.
+
+    Raises:
+        FileNotFoundError: A sequence has no file.
+        ValueError: A file belongs to no sequence.
+    """
+    root = Path(root)
+    if root.is_file() and len(names) == 1:
+        return {names[0]: root}
+    if not root.is_dir():
+        raise FileNotFoundError(f"results: got '{root}'; expected a folder with {names[0]}.txt; check the path")
+    files = {path.stem: path for path in root.glob("*.txt")}
+    if not files and (root / "data").is_dir():
+        files = {path.stem: path for path in (root / "data").glob("*.txt")}
+    missing, extra = [name for name in names if name not in files], sorted(set(files) - set(names))
+    if missing:
+        others = f"; these belong to no sequence: {', '.join(extra)}" if extra else ""
+        raise FileNotFoundError(f"results: got no {', '.join(f'{name}.txt' for name in missing)} in '{root}'{others}")
+    if extra and not chosen:
+        raise ValueError(
+            f"results: got {', '.join(f'{name}.txt' for name in extra)} in '{root}', but there is no such sequence; "
+            f"take them away, or name those to score by sequences={','.join(names)}"
+        )
+    return {name: files[name] for name in names}
 
 
 def read_results(path: str | Path) -> TrackTable:

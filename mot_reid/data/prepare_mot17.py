@@ -51,6 +51,7 @@ from mot_reid.data.motchallenge import (
 from mot_reid.structures import TrackTable
 
 Split = Literal["sequences", "half"]
+SPLITS: tuple[Split, ...] = get_args(Split)
 
 FORMAT = "mot_reid.mot17"
 FORMAT_VERSION = 1
@@ -135,8 +136,8 @@ def prepare(
         ByteTrack: the first n // 2 + 1 frames train.
     """
     source, output = Path(source), Path(output)
-    if split not in get_args(Split):
-        raise ValueError(f"split: got '{split}'; expected one of {', '.join(get_args(Split))}")
+    if split not in SPLITS:
+        raise ValueError(f"split: got '{split}'; expected one of {', '.join(SPLITS)}")
     settings = {"split": split, "visibility": visibility, "classes": list(classes), "official_counts": official_counts}
     found = find_prepared(output, kind=FORMAT, version=FORMAT_VERSION, settings=settings)
     if found is not None:

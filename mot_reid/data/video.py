@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from mot_reid.data.h264 import H264Writer
 from mot_reid.data.images import SUFFIXES, decode
 from mot_reid.data.motchallenge import read_sequence
+from mot_reid.files import check_writable
 
 _log = logging.getLogger(__name__)
 _SCHEMES = ("rtsp://", "rtmp://", "http://", "https://", "udp://", "tcp://")
@@ -265,12 +266,7 @@ class VideoWriter:
             raise ValueError(f"video output: got '{path}'; expected a name ending in {', '.join(_CODECS)}")
         if not 0 < frame_rate < float("inf"):
             raise ValueError(f"frame_rate: got {frame_rate}; expected a number above 0")
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OSError(f"video output: got '{path}' ({error.strerror}); expected a folder to write to") from None
-        if self._path.is_dir() or not os.access(self._path.parent, os.W_OK):
-            raise OSError(f"video output: got '{path}', which cannot be written; choose another place")
+        check_writable(path, "video output")
         self._part = self._path.with_name(f".{self._path.stem}.{os.getpid()}.part{self._path.suffix}")
         self._frame_rate = frame_rate
         self._size: tuple[int, int] | None = None

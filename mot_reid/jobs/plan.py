@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
 
 from mot_reid.config import ConfigError
+from mot_reid.files import check_writable
 from mot_reid.track_schema import TrackSettings
 
 SYNTHETIC = "synthetic"
@@ -82,13 +82,8 @@ def check_outputs(settings: TrackSettings, jobs: Sequence[Job]) -> None:
     given = {"json": [settings.json], "montage": [settings.montage]}
     given |= {key: [getattr(job, key) for job in jobs] for key in ("output", "results")}
     for key, paths in given.items():
-        for path in (Path(path) for path in paths if path):
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise OSError(f"{key}: got '{path}' ({error.strerror}); expected a folder to write to") from None
-            if path.is_dir() or not os.access(path.parent, os.W_OK):
-                raise OSError(f"{key}: got '{path}', which cannot be written; choose another place")
+        for path in (path for path in paths if path):
+            check_writable(path, key)
 
 
 def _expanded(source: str) -> list[str]:

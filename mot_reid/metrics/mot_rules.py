@@ -25,6 +25,7 @@ from mot_reid.boxes import FloatArray, iou
 from mot_reid.structures import TrackTable
 
 Benchmark = Literal["MOT15", "MOT16", "MOT17", "MOT20"]
+BENCHMARKS: tuple[Benchmark, ...] = get_args(Benchmark)
 
 IOU_THRESHOLD = 0.5
 EPSILON = float(np.finfo(float).eps)
@@ -96,7 +97,7 @@ def apply_rules(
             benchmark or a frame lies beyond the given length.
     """
     if benchmark not in DISTRACTOR_CLASSES:
-        raise ValueError(f"benchmark: got '{benchmark}'; expected one of {', '.join(get_args(Benchmark))}")
+        raise ValueError(f"benchmark: got '{benchmark}'; expected one of {', '.join(BENCHMARKS)}")
     last = max((int(table.frame.max()) for table in (ground_truth, result) if len(table)), default=0)
     length = last if length is None else length
     if last > length:

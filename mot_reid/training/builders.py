@@ -36,6 +36,21 @@ def read_splits(config: Config) -> IdentitySplits:
     return read_data_set(data.kind, data.root, official_counts=data.official_counts, drawing=asdict(config.synthetic))
 
 
+def check_batch(config: Config) -> None:
+    """Refuses batches that a loss cannot compare anything in.
+
+    Raises:
+        ValueError: A batch has one person only, or one image of each, and a loss compares persons.
+    """
+    paired = [name for name in ("triplet", "weighted_triplet", "circle") if getattr(config.loss, name)]
+    for key in ("identities", "images"):
+        if paired and getattr(config.data, key) < 2:
+            raise ValueError(
+                f"data.{key}: got {getattr(config.data, key)}; expected 2 or more, since loss.{paired[0]} compares "
+                f"images of a person with those of others; raise it, or set loss.{paired[0]}=0"
+            )
+
+
 def build_preprocess(config: Config) -> Preprocess:
     """Returns what happens to a crop in training, validation and serving alike."""
     model = config.model
@@ -78,8 +93,15 @@ def build_network(config: Config, *, classes: int, weights: str | None = None) -
     )
 
 
-def build_module(config: Config, preprocess: Preprocess, *, classes: int) -> ReIDModule:
-    """Returns the network with all that trains it."""
+def build_module(config: Config, preprocess: Preprocess, *, classes: int, crops: str | None = None) -> ReIDModule:
+    """Returns the network with all that trains it.
+
+    Args:
+        config: Of the run.
+        preprocess: What its checkpoints say happens to a crop.
+        classes: Training persons.
+        crops: The fingerprint of their crops.
+    """
     network = build_network(config, classes=classes)
     optim = asdict(config.optim)
     ema, freeze_epochs = optim.pop("ema"), optim.pop("freeze_epochs")
@@ -112,7 +134,9 @@ def build_module(config: Config, preprocess: Preprocess, *, classes: int) -> ReI
         freeze_epochs=freeze_epochs,
         channels_last=config.engine.channels_last,
         seed=config.run.seed,
-        metadata=checkpoint.metadata(network, preprocess, provenance=provenance(config), licence=licence(config)),
+        metadata=checkpoint.metadata(
+            network, preprocess, provenance=provenance(config, crops=crops), licence=licence(config)
+        ),
     )
     if config.engine.compile:
         network.compile()

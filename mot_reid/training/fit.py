@@ -18,6 +18,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from mot_reid.config import Config, save_config
 from mot_reid.data.identities import IdentityTable
+from mot_reid.files import writing
 from mot_reid.metrics.calibration import calibrate
 from mot_reid.reid import checkpoint
 from mot_reid.training.builders import (
@@ -27,13 +28,14 @@ from mot_reid.training.builders import (
     build_preprocess,
     build_tracking_metric,
     build_trainer,
+    check_batch,
     read_splits,
 )
 from mot_reid.training.checkpointing import RESUMED_OPTIM, Interrupted, listening, read_resumable
 from mot_reid.training.datamodule import ReIDDataModule
 from mot_reid.training.loggers import close_loggers
 from mot_reid.training.module import ReIDModule
-from mot_reid.training.provenance import licence, provenance
+from mot_reid.training.provenance import check_same_crops, fingerprint, licence, provenance
 
 log = logging.getLogger(__name__)
 
@@ -82,17 +84,17 @@ def fit(config: Config, *, resume: str | None = None) -> FitResult:
     if config.engine.threads is not None:
         torch.set_num_threads(config.engine.threads)
     seed_everything(config.run.seed, workers=True, verbose=False)
+    check_batch(config)
     splits = read_splits(config)
     preprocess = build_preprocess(config)
     data = build_data(config, splits, preprocess)
-    module = build_module(config, preprocess, classes=data.classes)
-    resumed_step = (
-        None
-        if resumed is None
-        else read_resumable(
-            resumed, module.state_dict(), optim={name: asdict(config.optim)[name] for name in RESUMED_OPTIM}
-        )
-    )
+    crops = fingerprint(data.train)
+    module = build_module(config, preprocess, classes=data.classes, crops=crops)
+    resumed_step = None
+    if resumed is not None:
+        optim = {name: asdict(config.optim)[name] for name in RESUMED_OPTIM}
+        resumed_step = read_resumable(resumed, module.state_dict(), optim=optim)
+        check_same_crops(resumed, crops, root=config.data.root)
     tracking = build_tracking_metric(config)
     with _open_folder(config, keep=resumed is not None):
         trainer = build_trainer(config, folder, resumed_step=resumed_step, callbacks=tracking)
@@ -180,7 +182,8 @@ def _export(
         result.model,
         network,
         module.preprocess,
-        provenance=provenance(config) | {"scores": result.scores, "minutes": round(minutes, 2)},
+        provenance=provenance(config, crops=module.metadata["provenance"]["crops"])
+        | {"scores": result.scores, "minutes": round(minutes, 2)},
         licence=licence(config),
         calibration=calibration,
     )
@@ -200,7 +203,8 @@ def _open_folder(config: Config, *, keep: bool) -> Iterator[None]:
     if not keep and (folder / "config.yaml").exists():
         names = (folder.with_name(f"{folder.name}~{number}") for number in count(1))
         aside = next(path for path in names if not path.exists())
-        folder.rename(aside)
+        with writing(folder):
+            folder.rename(aside)
         log.warning("%s: an earlier run was there; it is now in %s", folder, aside)
     save_config(config, folder / "config.yaml")
     try:

@@ -241,3 +241,15 @@ def test_real_ground_truth_survives_writing(real_data: Path, tmp_path: Path) -> 
     path = real_data / "MOT17" / "train" / "MOT17-02-FRCNN" / "gt" / "gt.txt"
     written = mot.write_ground_truth(tmp_path / "gt.txt", mot.read_ground_truth(path), mot.read_visibility(path))
     assert written.read_text() == path.read_text().replace("\r\n", "\n")
+
+
+def test_results_may_lie_in_a_data_folder_or_be_a_single_file(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    (results / "data").mkdir(parents=True)
+    for name in ("a", "b"):
+        (results / f"{name}.txt").touch()
+    found = mot.find_results(results / "b.txt", ["anything"])
+    for file in results.glob("*.txt"):
+        file.rename(results / "data" / file.name)
+    assert mot.find_results(results, ["a", "b"])["a"] == results / "data" / "a.txt"
+    assert found == {"anything": results / "b.txt"}

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from mot_reid.data import splits
-from mot_reid.data.images import decode, decode_many
+from mot_reid.data.images import decode_many
 from mot_reid.metrics.retrieval import evaluate_retrieval
 from mot_reid.metrics.verification import similarities_between
 from mot_reid.reid import checkpoint
 from mot_reid.reid.embedder import Embedder
+from mot_reid.scoring import embeddings
 from tests.helpers.runs import small_config
 from tools import evaluate
 from tools.evaluate import KEYS, USAGE, main
@@ -98,16 +98,23 @@ def test_scores_on_another_data_set_need_one_argument(run: Path, tmp_path: Path)
     assert found["data"] | {"kind": "market1501", "queries": len(other.query)} == found["data"]
 
 
-def test_flip_averages_a_crop_and_its_mirror_image(run: Path) -> None:
-    embedder = Embedder(run / "model.safetensors", device="cpu", batch_size=4)
-    paths = splits.read("market1501", run.parent / "people").query.path[:6].tolist()
-    found = evaluate._embed(embedder, paths, flip=True)
-    artifact = checkpoint.load(run / "model.safetensors")
-    with torch.inference_mode():
-        for row, path in zip(found, paths):
-            crop = artifact.preprocess(torch.from_numpy(decode(path)).permute(2, 0, 1)[None])
-            both = artifact.network(crop) + artifact.network(crop.flip(3))
-            assert np.allclose(row, torch.nn.functional.normalize(both)[0].numpy(), atol=1e-5)
+def test_scores_on_the_persons_of_the_training_are_warned_of(run: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("WARNING"):
+        scores_of(run, "bootstrap=0", f"data.root={run.parent / 'people'}")
+        assert "data.split=train" not in caplog.text
+        scores_of(run, "bootstrap=0", "data.split=train")
+        scores_of(run, "bootstrap=0", "data.split=train", f"data.root={run.parent / 'people'}")
+    assert caplog.text.count("its scores on them say nothing about others; use data.split=test") == 2
+
+
+def test_scores_that_could_not_be_written_are_refused_before_any_work(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert main([f"checkpoint={run / 'model.safetensors'}", f"json={tmp_path / 'file' / 'scores.json'}"]) == 2
+    told = capsys.readouterr()
+    assert re.fullmatch(r"json: got '.*/file/scores\.json' \(.*\); expected a folder to write to\n", told.err)
+    assert told.out == ""
 
 
 def test_json_holds_intervals_and_every_way_of_ranking(run: Path) -> None:
@@ -126,7 +133,7 @@ def test_json_has_no_intervals_when_not_asked(run: Path) -> None:
 
 def test_cache_gives_the_same_scores_and_spares_the_embedding(run: Path, monkeypatch, tmp_path: Path) -> None:
     first = scores_of(run, f"cache={tmp_path}")
-    monkeypatch.setattr(evaluate, "_embed", None)
+    monkeypatch.setattr(embeddings, "embed_crops", None)
     assert scores_of(run, f"cache={tmp_path}") == first
 
 

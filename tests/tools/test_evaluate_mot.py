@@ -93,16 +93,6 @@ def test_a_chosen_sequence_is_scored_alone(arguments: list[str], capsys: pytest.
     assert capsys.readouterr().out.splitlines()[1].split()[:2] == ["b", "100.00"]
 
 
-def test_results_may_lie_in_a_data_folder_or_be_a_single_file(arguments: list[str], tmp_path: Path) -> None:
-    results = tmp_path / "results"
-    found = tool.find_results(results / "b.txt", ["anything"])
-    (results / "data").mkdir()
-    for file in results.glob("*.txt"):
-        file.rename(results / "data" / file.name)
-    assert tool.find_results(results, ["a", "b"])["a"] == results / "data" / "a.txt"
-    assert found == {"anything": results / "b.txt"}
-
-
 @pytest.mark.parametrize(
     ("change", "extra", "message"),
     [
@@ -236,7 +226,7 @@ def test_report_compares_looks_at_the_boxes_in_the_frames(
         return np.array([[np.cos(angle), np.sin(angle)]] * len(xyxy))
 
     embed.threshold = 0.9  # type: ignore[attr-defined]
-    monkeypatch.setattr(tool, "_embedder", lambda name: embed)
+    monkeypatch.setattr("mot_reid.reid.embedder.Embedder", lambda name: embed)
     assert tool.main([*filmed, "reid=model", "detections=det/mine.txt"]) == 0
     assert asked == [(4, 14, 0, 24, 20), (8, 18, 0, 28, 20)]
     page = (tmp_path / "mot.html").read_text()

@@ -364,6 +364,29 @@ def test_resumed_run_refuses_an_optimiser_it_would_not_have(people: Path, tmp_pa
         fit(small_config(people, tmp_path / "run", setting), resume="last")
 
 
+def test_resumed_run_refuses_other_people_of_the_same_number(people: Path, tmp_path: Path) -> None:
+    fit(small_config(people, tmp_path / "run", "trainer.max_epochs=1", "run.score_test=false"))
+    other = small_config(tmp_path / "others", tmp_path / "run", "trainer.max_epochs=2", "synthetic.seed=1")
+    with pytest.raises(ValueError, match=r"trained on other crops than those of '.*others'; expected the same"):
+        fit(other, resume="last")
+
+
+@pytest.mark.parametrize(
+    ("settings", "refused"),
+    [
+        (("data.identities=1",), "data.identities: got 1; expected 2 or more, since loss.triplet compares"),
+        (("data.images=1",), "data.images: got 1; expected 2 or more, since loss.triplet compares"),
+        (("data.images=1", "loss.triplet=0", "loss.circle=1"), "or set loss.circle=0"),
+    ],
+)
+def test_batch_in_which_a_loss_compares_nobody_is_refused_at_the_start(
+    settings: tuple[str, ...], refused: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=refused):
+        fit(small_config(tmp_path / "people", tmp_path / "run", *settings))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_dry_run_trains_scores_and_writes_nothing(people: Path, tmp_path: Path) -> None:
     result = fit(small_config(people, tmp_path / "run", "trainer.fast_dev_run=true", "data.validation=0.2"))
     assert result.model is None and not result.interrupted
