@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from mot_reid.config import ROOT
-from tests.helpers.commands import check, commands
+from tests.helpers.commands import CHECKS, check, commands
 
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 FENCE = re.compile(
@@ -70,6 +70,10 @@ def test_every_fence_is_found() -> None:
 
 def test_marks_are_known() -> None:
     assert [str(block) for block in BLOCKS if block.mark not in MARKS] == []
+
+
+def test_arguments_of_every_tool_can_be_checked() -> None:
+    assert set(CHECKS) == {path.stem for path in (ROOT / "tools").glob("*.py")}
 
 
 @pytest.mark.parametrize("block", PYTHON, ids=str)
