@@ -37,6 +37,12 @@ _HEADERS = (
     (b"cache-control", b"no-store"),
 )
 _NOTHING_ELSE = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+# Gradio's page writes styles and scripts into itself; what it loads and where it reports to is this server alone.
+_ITSELF = (
+    b"content-security-policy",
+    b"default-src 'self' data: blob:; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
+    b"style-src 'self' 'unsafe-inline'; frame-ancestors 'none'; form-action 'self'",
+)
 
 
 class Gate:
@@ -154,7 +160,9 @@ class _Request:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             own = [(b"x-request-id", self.id.encode()), *_HEADERS]
-            if not self._scope["path"].startswith(_PAGES):
+            if self._scope["path"].startswith("/demo"):
+                own.append(_ITSELF)
+            elif not self._scope["path"].startswith(_PAGES):
                 own.append(_NOTHING_ELSE)
             there = {name.lower() for name, _ in message["headers"]}
             message["headers"] = [*message["headers"], *(pair for pair in own if pair[0] not in there)]
