@@ -154,7 +154,7 @@ def test_missing_ray_is_one_sentence(say: Say, monkeypatch: pytest.MonkeyPatch) 
         (["detector.public={tmp}/nan.txt"], "nan.txt' line 2: score: got nan; expected"),
         (["detector.public={tmp}/nan.txt", "detector.weights=a"], "detector: got weights and public; expected one"),
         (["detector.weights={tmp}/none.pt"], "none.pt', which is not there; expected a YOLO model"),
-        (["output={tmp}/text.mp4/a.mp4"], "output: got '{tmp}/text.mp4/a.mp4' (File exists); expected a folder"),
+        (["output={tmp}/text.mp4/a.mp4"], "output: got '{tmp}/text.mp4/a.mp4' (Not a directory); expected a folder"),
         (["output={tmp}/a.gif"], "video output: got '{tmp}/a.gif'; expected a name ending in"),
         (["output={tmp}"], "output: got '{tmp}', which cannot be written; choose another place"),
         (["results={tmp}/a.xls"], "results: got '{tmp}/a.xls'; expected a name ending in .txt, .csv, .parquet"),
