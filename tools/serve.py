@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import signal
 import socket
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from mot_reid.config import describe_settings, load_settings, parse_arguments
 from mot_reid.schema import schema
 from mot_reid.serve_schema import ServeSettings
+from mot_reid.serving.logs import json_logs
 from mot_reid.track_schema import TrackSettings
 
 USAGE = """usage: python tools/serve.py [key=value ...] [config=my_serve.yaml] [tracking=my_track.yaml]
@@ -22,7 +24,7 @@ USAGE = """usage: python tools/serve.py [key=value ...] [config=my_serve.yaml] [
 Takes videos, images and live streams over HTTP and answers with the people in them; /docs has the interface.
 The keys of tools/track.py say how people are tracked, on the command line or in the file named by tracking=.
 
-Exit code: that of the signal that stopped it, 2 a mistake in the arguments or a folder or port that is taken.
+Exit code: 0 stopped, 2 a mistake in the arguments or a folder or port that is taken.
 
 keys (the value is that of configs/serve.yaml):
 """
@@ -41,7 +43,8 @@ def main(argv: Sequence[str]) -> int:
             print(USAGE + describe_settings(ServeSettings, base="serve"))
             return 0
         settings, tracking = load(argv)
-        return _serve(settings, tracking)
+        with json_logs():
+            return _serve(settings, tracking)
     except (OSError, ValueError, ImportError) as error:
         print(" ".join(str(error).split()), file=sys.stderr)
         return 2
@@ -68,13 +71,9 @@ def _serve(settings: ServeSettings, tracking: TrackSettings) -> int:
         import uvicorn
 
         from mot_reid.serving.api import build_app
-        from mot_reid.serving.logs import JsonFormatter
         from mot_reid.serving.service import Service
     except ImportError as error:
         raise ImportError(f'serve: a package is missing ({error}); pip install "mot-reid[serve]"') from None
-    handler = logging.StreamHandler()
-    handler.setFormatter(JsonFormatter())
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
     listening = _listen(settings)
     service = Service(settings, tracking)
     app: Any = build_app(service)
@@ -84,11 +83,12 @@ def _serve(settings: ServeSettings, tracking: TrackSettings) -> int:
         app = mount_demo(app, service)
 
     class Server(uvicorn.Server):
-        """Refuses new work as soon as it is told to stop, while uvicorn waits for the requests under way."""
+        """Refuses new work as soon as it is told to stop, and ends when the requests under way are answered."""
 
         def handle_exit(self, sig: int, frame: Any) -> None:
             service.stop_accepting()
-            super().handle_exit(sig, frame)
+            self.force_exit = self.should_exit and sig == signal.SIGINT
+            self.should_exit = True
 
     config = uvicorn.Config(
         app, log_config=None, access_log=False, server_header=False,

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import queue
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
+from logging.handlers import QueueHandler, QueueListener
 from typing import Any
 
 from mot_reid.serving.refusal import sentence_of
@@ -28,6 +32,25 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info and record.exc_info[1] is not None:
             told |= told_of(record.exc_info[1])
         return json.dumps(told, default=str)
+
+
+@contextmanager
+def json_logs(level: int = logging.INFO) -> Iterator[None]:
+    """Logs go to standard error, each as a line of JSON, written by a thread: a disk that is slow holds up no request.
+
+    Args:
+        level: the least that is written.
+    """
+    lines: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
+    formatting = QueueHandler(lines)  # type: ignore[arg-type]
+    formatting.setFormatter(JsonFormatter())
+    listener = QueueListener(lines, logging.StreamHandler())  # type: ignore[arg-type]
+    logging.basicConfig(level=level, handlers=[formatting])
+    listener.start()
+    try:
+        yield
+    finally:
+        listener.stop()
 
 
 def told_of(error: BaseException) -> dict[str, Any]:
