@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mot_reid.config import ROOT
+from tests.helpers.commands import missing_names
 
 PATH = ROOT / "docs" / "tutorial.ipynb"
 CELLS: list[dict[str, Any]] = json.loads(PATH.read_text(encoding="utf-8"))["cells"]
@@ -22,6 +23,12 @@ def test_cells_are_stored_without_their_outputs() -> None:
 def test_cells_compile() -> None:
     for cell in CODE:
         compile("".join(cell["source"]), cell["id"], "exec")
+
+
+def test_names_of_ours_are_there() -> None:
+    """The slow test below runs the cells; this one tells at once when something they use was renamed."""
+    for cell in CODE:
+        assert missing_names("".join(cell["source"])) == []
 
 
 def test_tutorial_goes_from_fit_to_a_timeline() -> None:

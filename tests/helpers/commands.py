@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 from mot_reid.config import ROOT, load_config, load_settings, parse_arguments
@@ -50,6 +52,8 @@ def check(words: Sequence[str]) -> None:
         assert name in CHECKS, f"{words[1]}: no such tool, or none that this table knows"
         if "--help" not in words:
             CHECKS[name](words[2:])
+    if list(words[:2]) == ["python", "-c"]:
+        assert missing_names(words[2]) == []
     for word in words:
         # A redirection or a container's address is no file of ours.
         if word.startswith(OURS) and "*" not in word:
@@ -57,6 +61,30 @@ def check(words: Sequence[str]) -> None:
     for word in words if words[0] == "pip" else ():
         for extra in re.findall(r"[\w,]+(?=\]$)", word):
             assert set(extra.split(",")) <= extras(), f"{word}: no such extra"
+
+
+def missing_names(code: str) -> list[str]:
+    """Returns the names of ours that code imports, or looks up in a module it imported, and that are not there."""
+    tree, modules, missing = ast.parse(code), {}, []
+    for node in (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)):
+        if str(node.module).partition(".")[0] != "mot_reid":
+            continue
+        for alias in node.names:
+            try:
+                modules[alias.asname or alias.name] = _found(str(node.module), alias.name)
+            except (ImportError, AttributeError):
+                missing.append(f"{node.module}.{alias.name}")
+    for node in (node for node in ast.walk(tree) if isinstance(node, ast.Attribute)):
+        module = modules.get(node.value.id) if isinstance(node.value, ast.Name) else None
+        if isinstance(module, ModuleType) and not hasattr(module, node.attr):
+            missing.append(f"{module.__name__}.{node.attr}")
+    return missing
+
+
+def _found(module: str, name: str) -> Any:
+    """Returns what `from module import name` gives."""
+    home = import_module(module)
+    return getattr(home, name) if hasattr(home, name) else import_module(f"{module}.{name}")
 
 
 def extras() -> set[str]:
