@@ -7,7 +7,6 @@ it must give) and one JSON string in the header. Nothing in it can run code; JSO
 from __future__ import annotations
 
 import difflib
-import hashlib
 import json
 import os
 import struct
@@ -21,6 +20,7 @@ import torch
 from torch import Tensor
 
 from mot_reid.files import whole
+from mot_reid.reid.checksums import canonical, digest_tensors, sha256, signed
 from mot_reid.reid.network import NetworkConfig, ReIDNetwork, from_config
 from mot_reid.reid.preprocess import Preprocess
 
@@ -95,7 +95,7 @@ def metadata(
         "provenance": dict(provenance),
         "licence": licence,
     }
-    return json.loads(_canonical(content))
+    return json.loads(canonical(content))
 
 
 def save(
@@ -221,7 +221,7 @@ def parse_metadata(text: object, path: str | Path) -> dict[str, Any]:
             f"'{path}': written in format version {version}; this mot_reid reads up to {FORMAT_VERSION}; upgrade it"
         )
     content = {key: value for key, value in metadata.items() if key != "metadata_sha256"}
-    if set(metadata) != _FIELDS | _CHECKSUMS or _sha256(_canonical(content)) != metadata["metadata_sha256"]:
+    if set(metadata) != _FIELDS | _CHECKSUMS or sha256(canonical(content)) != metadata["metadata_sha256"]:
         raise CheckpointError(f"'{path}': its description is not the one that was written; get the file again")
     return metadata
 
@@ -282,16 +282,6 @@ def probe_image() -> Tensor:
     coarse = generator.integers(0, 256, (3, 8, 4)).repeat(12, axis=1).repeat(10, axis=2)
     noise = generator.integers(-32, 33, (3, 96, 40))
     return torch.from_numpy((coarse + noise).clip(0, 255).astype(np.uint8))
-
-
-def digest_tensors(tensors: Mapping[str, Tensor]) -> str:
-    """Returns the SHA-256 of the names, types, shapes and bytes of all tensors."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        tensor = tensors[name].detach().cpu().contiguous()
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _exported(network: ReIDNetwork, dtype: str) -> dict[str, Tensor]:
@@ -371,33 +361,3 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except Exception as error:
         raise CheckpointError(f"'{path}': its tensors cannot be read; the file was cut or changed") from error
-
-
-def signed(content: Mapping[str, Any]) -> str:
-    """Returns the JSON text of the content with its own checksum."""
-    content = {key: value for key, value in content.items() if key != "metadata_sha256"}
-    return _canonical({**content, "metadata_sha256": _sha256(_canonical(content))})
-
-
-def _sha256(text: str) -> str:
-    """Returns the SHA-256 of a text."""
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _canonical(content: Mapping[str, Any]) -> str:
-    """Returns the one JSON text of the content: sorted keys, no spaces, no NaN; NumPy values as numbers and lists."""
-    try:
-        return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False, default=_plain)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"metadata: cannot be written as JSON ({error}); expected numbers, text, lists, dicts"
-        ) from error
-
-
-def _plain(value: object) -> object:
-    """Returns a NumPy array, a NumPy number or a path as JSON has it."""
-    if isinstance(value, (np.ndarray, np.generic)):
-        return value.tolist()
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    raise TypeError(f"got {type(value).__name__}")

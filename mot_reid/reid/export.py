@@ -19,6 +19,7 @@ from torch import Tensor
 from mot_reid.files import writing
 from mot_reid.reid import checkpoint
 from mot_reid.reid.checkpoint import Artifact
+from mot_reid.reid.checksums import digest_tensors, signed
 from mot_reid.reid.inference import PROBE_KEY, InferenceNetwork, open_onnx
 from mot_reid.reid.network import ReIDNetwork
 
@@ -173,5 +174,5 @@ def _write_onnx(artifact: Artifact, path: Path, half: bool) -> None:
 
 def _text(artifact: Artifact) -> str:
     """Returns the artifact's JSON, as its own file holds it."""
-    digest = artifact.metadata.get("tensors_sha256") or checkpoint.digest_tensors(artifact.network.state_dict())
-    return checkpoint.signed({**artifact.metadata, "tensors_sha256": digest})
+    digest = artifact.metadata.get("tensors_sha256") or digest_tensors(artifact.network.state_dict())
+    return signed({**artifact.metadata, "tensors_sha256": digest})

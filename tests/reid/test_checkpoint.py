@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from mot_reid.reid import checkpoint
 from mot_reid.reid.checkpoint import CheckpointError
+from mot_reid.reid.checksums import signed
 from mot_reid.reid.network import ReIDNetwork
 from mot_reid.reid.preprocess import Preprocess
 
@@ -65,7 +66,7 @@ def _edited(saved: Path, path: Path, edit: Callable[[dict[str, Any]], None], *, 
     header, data = _split(saved)
     content = json.loads(header["__metadata__"]["mot_reid"])
     edit(content)
-    header["__metadata__"]["mot_reid"] = checkpoint.signed(content) if sign else json.dumps(content)
+    header["__metadata__"]["mot_reid"] = signed(content) if sign else json.dumps(content)
     return _join(path, header, data)
 
 
