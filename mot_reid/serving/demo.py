@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 from mot_reid.serving.demo_people import PeoplePage, build_people_page
 from mot_reid.serving.demo_style import STYLE
 from mot_reid.serving.demo_video import VideoPage, build_video_page
+from mot_reid.serving.folder import size_of
+from mot_reid.serving.refusal import Refusal
 from mot_reid.serving.service import Service
 
 _LEAD = "Finds people in a video, follows them, and knows them again."
@@ -27,7 +30,7 @@ def build_demo(service: Service) -> Any:
     import gradio as gr
 
     with gr.Blocks(analytics_enabled=False, title="mot_reid", delete_cache=(_CLEAN_SECONDS, _KEPT_SECONDS)) as demo:
-        gr.HTML(f'<h1>mot_reid</h1><p class="lead">{_LEAD}</p>')
+        gr.HTML(f'<h1>mot_reid</h1><p class="lead">{_LEAD}</p>', padding=False)
         with gr.Tab("Video"):
             build_video_page(VideoPage(service, folder), service.default_preset)
         if service.settings.reid is not None:
@@ -50,11 +53,32 @@ def mount_demo(app: Any, service: Service) -> Any:
     # Fonts of the machine: the theme's own come from an address on the Internet.
     plain = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"]
     theme = gr.themes.Default(primary_hue="blue", font=plain, font_mono=["ui-monospace", "monospace"])
-    return gr.mount_gradio_app(
+    mounted = gr.mount_gradio_app(
         app, demo, path="/demo", theme=theme, css=STYLE, show_error=False, ssr_mode=False, footer_links=[],
         run_history=False, enable_monitoring=False, pwa=False, mcp_server=False,
-        max_file_size=service.limits.upload_bytes,
+        max_file_size=service.limits.upload_bytes, head='<link rel="icon" href="data:,">',
     )  # fmt: skip
+    mount = mounted.routes[-1]
+    mount.app = _Guard(mount.app, service, Path(os.environ["GRADIO_TEMP_DIR"]))
+    return mounted
+
+
+class _Guard:
+    """In front of Gradio, which would take uploads until the disk is full."""
+
+    def __init__(self, app: Any, service: Service, folder: Path) -> None:
+        self._app, self._limits, self._folder = app, service.limits, folder
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serves a request; uploads only while there is room."""
+        if scope["type"] == "http" and scope["path"].startswith("/demo/gradio_api/upload"):
+            await asyncio.to_thread(self._check_room)
+        await self._app(scope, receive, send)
+
+    def _check_room(self) -> None:
+        free = shutil.disk_usage(self._folder).free
+        if free < self._limits.free_bytes or size_of(self._folder) > self._limits.stored_bytes:
+            raise Refusal("disk_full", "storage: the server has no room for uploads; try again later")
 
 
 def _own_folder(service: Service) -> Path:

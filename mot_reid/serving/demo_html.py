@@ -15,6 +15,7 @@ from mot_reid.viewing.draw import colour
 from mot_reid.viewing.timelines import seen_svg
 
 _MOST_ROWS = 200
+_TIMELINE_WIDTH = 640
 _DAY_SECONDS = 86400.0
 
 
@@ -60,7 +61,7 @@ def result(job: StoredJob, table: TrackTable, *, video: bool) -> str:
     if not facts["tracks"]:
         people = note("Nobody was found in it.")
     else:
-        timeline = seen_svg(table, length=facts["frames"], frame_rate=rate, most=_MOST_ROWS)
+        timeline = seen_svg(table, length=facts["frames"], frame_rate=rate, most=_MOST_ROWS, width=_TIMELINE_WIDTH)
         people = f"<h3>Who was seen when</h3>{timeline}{_tracks(table, rate)}"
     shown = f'<video controls playsinline muted loop autoplay src="{_address(job, "video")}"></video>' if video else ""
     links = f'<a href="{_address(job, "mot")}" download>Tracks (MOTChallenge text)</a>'
@@ -113,7 +114,7 @@ def _tiles(job: StoredJob, rate: float) -> str:
         ("Length", f"{facts['frames'] / rate:.1f} s"),
         ("At the same time", f"{facts['tracks_per_frame']:.1f}"),
         ("Typical stay", f"{facts['median_length'] / rate:.1f} s"),
-        ("Worked at", f"{facts['frames_per_second']:.1f} frames/s"),
+        ("Frames per second", f"{facts['frames_per_second']:.1f}"),
     )
     return (
         '<dl class="tiles">' + "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in tiles) + "</dl>"
@@ -122,7 +123,7 @@ def _tiles(job: StoredJob, rate: float) -> str:
 
 def _tracks(table: TrackTable, rate: float) -> str:
     """Returns a row for each person: when first and last seen, and for how long."""
-    head = "<tr><th>Person</th><th>From</th><th>To</th><th>Seen for</th><th>Certainty</th></tr>"
+    head = "<tr><th>Person</th><th>From</th><th>To</th><th>Seen for</th><th>Mean score</th></tr>"
     rows = []
     identities = np.unique(table.track_id)
     for identity in identities[:_MOST_ROWS].tolist():

@@ -103,26 +103,26 @@ def build_people_page(page: PeoplePage) -> None:
     )  # fmt: skip
     with gr.Row():
         with gr.Column(min_width=300):
-            gr.HTML("<h3>Enrol a person</h3>")
+            gr.HTML("<h3>Enrol a person</h3>", padding=False)
             images = gr.File(label="Images", file_count="multiple", file_types=["image"], height=140, elem_id="images")
             name = gr.Textbox(label="Name", max_length=100, elem_id="name")
             each = gr.Radio(_WHERE, value="whole", label="Each image")
             enrol = gr.Button("Enrol", variant="primary")
-            enrolled = gr.HTML(elem_id="enrolled")
+            enrolled = gr.HTML(elem_id="enrolled", padding=False)
         with gr.Column(min_width=300):
-            gr.HTML("<h3>Who is this?</h3>")
+            gr.HTML("<h3>Who is this?</h3>", padding=False)
             asked = gr.Image(
                 label="Image", sources=["upload", "webcam", "clipboard"], type="filepath", height=220, elem_id="asked"
             )
             shows = gr.Radio(_WHERE, value="whole", label="The image")
             search = gr.Button("Search", variant="primary")
-            found = gr.HTML(elem_id="found")
-    gr.HTML("<h3>Who is known</h3>")
-    known = gr.HTML(elem_id="known")
-    with gr.Row(equal_height=True):
-        whom = gr.Dropdown([], label="Person", elem_id="whom")
-        forget = gr.Button("Forget this person", variant="stop")
-    forgotten = gr.HTML(elem_id="forgotten")
+            found = gr.HTML(elem_id="found", padding=False)
+    gr.HTML("<h3>Who is known</h3>", padding=False)
+    known = gr.HTML(elem_id="known", padding=False)
+    with gr.Row(equal_height=False):
+        whom = gr.Dropdown([], label="Person", elem_id="whom", min_width=200)
+        forget = gr.Button("Forget this person", variant="stop", size="sm", scale=0, min_width=180)
+    forgotten = gr.HTML(elem_id="forgotten", padding=False)
     quiet: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private"}
 
     def listed(chosen: str) -> tuple[Any, ...]:

@@ -139,7 +139,7 @@ def build_video_page(page: VideoPage, default: str) -> None:
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
             video = gr.Video(
-                label="Video", sources=["upload", "webcam"], include_audio=True, height=260, elem_id="video-in"
+                label="Video", sources=["upload", "webcam"], include_audio=True, height=300, elem_id="video-in"
             )
             sample = gr.Button("Take the sample clip", size="sm")
             preset = gr.Radio(page.presets(), value=default, label="How people are followed")
@@ -147,8 +147,10 @@ def build_video_page(page: VideoPage, default: str) -> None:
                 start = gr.Button("Follow the people", variant="primary")
                 stop = gr.Button("Stop", variant="stop", visible=False)
         with gr.Column(scale=3, min_width=300):
-            state = gr.HTML(demo_html.note("Choose a video, record one, or take the sample clip."), elem_id="state")
-            result = gr.HTML(elem_id="result")
+            state = gr.HTML(
+                demo_html.note("Choose a video, record one, or take the sample clip."), elem_id="state", padding=False
+            )
+            result = gr.HTML(elem_id="result", padding=False)
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     sample.click(page.sample, outputs=video, **quiet)
 

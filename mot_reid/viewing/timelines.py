@@ -80,7 +80,7 @@ def timeline_svg(rows: Sequence[Row], *, length: int, what: str) -> str:
     return _framed(parts, floor, f"{what.capitalize()}s over the frames of the sequence")
 
 
-def seen_svg(table: TrackTable, *, length: int, frame_rate: float, most: int) -> str:
+def seen_svg(table: TrackTable, *, length: int, frame_rate: float, most: int, width: int = WIDTH) -> str:
     """Returns who was seen when, over the seconds of a video without a ground truth: a row for each track.
 
     Args:
@@ -88,11 +88,12 @@ def seen_svg(table: TrackTable, *, length: int, frame_rate: float, most: int) ->
         length: Frames of the video.
         frame_rate: Frames per second.
         most: Rows at most; the tracks that appear first.
+        width: Of the drawing in its own units, of which there are as many as pixels where it stands.
     """
     rows = _rows(table, table.track_id, table.frame, table.track_id)[:most]
     axis = Axis("second", 0.0, max(length / frame_rate, 1e-3))
     floor = TOP + ROW * len(rows)
-    parts = _grid(axis, floor, axis.ticks())
+    parts = _grid(axis, floor, axis.ticks(), width=width, unit=" s")
     for place, row in enumerate(rows):
         y = TOP + ROW * place
         parts.append(f'<text x="{LEFT - 7}" y="{y + 11}" text-anchor="end">{row.identity}</text>')
@@ -100,24 +101,23 @@ def seen_svg(table: TrackTable, *, length: int, frame_rate: float, most: int) ->
             if bar.identity is not None:
                 start, stop = (bar.start - 1) / frame_rate, bar.stop / frame_rate
                 title = f"person {row.identity}, {start:.1f} s to {stop:.1f} s"
-                parts.append(_coloured(_x(axis, start), _x(axis, stop), y, bar.identity, title))
-    parts.append(f'<text x="{LEFT - 7}" y="{floor + 14}" text-anchor="end">seconds</text>')
-    return _framed(parts, floor, "Who was seen when, over the seconds of the video")
+                parts.append(_coloured(_x(axis, start, width), _x(axis, stop, width), y, bar.identity, title))
+    return _framed(parts, floor, "Who was seen when, over the seconds of the video", width)
 
 
-def _grid(axis: Axis, floor: int, ticks: Sequence[float]) -> list[str]:
+def _grid(axis: Axis, floor: int, ticks: Sequence[float], *, width: int = WIDTH, unit: str = "") -> list[str]:
     """Returns a line and a label for each tick."""
     parts = []
     for tick in ticks:
-        x = _x(axis, tick)
+        x = _x(axis, tick, width)
         parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{floor}"/>')
-        parts.append(f'<text x="{x:.1f}" y="{floor + 14}" text-anchor="middle">{axis.write(tick)}</text>')
+        parts.append(f'<text x="{x:.1f}" y="{floor + 14}" text-anchor="middle">{axis.write(tick)}{unit}</text>')
     return parts
 
 
-def _framed(parts: Sequence[str], floor: int, label: str) -> str:
+def _framed(parts: Sequence[str], floor: int, label: str, width: int = WIDTH) -> str:
     return (
-        f'<div class="scroll"><svg class="timeline" viewBox="0 0 {WIDTH} {floor + 20}" role="img" '
+        f'<div class="scroll"><svg class="timeline" viewBox="0 0 {width} {floor + 20}" role="img" '
         f'aria-label="{label}">{"".join(parts)}</svg></div>'
     )
 
@@ -178,5 +178,5 @@ def _mark(axis: Axis, mark: Mark, y: int) -> str:
     )
 
 
-def _x(axis: Axis, frame: float) -> float:
-    return LEFT + float(axis.place([frame])[0]) * (WIDTH - LEFT - RIGHT)
+def _x(axis: Axis, value: float, width: int = WIDTH) -> float:
+    return LEFT + float(axis.place([value])[0]) * (width - LEFT - RIGHT)
