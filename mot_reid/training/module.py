@@ -93,17 +93,17 @@ class ReIDModule(LightningModule):
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Resizes and normalises images on the device; in training also augments them."""
-        if not self.training:
-            image = self.preprocess(batch.image)
-        else:
-            seed = self._batch_seed()
-            torch.manual_seed(seed)  # of dropout and stochastic depth, which take no generator
-            generator = torch.Generator(device=batch.image.device)
-            generator.manual_seed(seed)
-            image = self.preprocess.resize(batch.image)
-            image = self.augment.distort(image / 255, generator) * 255
-            image = self.augment.erase(self.preprocess.normalise(image), generator)
+        image = self.augmented(batch.image, self._batch_seed()) if self.training else self.preprocess(batch.image)
         return batch._replace(image=image.contiguous(memory_format=self.memory_format))
+
+    def augmented(self, image: Tensor, seed: int) -> Tensor:
+        """Returns (B, 3, H, W) what the network sees in training of (B, 3, h, w) crops in [0, 255]."""
+        torch.manual_seed(seed)  # of dropout and stochastic depth, which take no generator
+        generator = torch.Generator(device=image.device)
+        generator.manual_seed(seed)
+        image = self.preprocess.resize(image)
+        image = self.augment.distort(image / 255, generator) * 255
+        return self.augment.erase(self.preprocess.normalise(image), generator)
 
     def on_fit_start(self) -> None:
         """Starts the moving average, or continues it after a resume, also where nothing is left to train."""
