@@ -82,6 +82,8 @@ def build_module(config: Config, preprocess: Preprocess, *, classes: int) -> ReI
     """Returns the network with all that trains it."""
     network = build_network(config, classes=classes)
     optim = asdict(config.optim)
+    if optim["fused"] is None:
+        optim["fused"] = not config.trainer.gradient_clip_val  # Lightning refuses both in mixed precision
     ema, freeze_epochs = optim.pop("ema"), optim.pop("freeze_epochs")
     schedule_names = (
         "schedule",
@@ -110,12 +112,14 @@ def build_module(config: Config, preprocess: Preprocess, *, classes: int) -> ReI
         build_schedule=make_schedule,
         ema_decay=ema,
         freeze_epochs=freeze_epochs,
+        small_epochs=round(config.progressive.share * epochs),
+        small_scale=config.progressive.scale,
         channels_last=config.engine.channels_last,
         seed=config.run.seed,
         metadata=checkpoint.metadata(network, preprocess, provenance=provenance(config), licence=licence(config)),
     )
     if config.engine.compile:
-        network.compile()
+        network.compile(mode=config.engine.compile_mode)
     return module
 
 
@@ -134,7 +138,9 @@ def build_trainer(
     callbacks = [EpochReport(), LearningRateMonitor("step"), *callbacks]
     if arguments["enable_progress_bar"] is not False:
         arguments["enable_progress_bar"] = bars_can_be_seen()
-        callbacks += [Bars()] if bars_can_be_seen() else []
+        # a bar shows the loss, for which an accelerator would wait at every step
+        refresh = (config.trainer.log_every_n_steps or 1) if torch.cuda.is_available() else 1
+        callbacks += [Bars(refresh_rate=refresh)] if bars_can_be_seen() else []
     if arguments["enable_checkpointing"] is not False and not arguments["fast_dev_run"]:
         checkpoints = folder / "checkpoints"
         kept = partial(
