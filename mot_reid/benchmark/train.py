@@ -20,9 +20,16 @@ from torch.utils.flop_counter import FlopCounterMode
 from mot_reid.benchmark.figures import Figure
 from mot_reid.benchmark.machine import bandwidth, matmul_peak, median_seconds, peak_megabytes
 from mot_reid.config import Config, load_config
+from mot_reid.training.builders import (
+    build_data,
+    build_module,
+    build_preprocess,
+    build_trainer,
+    prepare_host,
+    read_splits,
+)
 from mot_reid.training.datamodule import ReIDDataModule
 from mot_reid.training.dataset import Batch
-from mot_reid.training.builders import build_data, build_module, build_preprocess, build_trainer, read_splits
 from mot_reid.training.module import ReIDModule
 
 _CROP = (128, 64)
@@ -42,6 +49,7 @@ def measure(experiment: str, *, steps: int, device: str) -> list[Figure]:
     """
     with tempfile.TemporaryDirectory() as folder:
         config = _config(experiment, Path(folder), steps, device)
+        prepare_host(config)
         _draw_noise(Path(folder) / "people", config)
         preprocess = build_preprocess(config)
         data = build_data(config, read_splits(config), preprocess)

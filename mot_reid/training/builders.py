@@ -22,12 +22,21 @@ from mot_reid.training.augment import BatchAugment
 from mot_reid.training.checkpointing import AtomicCheckpointIO, SaveOnInterrupt
 from mot_reid.training.datamodule import ReIDDataModule
 from mot_reid.training.loggers import build_loggers
+from mot_reid.training.memory import keep_freed_memory
 from mot_reid.training.module import ReIDModule
 from mot_reid.training.objective import Objective
 from mot_reid.training.optim import build_optimizer, build_schedule
 from mot_reid.training.progress import Bars, EpochReport, bars_can_be_seen
 from mot_reid.training.provenance import licence, provenance
 from mot_reid.training.tracking_metric import TrackingMetric
+
+
+def prepare_host(config: Config) -> None:
+    """Sets the threads of torch and what becomes of freed memory, for the whole process."""
+    if config.engine.threads is not None:
+        torch.set_num_threads(config.engine.threads)
+    if config.engine.keep_memory:
+        keep_freed_memory()
 
 
 def read_splits(config: Config) -> IdentitySplits:
