@@ -97,7 +97,11 @@ class Data:
     identities: Annotated[int, Count, "persons per batch (P)"]
     images: Annotated[int, Count, "images per person in a batch (K)"]
     batches_per_epoch: Annotated[int | None, Count, "length of an epoch; null is training images // batch size"]
-    cache: Annotated[str, OneOf(("auto", "memory", "none")), "keep decoded images in memory; auto: when they fit"]
+    cache: Annotated[
+        str,
+        OneOf(("auto", "device", "memory", "none")),
+        "keep decoded images on the device that trains, or in the host's memory; auto: the first of them that has room",
+    ]
     workers: Annotated[int, Between(0), "processes that decode images when they are not cached"]
     eval_batch_size: Annotated[int, Count, "images per batch in validation and test"]
 
@@ -133,6 +137,14 @@ class Augment:
     erase_area: Annotated[tuple[float, float], Share, "smallest and largest erased share of the image"]
     erase_aspect: Annotated[tuple[float, float], Positive, "smallest and largest height / width of the rectangle"]
     erase_fill: Annotated[str, OneOf(("bot", "mean", "random")), "colour of the rectangle; bot: BoT's constant"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progressive:
+    """A start with smaller images, which costs less; validation and the model always have the full size."""
+
+    share: Annotated[float, Share, "share of the epochs, from the first, with smaller images; 0 for none"]
+    scale: Annotated[float, Between(0, 1, above=True), "height and width of those images, relative to the full size"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,7 +191,9 @@ class Optim:
     bias_lr_factor: Annotated[float, Positive, "learning rate of biases, relative to lr"]
     betas: Annotated[tuple[float, float], Share, "decay of Adam's two moments"]
     amsgrad: Annotated[bool, "AMSGrad's form of Adam and AdamW"]
-    fused: Annotated[bool, "the optimiser's single-kernel step; refused with gradient clipping in mixed precision"]
+    fused: Annotated[
+        bool | None, "the optimiser's single-kernel step; null: where Lightning allows it, which is without clipping"
+    ]
     momentum: Annotated[float, Share, "momentum of SGD"]
     nesterov: Annotated[bool, "Nesterov's form of SGD"]
     schedule: Annotated[str, OneOf(("constant", "step", "multistep", "cosine", "linear")), "after the warm-up"]
@@ -202,9 +216,13 @@ class Optim:
 class Engine:
     """How the machine is used, where Lightning's Trainer has no say."""
 
-    compile: Annotated[bool, "torch.compile the network"]
+    compile: Annotated[bool, "torch.compile the network: for a GPU; on a CPU it was slower"]
+    compile_mode: Annotated[
+        str, OneOf(("default", "reduce-overhead", "max-autotune")), "of torch.compile; reduce-overhead: CUDA graphs"
+    ]
     channels_last: Annotated[bool, "keep images and kernels in channels-last order"]
     threads: Annotated[int | None, Count, "CPU threads of torch; null leaves its own choice"]
+    keep_memory: Annotated[bool, "keep freed memory of the host for the next step (Linux): quicker on a CPU"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -277,6 +295,7 @@ class Config:
     data: Data
     synthetic: Synthetic
     augment: Augment
+    progressive: Progressive
     loss: Loss
     tracking_metric: TrackingMetric
     optim: Optim

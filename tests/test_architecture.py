@@ -47,10 +47,11 @@ TABLE = {
     "track_schema": room("schema"),
     "serve_schema": room("schema"),
     "detector_schema": room("schema"),
+    "benchmark_schema": room("schema"),
     "config": room("files schema", lazy="omegaconf"),
     "command": room("config files schema"),
     "data": room("boxes structures files", top="numpy PIL", lazy="cv2 av tqdm"),
-    "metrics": room("boxes structures", top="numpy scipy", lazy="pandas"),
+    "metrics": room("boxes structures", top="numpy scipy", lazy="pandas faiss"),
     "detection": room("boxes structures files data", top="numpy", lazy="ultralytics openvino cv2"),
     "tracking": room("boxes structures", top="numpy scipy", lazy="cv2"),
     "reid": room(
@@ -65,6 +66,12 @@ TABLE = {
         "config boxes structures files data metrics reid tracking viewing", top="numpy torch", lazy="tqdm optuna"
     ),
     "jobs": room("config files track_schema structures data detection tracking viewing", top="numpy", lazy="tqdm ray"),
+    # Measures the others, so it may use them all; nobody uses it.
+    "benchmark": room(
+        "config benchmark_schema track_schema boxes data detection metrics reid tracking training jobs",
+        top="numpy scipy torch lightning PIL",
+        lazy="onnxruntime onnxscript faiss",
+    ),
     "viewing": room("boxes structures files metrics", top="numpy", lazy="cv2 matplotlib"),
     "serving": room(
         "config track_schema serve_schema structures data detection reid tracking jobs viewing",

@@ -71,9 +71,11 @@ class Preprocess:
 
     def normalise(self, images: Tensor) -> Tensor:
         """Maps (B, 3, H, W) float32 in [0, 255] to zero mean and unit deviation, in the network's channel order."""
-        mean = torch.tensor(self.mean, device=images.device).mul(255)[:, None, None]
-        std = torch.tensor(self.std, device=images.device).mul(255)[:, None, None]
-        images = (images - mean) / std
+        # filled on the device: a list copied there would make the host wait
+        mean, std = (
+            torch.stack([images.new_full((1, 1), x) for x in values]).mul(255) for values in (self.mean, self.std)
+        )
+        images = (images - mean).div_(std)
         return images.flip(1) if self.color == "bgr" else images
 
     def crops(self, image: np.ndarray | Tensor, xyxy: np.ndarray, *, color: str = "rgb") -> Tensor:

@@ -90,9 +90,14 @@ class BatchAugment:
 
     def distort(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Returns images (B, 3, H, W) in [0, 1] zoomed, flipped, shifted and recoloured; the input when all is off."""
+        return self.recolour(self.move(images, generator), generator)
+
+    def move(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Returns images (B, 3, H, W) zoomed, flipped and shifted; uint8 stays so, which is quick, unless zoomed."""
         count, _, height, width = images.shape
         device = images.device
         if self.zoom:
+            images = images if images.is_floating_point() else images.float()
             larger = round(height * ZOOM), round(width * ZOOM)
             top = draw_integers(count, larger[0] - height + 1, generator=generator, device=device)
             left = draw_integers(count, larger[1] - width + 1, generator=generator, device=device)
@@ -104,6 +109,16 @@ class BatchAugment:
             top = draw_integers(count, 2 * self.pad + 1, generator=generator, device=device)
             left = draw_integers(count, 2 * self.pad + 1, generator=generator, device=device)
             images = shift_crop(images, top, left, pad=self.pad)
+        return images
+
+    @property
+    def recolours(self) -> bool:
+        """Whether `recolour` does anything."""
+        return any((self.brightness, self.contrast, self.saturation, self.grayscale))
+
+    def recolour(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Returns images (B, 3, H, W) in [0, 1] of other brightness, contrast, colour; the input when all is off."""
+        count, device = len(images), images.device
         for strength, change in (
             (self.brightness, change_brightness),
             (self.contrast, change_contrast),

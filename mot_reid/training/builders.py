@@ -22,12 +22,21 @@ from mot_reid.training.augment import BatchAugment
 from mot_reid.training.checkpointing import AtomicCheckpointIO, SaveOnInterrupt
 from mot_reid.training.datamodule import ReIDDataModule
 from mot_reid.training.loggers import build_loggers
+from mot_reid.training.memory import keep_freed_memory
 from mot_reid.training.module import ReIDModule
 from mot_reid.training.objective import Objective
 from mot_reid.training.optim import build_optimizer, build_schedule
 from mot_reid.training.progress import Bars, EpochReport, bars_can_be_seen
 from mot_reid.training.provenance import licence, provenance
 from mot_reid.training.tracking_metric import TrackingMetric
+
+
+def prepare_host(config: Config) -> None:
+    """Sets the threads of torch and what becomes of freed memory, for the whole process."""
+    if config.engine.threads is not None:
+        torch.set_num_threads(config.engine.threads)
+    if config.engine.keep_memory:
+        keep_freed_memory()
 
 
 def read_splits(config: Config) -> IdentitySplits:
@@ -104,6 +113,8 @@ def build_module(config: Config, preprocess: Preprocess, *, classes: int, crops:
     """
     network = build_network(config, classes=classes)
     optim = asdict(config.optim)
+    if optim["fused"] is None:
+        optim["fused"] = not config.trainer.gradient_clip_val  # Lightning refuses both in mixed precision
     ema, freeze_epochs = optim.pop("ema"), optim.pop("freeze_epochs")
     schedule_names = (
         "schedule",
@@ -132,6 +143,8 @@ def build_module(config: Config, preprocess: Preprocess, *, classes: int, crops:
         build_schedule=make_schedule,
         ema_decay=ema,
         freeze_epochs=freeze_epochs,
+        small_epochs=round(config.progressive.share * epochs),
+        small_scale=config.progressive.scale,
         channels_last=config.engine.channels_last,
         seed=config.run.seed,
         metadata=checkpoint.metadata(
@@ -139,7 +152,7 @@ def build_module(config: Config, preprocess: Preprocess, *, classes: int, crops:
         ),
     )
     if config.engine.compile:
-        network.compile()
+        network.compile(mode=config.engine.compile_mode)
     return module
 
 
@@ -158,7 +171,9 @@ def build_trainer(
     callbacks = [EpochReport(), LearningRateMonitor("step"), *callbacks]
     if arguments["enable_progress_bar"] is not False:
         arguments["enable_progress_bar"] = bars_can_be_seen()
-        callbacks += [Bars()] if bars_can_be_seen() else []
+        # a bar shows the loss, for which an accelerator would wait at every step
+        refresh = (config.trainer.log_every_n_steps or 1) if torch.cuda.is_available() else 1
+        callbacks += [Bars(refresh_rate=refresh)] if bars_can_be_seen() else []
     if arguments["enable_checkpointing"] is not False and not arguments["fast_dev_run"]:
         checkpoints = folder / "checkpoints"
         kept = partial(

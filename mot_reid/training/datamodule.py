@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+import torch
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
 from mot_reid.data.identities import IdentitySplits, IdentityTable, labels, query_gallery, split_identities
 from mot_reid.data.splits import SPLIT_SEED
 from mot_reid.reid.preprocess import Preprocess
-from mot_reid.training.dataset import Batch, CropDataset, whole_batch
+from mot_reid.training.dataset import Batch, CropDataset, GatheringLoader, whole_batch
 from mot_reid.training.sampler import PKSampler
+
+Loader: TypeAlias = DataLoader[Batch] | GatheringLoader
 
 
 class _EpochLoader(DataLoader[Batch]):
@@ -82,7 +85,7 @@ class ReIDDataModule(LightningDataModule):
         """Training batches in an epoch, on every process."""
         return self.sampler.batches
 
-    def train_dataloader(self) -> DataLoader[Batch]:
+    def train_dataloader(self) -> Loader:
         """Returns PK batches; inside an interrupted epoch, those that are left of it.
 
         Later epochs begin with `start_epoch`: Lightning sets the epoch of a sampler, but not of a batch sampler.
@@ -94,6 +97,8 @@ class ReIDDataModule(LightningDataModule):
         self.sampler = self._sampler(self.sampler.batches, rank=rank, world_size=world_size)
         self.sampler.set_epoch(epoch, skip=done if done < self.sampler.batches else 0)
         dataset = self._dataset("train", self.train, labels(self.train.person_id))
+        if dataset.indexed:
+            return GatheringLoader(dataset, batches=self.sampler, length=self.sampler.batches)
         return self._loader(_EpochLoader, dataset, batch_sampler=self.sampler)
 
     def start_epoch(self, epoch: int) -> None:
@@ -101,17 +106,15 @@ class ReIDDataModule(LightningDataModule):
         kept = self.trainer is not None and self.trainer.overfit_batches  # type: ignore[attr-defined]
         self.sampler.set_epoch(0 if kept else epoch)
 
-    def val_dataloader(self) -> DataLoader[Batch] | list[Any]:
+    def val_dataloader(self) -> Loader | list[Any]:
         """Returns query then gallery of the validation persons; nothing where nobody is held out."""
         return self._eval_loader("validation", self.validation)
 
-    def test_dataloader(self) -> DataLoader[Batch] | list[Any]:
+    def test_dataloader(self) -> Loader | list[Any]:
         """Returns query then gallery of the test split; nothing where there is none."""
         return self._eval_loader("test", self.test)
 
-    def _eval_loader(
-        self, name: str, tables: tuple[IdentityTable, IdentityTable] | None
-    ) -> DataLoader[Batch] | list[Any]:
+    def _eval_loader(self, name: str, tables: tuple[IdentityTable, IdentityTable] | None) -> Loader | list[Any]:
         if tables is None:
             return []
         query, gallery = tables
@@ -119,14 +122,22 @@ class ReIDDataModule(LightningDataModule):
             raise ValueError("data: got cameras for only one of query and gallery; expected both or neither")
         dataset = self._dataset(name, IdentityTable.concatenate([query, gallery]), None)
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)
-        return self._loader(
-            DataLoader, dataset, sampler=range(rank, len(dataset), world_size), batch_size=self.eval_batch_size
-        )
+        rows = range(rank, len(dataset), world_size)
+        if dataset.indexed:
+            batches = [
+                rows[start : start + self.eval_batch_size] for start in range(0, len(rows), self.eval_batch_size)
+            ]
+            return GatheringLoader(dataset, batches=batches, length=len(batches))
+        return self._loader(DataLoader, dataset, sampler=rows, batch_size=self.eval_batch_size)
 
     def _dataset(self, name: str, table: IdentityTable, classes: np.ndarray | None) -> CropDataset:
         if name not in self._datasets:
             self._datasets[name] = CropDataset(table, preprocess=self.preprocess, labels=classes, cache=self.cache)
+            self._datasets[name].to(self._device())
         return self._datasets[name]
+
+    def _device(self) -> torch.device:
+        return torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
 
     def _loader(self, kind: type[DataLoader[Batch]], dataset: CropDataset, **batching: Any) -> DataLoader[Batch]:
         workers = 0 if dataset.cached else self.workers
@@ -135,7 +146,7 @@ class ReIDDataModule(LightningDataModule):
             collate_fn=whole_batch,
             num_workers=workers,
             persistent_workers=workers > 0,
-            pin_memory=self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
+            pin_memory=self._device().type == "cuda",
             **batching,
         )
 

@@ -1,9 +1,9 @@
-"""Crops as batches: decoded once into memory where they fit, in worker processes where not."""
+"""Crops as batches: decoded once, into the memory of the device that trains or of the host, or else in workers."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,24 +50,52 @@ class CropDataset(Dataset[Batch]):
             table: N crops.
             preprocess: Resizes crops whose sizes differ within a batch.
             labels: (N,) class of each crop; None for none.
-            cache: "memory" decodes everything now, "none" decodes on demand, "auto" chooses "memory" while the decoded
-                crops take at most half of the free memory.
+            cache: "device" and "memory" decode everything now, "none" decodes on demand, "auto" chooses "memory" while
+                the decoded crops take at most half of the free memory. With "device" or "auto" `to` takes them along.
             progress: Show a progress bar while decoding.
 
         Raises:
             FileNotFoundError: A crop is missing.
             ValueError: A crop is no whole image.
         """
-        self.table, self.preprocess = table, preprocess
+        self.table, self.preprocess, self.cache = table, preprocess, cache
         self.labels = torch.zeros(len(table), dtype=torch.int64) if labels is None else torch.as_tensor(labels)
         self._images: Tensor | list[Tensor] | None = None
-        if cache == "memory" or (cache == "auto" and fits_in_memory(table)):
+        if cache in ("device", "memory") or (cache == "auto" and fits_in_memory(table)):
             self._images = _decode_all(table, progress=progress)
 
     @property
     def cached(self) -> bool:
         """Whether the images are in memory, so that worker processes would only cost time."""
         return self._images is not None
+
+    @property
+    def indexed(self) -> bool:
+        """Whether the images are one tensor, from which a batch is gathered by its rows alone."""
+        return isinstance(self._images, Tensor)
+
+    def to(self, device: torch.device) -> None:
+        """Moves the images to the device that trains, so that no batch comes from the host.
+
+        With "auto" they go where they take at most half of the memory that is free there, with "device" in any case,
+        with "memory" and "none" they stay.
+
+        Raises:
+            ValueError: "device" with crops of several sizes, which cannot be one tensor.
+        """
+        if self.cache == "device" and not self.indexed:
+            raise ValueError(
+                "data.cache: got 'device' for crops of several sizes; expected one; resize the files, or set memory"
+            )
+        if self.cache not in ("device", "auto") or not isinstance(self._images, Tensor) or device.type == "cpu":
+            return
+        if self.cache == "device" or self._images.nbytes <= _SHARE_OF_MEMORY * _free_on(device):
+            self._images, self.labels = self._images.to(device), self.labels.to(device)
+
+    def gather(self, rows: Tensor) -> Batch:
+        """Returns the batch of the given rows (B,), on the device of the images, where `indexed`."""
+        assert isinstance(self._images, Tensor)
+        return Batch(self._images[rows], self.labels[rows], rows)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -77,12 +105,10 @@ class CropDataset(Dataset[Batch]):
 
     def __getitems__(self, indices: list[int]) -> Batch:
         """Returns the batch of the given rows."""
-        row = torch.as_tensor(indices, dtype=torch.int64)
-        return Batch(self._fetch(indices, row), self.labels[row], row)
+        row = torch.as_tensor(indices, dtype=torch.int64, device=self.labels.device)
+        return self.gather(row) if self.indexed else Batch(self._fetch(indices), self.labels[row], row)
 
-    def _fetch(self, indices: list[int], row: Tensor) -> Tensor:
-        if isinstance(self._images, Tensor):
-            return self._images[row]
+    def _fetch(self, indices: list[int]) -> Tensor:
         if self._images is not None:
             images = [self._images[i] for i in indices]
         else:
@@ -90,6 +116,32 @@ class CropDataset(Dataset[Batch]):
         if len({image.shape for image in images}) == 1:
             return torch.stack(images)
         return torch.cat([self.preprocess.resize(image[None]) for image in images])
+
+
+class GatheringLoader:
+    """Batches gathered by their rows from a dataset that is `indexed`, on its device: no worker, no host in between.
+
+    The rows of an epoch go to the device together when it starts, so that no step waits for a copy.
+    """
+
+    def __init__(self, dataset: CropDataset, *, batches: Iterable[Sequence[int]], length: int) -> None:
+        """Keeps the dataset and what says which rows make a batch.
+
+        Args:
+            dataset: Whose images are one tensor.
+            batches: The rows of each batch; gone through anew in every epoch.
+            length: What the loader says is its length; a first epoch that is resumed inside has fewer batches.
+        """
+        self.dataset, self._batches, self._length = dataset, batches, length
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[Batch]:
+        batches = [torch.as_tensor(rows, dtype=torch.int64) for rows in self._batches]
+        sizes = [len(rows) for rows in batches]
+        together = torch.cat(batches) if batches else torch.empty(0, dtype=torch.int64)
+        yield from map(self.dataset.gather, together.to(self.dataset.labels.device).split(sizes))
 
 
 def whole_batch(batch: Any) -> Batch:
@@ -112,6 +164,11 @@ def _free_memory() -> float:
     if "SC_AVPHYS_PAGES" not in names:
         return float("inf")
     return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+
+
+def _free_on(device: torch.device) -> float:
+    """Bytes of a device that are not in use; 0 where it cannot tell."""
+    return float(torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else 0.0
 
 
 def _decode_all(table: IdentityTable, *, progress: bool) -> Tensor | list[Tensor]:

@@ -29,6 +29,7 @@ from mot_reid.training.builders import (
     build_tracking_metric,
     build_trainer,
     check_batch,
+    prepare_host,
     read_splits,
 )
 from mot_reid.training.checkpointing import RESUMED_OPTIM, Interrupted, listening, read_resumable
@@ -81,8 +82,7 @@ def fit(config: Config, *, resume: str | None = None) -> FitResult:
     started = time.perf_counter()
     folder = Path(config.run.dir)
     resumed = _find_resume(folder, resume)
-    if config.engine.threads is not None:
-        torch.set_num_threads(config.engine.threads)
+    prepare_host(config)
     seed_everything(config.run.seed, workers=True, verbose=False)
     check_batch(config)
     splits = read_splits(config)

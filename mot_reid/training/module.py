@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -23,6 +24,18 @@ from mot_reid.training.validation import RetrievalMetric
 
 BuildOptimizer = Callable[[ReIDNetwork], torch.optim.Optimizer]
 BuildSchedule = Callable[[torch.optim.Optimizer, int], LRScheduler]
+
+_CHECK_EVERY = 20
+"""Losses of an accelerator that are looked at together, since it waits for the host whenever one is."""
+
+
+class _Unchecked(NamedTuple):
+    """A batch whose loss nobody has looked at yet."""
+
+    step: int
+    finite: Tensor
+    terms: dict[str, Tensor]
+    row: Tensor
 
 
 class ReIDModule(LightningModule):
@@ -48,6 +61,8 @@ class ReIDModule(LightningModule):
         build_schedule: BuildSchedule,
         ema_decay: float | None = None,
         freeze_epochs: float = 0.0,
+        small_epochs: int = 0,
+        small_scale: float = 1.0,
         channels_last: bool = False,
         seed: int = 0,
         metadata: dict[str, Any] | None = None,
@@ -63,13 +78,24 @@ class ReIDModule(LightningModule):
             build_schedule: From the optimiser and the number of steps in an epoch; stepped after every step.
             ema_decay: Of the moving average of the weights; None for none.
             freeze_epochs: At the start, during which the backbone stays as it is.
+            small_epochs: At the start, which see smaller images.
+            small_scale: Height and width of those, relative to the full size.
             channels_last: Memory order of images and kernels.
             seed: Of the augmentation.
             metadata: What a checkpoint says of itself, beside its weights.
+
+        Raises:
+            ValueError: Smaller images for a backbone of one input size.
         """
         super().__init__()
         self.network, self.objective = network, objective
         self.preprocess, self.augment = preprocess, augment
+        self.small_epochs, self.small_preprocess = small_epochs, scaled(preprocess, small_scale)
+        if small_epochs and hasattr(network.backbone, "patch_embed"):
+            raise ValueError(
+                f"progressive.share: got {small_epochs} epochs with smaller images for '{network.config['backbone']}', "
+                "whose input has one size; expected 0"
+            )
         self.build_optimizer, self.build_schedule = build_optimizer, build_schedule
         self.ema_decay, self.freeze_epochs = ema_decay, freeze_epochs
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
@@ -81,6 +107,7 @@ class ReIDModule(LightningModule):
         self.embeddings: np.ndarray | None = None
         self._averaged_step = 0
         self._frozen = False
+        self._unchecked: list[_Unchecked] = []
 
     def configure_optimizers(self) -> Any:
         """Returns the optimiser and its schedule, stepped with every batch."""
@@ -93,17 +120,23 @@ class ReIDModule(LightningModule):
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Resizes and normalises images on the device; in training also augments them."""
-        if not self.training:
-            image = self.preprocess(batch.image)
-        else:
-            seed = self._batch_seed()
-            torch.manual_seed(seed)  # of dropout and stochastic depth, which take no generator
-            generator = torch.Generator(device=batch.image.device)
-            generator.manual_seed(seed)
-            image = self.preprocess.resize(batch.image)
-            image = self.augment.distort(image / 255, generator) * 255
-            image = self.augment.erase(self.preprocess.normalise(image), generator)
+        image = self.augmented(batch.image, self._batch_seed()) if self.training else self.preprocess(batch.image)
         return batch._replace(image=image.contiguous(memory_format=self.memory_format))
+
+    def augmented(self, image: Tensor, seed: int) -> Tensor:
+        """Returns what the network sees in training, (B, 3, H, W), of crops (B, 3, h, w) in [0, 255].
+
+        H and W are smaller than the network's own in the epochs of `small_epochs`.
+        """
+        torch.manual_seed(seed)  # of dropout and stochastic depth, which take no generator
+        generator = torch.Generator(device=image.device)
+        generator.manual_seed(seed)
+        preprocess = self.small_preprocess if self.current_epoch < self.small_epochs else self.preprocess
+        image = image if tuple(image.shape[2:]) == preprocess.size else preprocess.resize(image)
+        image = self.augment.move(image, generator).float()
+        if self.augment.recolours:
+            image = self.augment.recolour(image / 255, generator) * 255
+        return self.augment.erase(preprocess.normalise(image), generator)
 
     def on_fit_start(self) -> None:
         """Starts the moving average, or continues it after a resume, also where nothing is left to train."""
@@ -131,11 +164,17 @@ class ReIDModule(LightningModule):
         assert self.network.classifier is not None
         terms = self.objective(self.network(batch.image), batch.label, self.network.classifier.weight)
         loss = self.objective.total(terms)
-        if not torch.isfinite(loss):
-            raise FloatingPointError(self._not_finite(terms, batch))
-        self.log_dict({f"train/{name}": value.detach() for name, value in terms.items()}, batch_size=len(batch.label))
+        told = {name: value.detach() for name, value in terms.items()}
+        self._unchecked.append(_Unchecked(self.global_step, loss.detach().isfinite(), told, batch.row))
+        if loss.device.type == "cpu" or len(self._unchecked) >= _CHECK_EVERY:
+            self._check_finite()
+        self.log_dict({f"train/{name}": value for name, value in told.items()}, batch_size=len(batch.label))
         self.log("train/loss", loss.detach(), prog_bar=True, batch_size=len(batch.label))
         return loss
+
+    def on_train_epoch_end(self) -> None:
+        """Ends no epoch whose losses were not all finite."""
+        self._check_finite()
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Drops the gradients of a frozen backbone, and moves the centres, which have no optimiser."""
@@ -182,6 +221,7 @@ class ReIDModule(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds the averaged weights, and what is needed to build the network again."""
+        self._check_finite()
         checkpoint["mot_reid"] = self.metadata
         if self.ema is not None:
             state = self.ema.state_dict()
@@ -244,11 +284,23 @@ class ReIDModule(LightningModule):
         self.network.backbone.requires_grad_(not frozen or self.trainer.world_size > 1)
         self.network.backbone.train(not frozen)
 
-    def _not_finite(self, terms: dict[str, Tensor], batch: Batch) -> str:
-        culprits = ", ".join(f"{name}={value.item():g}" for name, value in terms.items() if not torch.isfinite(value))
-        paths = self.trainer.datamodule.train.path[batch.row.cpu().numpy()]  # type: ignore[attr-defined]
-        return (
-            f"loss: got {culprits or 'an overflow of the sum'} in step {self.global_step}, epoch {self.current_epoch}; "
+    def _check_finite(self) -> None:
+        """Raises FloatingPointError where a loss since the last check is not finite. An accelerator waits here only."""
+        unchecked, self._unchecked = self._unchecked, []
+        if not unchecked or bool(torch.stack([one.finite for one in unchecked]).all()):
+            return
+        first = next(one for one in unchecked if not one.finite)
+        culprits = ", ".join(
+            f"{name}={value.item():g}" for name, value in first.terms.items() if not torch.isfinite(value)
+        )
+        paths = self.trainer.datamodule.train.path[first.row.cpu().numpy()]  # type: ignore[attr-defined]
+        raise FloatingPointError(
+            f"loss: got {culprits or 'an overflow of the sum'} in step {first.step}, epoch {self.current_epoch}; "
             "expected finite numbers; lower optim.lr, set trainer.gradient_clip_val, or look at these images: "
             + ", ".join(paths)
         )
+
+
+def scaled(preprocess: Preprocess, scale: float) -> Preprocess:
+    """Returns the preprocessing for images of another height and width."""
+    return replace(preprocess, height=round(preprocess.height * scale), width=round(preprocess.width * scale))

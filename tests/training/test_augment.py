@@ -241,6 +241,17 @@ def test_input_is_unchanged_and_shape_and_dtype_are_kept(dtype: torch.dtype) -> 
     assert distorted.shape == erased.shape == images.shape and distorted.dtype == erased.dtype == dtype
 
 
+def test_move_of_whole_numbers_is_that_of_the_same_numbers_as_floats() -> None:
+    """Without a zoom nothing is computed, so the bytes can stay bytes."""
+    images = torch.randint(0, 256, (6, 3, 24, 12), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    steps = BatchAugment(**OFF | {"flip": 0.5, "pad": 3})
+    moved = steps.move(images, seeded())
+    assert moved.dtype == torch.uint8
+    assert torch.equal(moved.float(), steps.move(images.float(), seeded()))
+    zoomed = BatchAugment(**OFF | {"zoom": 1.0})
+    torch.testing.assert_close(zoomed.move(images, seeded()), zoomed.move(images.float(), seeded()))
+
+
 def test_distorted_images_stay_between_0_and_1() -> None:
     out = BatchAugment(**ALL_ON, pad=3).distort(pictures(64), seeded())  # type: ignore[arg-type]
     assert out.min() >= 0 and out.max() <= 1

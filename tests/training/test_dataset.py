@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from mot_reid.data.identities import IdentityTable
 from mot_reid.reid.preprocess import Preprocess
 from mot_reid.training import dataset as dataset_module
-from mot_reid.training.dataset import CropDataset, fits_in_memory, whole_batch
+from mot_reid.training.dataset import CropDataset, GatheringLoader, fits_in_memory, whole_batch
 
 PREPROCESS = Preprocess(height=32, width=16)
 
@@ -102,6 +102,49 @@ def test_worker_processes_give_the_batches_of_none(tmp_path: Path) -> None:
     for batch, expected in zip(loader, rows, strict=True):
         assert torch.equal(batch.image, dataset.__getitems__(expected).image)
         assert batch.label.tolist() == batch.row.tolist() == expected
+
+
+def test_gathered_batches_are_those_of_the_rows_in_every_epoch(tmp_path: Path) -> None:
+    """Batches of different sizes, the rows of an epoch drawn when it starts."""
+    table = write(tmp_path, [(8, 4)] * 6)
+    dataset = CropDataset(table, preprocess=PREPROCESS, labels=range(10, 16), cache="memory", progress=False)
+    plan = [[5, 1], [0, 2], [4]]
+    loader = GatheringLoader(dataset, batches=plan, length=7)
+    assert len(loader) == 7
+    for _ in range(2):
+        for batch, expected in zip(loader, plan, strict=True):
+            assert torch.equal(batch.image, torch.stack([pixels(table, row) for row in expected]))
+            assert (batch.label - 10).tolist() == batch.row.tolist() == expected
+        plan.reverse()
+
+
+META = torch.device("meta")
+"""A device without content, on which everything can be but read."""
+
+
+@pytest.mark.parametrize(
+    ("cache", "free", "moved"),
+    [("auto", 2 * 5 * 96, True), ("auto", 2 * 5 * 96 - 1, False), ("device", 0, True), ("memory", 10**9, False)],
+)
+def test_images_move_to_the_device_where_they_may_and_fit_there(
+    cache: str, free: int, moved: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dataset_module, "_free_on", lambda device: float(free))
+    dataset = CropDataset(write(tmp_path, [(8, 4)] * 5), preprocess=PREPROCESS, cache=cache, progress=False)
+    dataset.to(META)
+    (batch,) = GatheringLoader(dataset, batches=[[3, 0]], length=1)
+    assert [part.device.type for part in batch] == ["meta" if moved else "cpu"] * 3
+    assert batch.image.shape == (2, 3, 8, 4)
+
+
+def test_crops_of_several_sizes_stay_in_memory_and_refuse_the_device(tmp_path: Path) -> None:
+    table = write(tmp_path, [(8, 4), (40, 30)])
+    dataset = CropDataset(table, preprocess=PREPROCESS, cache="auto", progress=False)
+    dataset.to(META)
+    assert dataset.cached and not dataset.indexed and dataset[0].image.device.type == "cpu"
+    refused = CropDataset(table, preprocess=PREPROCESS, cache="device", progress=False)
+    with pytest.raises(ValueError, match=r"data.cache: got 'device' for crops of several sizes; expected one; resize"):
+        refused.to(META)
 
 
 @pytest.mark.parametrize("cache", ["memory", "none"])

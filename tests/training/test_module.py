@@ -201,6 +201,56 @@ def test_channels_last_changes_the_order_and_not_the_numbers(people: Path, monke
     assert stem.is_contiguous(memory_format=torch.channels_last)
 
 
+def test_first_epochs_see_smaller_images_and_validation_never_does(
+    people: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = build(small_epochs=1, small_scale=0.75)
+    seen = transferred(module, people, monkeypatch, max_epochs=2)
+    assert [tuple(image.shape[2:]) for image in seen] == [(24, 12)] * 5 + [(32, 16)] * 5
+    module.eval()
+    whole = ReIDDataModule(read_splits(small_config(people, people.parent)), preprocess=PREPROCESS, identities=4)
+    batch = next(iter(whole.test_dataloader()))
+    assert module.on_after_batch_transfer(batch, 0).image.shape[2:] == (32, 16)
+
+
+def test_smaller_images_hold_the_whole_picture() -> None:
+    """Without augmentation they are the crops resized, as the network's own preprocessing of that size does it."""
+    module = build(small_epochs=1, small_scale=0.5)
+    module.augment = BatchAugment(flip=0.0, pad=0, erase=0.0)
+    crops = torch.randint(0, 256, (4, 3, 32, 16), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    torch.testing.assert_close(module.augmented(crops, 0), Preprocess(height=16, width=8)(crops))
+
+
+def test_smaller_images_are_refused_for_a_backbone_of_one_size() -> None:
+    with pytest.raises(ValueError, match=r"progressive\.share: got 2 epochs with smaller images for 'test_vit'"):
+        build("test_vit", small_epochs=2, small_scale=0.5)
+
+
+def test_losses_that_are_looked_at_together_name_the_step_that_went_wrong(
+    people: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on an accelerator: at the end of the epoch at the latest, and with the images of that step."""
+    module, rows = build(), []
+    check, step = ReIDModule._check_finite, ReIDModule.training_step
+
+    def late(self: ReIDModule) -> None:
+        if len(self._unchecked) >= 5:
+            check(self)
+
+    def training_step(self: ReIDModule, batch: Any, batch_idx: int) -> torch.Tensor:
+        rows.append(batch.row)
+        if batch_idx == 2:
+            batch = batch._replace(image=batch.image * torch.inf)
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(ReIDModule, "_check_finite", late)
+    monkeypatch.setattr(ReIDModule, "training_step", training_step)
+    with pytest.raises(FloatingPointError, match=r"loss: got .*=nan.* in step 2, epoch 0") as told:
+        train(module, people)
+    paths = module.trainer.datamodule.train.path[rows[2].numpy()]
+    assert str(told.value).endswith(", ".join(paths))
+
+
 def test_limited_validation_is_refused(people: Path) -> None:
     module = build()
     splits = read_splits(small_config(people, people.parent))

@@ -369,6 +369,30 @@ def test_average_does_not_share_memory_with_the_network() -> None:
     assert (average.state_dict()["average"]["weight"] != 3).all()
 
 
+def test_average_follows_a_tensor_that_took_anothers_place() -> None:
+    """As the buffers of a network do that moves to another device."""
+    network = block()
+    average = EMA(network, decay=0.0)
+    average.update(network)
+    norm = next(part for part in network.modules() if isinstance(part, nn.BatchNorm2d))
+    norm.running_mean = torch.full_like(norm.running_mean, 5.0)  # type: ignore[arg-type]
+    network[0].weight = nn.Parameter(torch.full_like(network[0].weight, 6.0))
+    average.update(network)
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, average.state_dict()["average"][name])
+
+
+def test_average_follows_shared_weights_and_leaves_out_what_no_checkpoint_holds() -> None:
+    network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    network[1].weight = network[0].weight
+    network.register_buffer("scratch", torch.zeros(1), persistent=False)
+    average = EMA(network, decay=0.0)
+    set_weights(network, 7.0)
+    average.update(network)
+    assert average.state_dict()["average"].keys() == network.state_dict().keys()
+    assert all((value == 7).all() for value in average.state_dict()["average"].values())
+
+
 def test_resumed_average_goes_on_bit_for_bit() -> None:
     """Fails when the number of updates is not restored."""
     network, file = block(), io.BytesIO()

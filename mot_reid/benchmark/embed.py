@@ -1,0 +1,66 @@
+"""Embedding: the crops of one frame, of few people and of many, beside the arithmetic in it."""
+
+from __future__ import annotations
+
+import tempfile
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from mot_reid.benchmark.figures import Figure
+from mot_reid.benchmark.machine import matmul_peak, median_seconds
+from mot_reid.reid import checkpoint
+from mot_reid.reid.embedder import Embedder
+from mot_reid.reid.export import export_onnx
+
+_ARITHMETIC = "its arithmetic at the speed of a matrix product"
+_PEOPLE = (1, 8, 20, 32)
+_FRAME = (1080, 1920)
+
+
+def measure(model: str, *, device: str) -> list[Figure]:
+    """Returns the milliseconds that the boxes of one frame of 1920x1080 take, cutting and resizing included.
+
+    Args:
+        model: file or name of an exported checkpoint; its ONNX form is measured beside it where ONNX Runtime is there.
+        device: "auto", "cpu" or "cuda".
+    """
+    embedder = Embedder(model, device=device)
+    rng = np.random.default_rng(0)
+    frame = rng.integers(0, 256, (*_FRAME, 3), dtype=np.uint8)
+    corner = rng.uniform((0, 0), (_FRAME[1] - 130, _FRAME[0] - 320), (max(_PEOPLE), 2))
+    boxes = np.hstack([corner, corner + rng.uniform((50, 120), (120, 310), (max(_PEOPLE), 2))])
+    with FlopCounterMode(display=False) as counted:
+        embedder(frame, boxes[:1])
+    dtype = torch.float32 if embedder.device.type == "cpu" else torch.bfloat16
+    floor = 1e3 * counted.get_total_flops() / matmul_peak(embedder.device, dtype)
+    figures = [
+        Figure(
+            f"embed/torch_{people}", 1e3 * median_seconds(partial(embedder, frame, boxes[:people])), "ms",
+            people * floor, _ARITHMETIC,
+        )
+        for people in _PEOPLE
+    ]  # fmt: skip
+    return figures + _onnx(model, frame, boxes, floor)
+
+
+def _onnx(model: str, frame: np.ndarray, boxes: np.ndarray, floor: float) -> list[Figure]:
+    try:
+        import onnxruntime  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError:
+        return []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        export_onnx(checkpoint.load(checkpoint.find(model)), path)
+        embedder = Embedder(path, device="cpu")
+        return [
+            Figure(
+                f"embed/onnx_{people}", 1e3 * median_seconds(partial(embedder, frame, boxes[:people])), "ms",
+                people * floor, _ARITHMETIC,
+            )
+            for people in _PEOPLE
+        ]  # fmt: skip

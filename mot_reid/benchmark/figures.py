@@ -1,0 +1,87 @@
+"""What was measured, beside what it is measured against."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One number.
+
+    Attributes:
+        name: such as "train/step"; the part before the slash is what was measured.
+        value: the median of the repetitions.
+        unit: "ms", "us", "images/s", "MB" ..; what ends in "/s" is a speed, the rest is better when it is small.
+        bound: what the machine could do at best, in the same unit; None where nobody can say.
+        bound_name: what that is.
+    """
+
+    name: str
+    value: float
+    unit: str
+    bound: float | None = None
+    bound_name: str | None = None
+
+    @property
+    def share(self) -> float | None:
+        """How much of the bound is reached: 1 is all of it; None without a bound."""
+        if not self.bound or not self.value:
+            return None
+        return self.value / self.bound if self.is_speed else self.bound / self.value
+
+    @property
+    def is_speed(self) -> bool:
+        """Whether more is better."""
+        return self.unit.endswith("/s")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the figure as JSON has it."""
+        return {
+            "value": self.value, "unit": self.unit, "bound": self.bound, "bound_name": self.bound_name,
+            "share": self.share,
+        }  # fmt: skip
+
+
+def table(figures: Iterable[Figure]) -> str:
+    """Returns figures as lines for people: value, bound, and the share of it that is reached."""
+    lines = []
+    for figure in figures:
+        line = f"{figure.name:<34}{_number(figure.value):>12} {figure.unit:<10}"
+        if figure.bound is not None and figure.share is not None:
+            line += f"{_number(figure.bound):>12} {figure.bound_name} ({figure.share:.0%})"
+        lines.append(line.rstrip())
+    return "\n".join(lines)
+
+
+def compare(figures: Sequence[Figure], old: Mapping[str, Mapping[str, Any]]) -> str:
+    """Returns lines that say how many times better each figure is than the one of that name in `old`.
+
+    Args:
+        figures: those of this run.
+        old: the `figures` of an earlier JSON; those that only one of both has are left out.
+
+    Raises:
+        ValueError: a figure of that name has another unit, or both have no name in common.
+    """
+    lines = []
+    for figure in (figure for figure in figures if figure.name in old):
+        before = old[figure.name]
+        if before["unit"] != figure.unit:
+            raise ValueError(
+                f"compare: '{figure.name}' is in {before['unit']} there and in {figure.unit} here; expected one unit; "
+                "measure both with one version"
+            )
+        then = float(before["value"])
+        ratio = figure.value / then if figure.is_speed else then / figure.value
+        now = f"{_number(figure.value):>10} {figure.unit:<10}"
+        lines.append(f"{figure.name:<34}{_number(then):>12} -> {now}{ratio:.2f}x")
+    if not lines:
+        raise ValueError("compare: got a file without any of these figures; expected one of the same what=")
+    return "\n".join(lines)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

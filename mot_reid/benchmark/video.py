@@ -1,0 +1,73 @@
+"""From video to tracks: milliseconds per frame of the whole, beside the detector alone."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from mot_reid.benchmark.figures import Figure
+from mot_reid.config import load_settings
+from mot_reid.data.video import VideoReader, VideoWriter
+from mot_reid.data.walkers import walkers
+from mot_reid.detection.yolo import YoloDetector
+from mot_reid.jobs import work
+from mot_reid.jobs.plan import Job
+from mot_reid.track_schema import TrackSettings
+
+_ROUNDS = 3
+
+
+def measure(*, source: str | None, weights: str | None, reid: str, frames: int) -> list[Figure]:
+    """Returns the milliseconds per frame of `tools/track.py`, without and with appearance.
+
+    Args:
+        source: a video; None draws one.
+        weights: of a YOLO detector; None takes the drawn boxes of the drawn video, and measures all but detection.
+        reid: model for the run with appearance.
+        frames: of the video that are used.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        named = source or _drawn(Path(folder) / "walkers.mp4", frames)
+        chosen = [f"max_frames={frames}"] + ([f"detector.weights={weights}"] if weights else [])
+        settings = load_settings(TrackSettings, chosen, base="track")
+        clip = named if weights else "synthetic"
+        bare = Job("clip", clip, "bytetrack", results=str(Path(folder) / "a.txt"))
+        looks = Job("clip", clip, "bytetrack_reid", reid=reid, results=str(Path(folder) / "b.txt"))
+        alone = _detector_alone(named, weights, frames) if weights else None
+        rounds = [(_milliseconds(settings, bare), _milliseconds(settings, looks)) for _ in range(_ROUNDS)]
+    found = [
+        Figure("video/bytetrack", min(a for a, _ in rounds), "ms", alone, "decoding and the detector alone"),
+        Figure("video/bytetrack_reid", min(b for _, b in rounds), "ms", alone, "decoding and the detector alone"),
+    ]
+    return found if alone is None else [*found, Figure("video/detector", alone, "ms")]
+
+
+def _milliseconds(settings: TrackSettings, job: Job) -> float:
+    summary = work.run(settings, job)
+    return 1e3 * float(summary["seconds"]) / int(summary["frames"])
+
+
+def _detector_alone(source: str, weights: str, frames: int) -> float:
+    """Milliseconds per frame of decoding and detection with as many threads as the detector is worth."""
+    detector = YoloDetector(weights)
+    with VideoReader(source) as reader, ThreadPoolExecutor(detector.workers) as pool:
+        images = [frame.image for frame, _ in zip(reader, range(frames))]
+        _detect(pool, detector, images[:10])
+        return min(_detect(pool, detector, images) for _ in range(_ROUNDS)) + 1e3 * reader.busy_seconds / len(images)
+
+
+def _detect(pool: ThreadPoolExecutor, detector: YoloDetector, images: Sequence) -> float:  # type: ignore[type-arg]
+    start = time.perf_counter()
+    list(pool.map(detector, images))
+    return 1e3 * (time.perf_counter() - start) / len(images)
+
+
+def _drawn(path: Path, frames: int) -> str:
+    clip = walkers(frames=min(frames, 100))
+    with VideoWriter(path, frame_rate=clip.frame_rate) as writer:
+        for image in clip.images:
+            writer.write(image)
+    return str(path)

@@ -1,0 +1,76 @@
+"""Measures speed beside what the machine can do: `python tools/benchmark.py what=train json=new.json`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from mot_reid.benchmark_schema import BenchmarkSettings
+from mot_reid.config import ConfigError, describe_settings, load_settings, parse_arguments
+
+USAGE = """usage: python tools/benchmark.py [what=train|embed|retrieval|track|video|all] [key=value ...]
+
+Medians on synthetic inputs of the real shape. Beside each figure stands what it is measured against, such as the
+arithmetic alone or the detector alone, and the share of it that is reached. Run nothing else meanwhile.
+
+Exit code: 0 done, 2 a mistake in the arguments, 130 interrupted.
+
+keys (the value is that of configs/benchmark.yaml):
+"""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Measures and tells; returns the exit code."""
+    for name in ("YOLO_AUTOINSTALL", "YOLO_VERBOSE"):
+        os.environ.setdefault(name, "false")
+    try:
+        if "help" in parse_arguments(argv):
+            print(USAGE + describe_settings(BenchmarkSettings, base="benchmark"))
+            return 0
+        _run(load_settings(BenchmarkSettings, argv, base="benchmark"))
+        return 0
+    except (OSError, ValueError, ImportError) as error:
+        print(" ".join(str(error).split()), file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def _run(settings: BenchmarkSettings) -> None:
+    old = None if settings.compare is None else _read(Path(settings.compare))
+    from mot_reid.benchmark.figures import compare, table
+    from mot_reid.benchmark.machine import describe
+    from mot_reid.benchmark.run import measure
+    from mot_reid.files import write_text
+
+    machine = describe()
+    print(f"{machine['processor']}, {machine['cores']} cores, {machine['threads']} threads, "
+          f"accelerator {machine['accelerator'] or 'none'}, torch {machine['versions']['torch']}")  # fmt: skip
+    figures = []
+    for part, found in measure(settings):
+        print(f"\n{part}\n{table(found)}", flush=True)
+        figures += found
+    if settings.json is not None:
+        told = {"machine": machine, "figures": {figure.name: figure.to_dict() for figure in figures}}
+        write_text(Path(settings.json), json.dumps(told, indent=2) + "\n")
+    if old is not None:
+        print(f"\nthen -> now\n{compare(figures, old)}")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        figures: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["figures"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"compare: got '{path}' ({error}); expected a file that json= wrote") from None
+    return figures
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
