@@ -103,6 +103,12 @@ def _fit_detector(argv: Sequence[str]) -> None:
     load_settings(FitDetectorSettings, argv, base=BASE, tool_keys=TOOL_KEYS)
 
 
+def _benchmark(argv: Sequence[str]) -> None:
+    from mot_reid.benchmark_schema import BenchmarkSettings
+
+    load_settings(BenchmarkSettings, argv, base="benchmark")
+
+
 def _track(argv: Sequence[str]) -> None:
     from mot_reid.track_schema import TrackSettings
 
@@ -131,6 +137,7 @@ def _prepare_mot17(argv: Sequence[str]) -> None:
 
 
 CHECKS: dict[str, Check] = {
+    "benchmark": _benchmark,
     "evaluate": _known_keys("evaluate", "KEYS"),
     "evaluate_mot": _known_keys("evaluate_mot", "KEYS"),
     "export": _known_keys("export", "KEYS"),
