@@ -12,7 +12,9 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from mot_reid.benchmark_schema import BenchmarkSettings
-from mot_reid.config import ConfigError, describe_settings, load_settings, parse_arguments
+from mot_reid.command import run
+from mot_reid.config import ConfigError, describe_settings, load_settings
+from mot_reid.files import check_writable, write_text
 
 USAGE = """usage: python tools/benchmark.py [what=train|embed|retrieval|track|video|all] [key=value ...]
 
@@ -29,37 +31,30 @@ def main(argv: Sequence[str]) -> int:
     """Measures and tells; returns the exit code."""
     for name in ("YOLO_AUTOINSTALL", "YOLO_VERBOSE"):
         os.environ.setdefault(name, "false")
-    try:
-        if "help" in parse_arguments(argv):
-            print(USAGE + describe_settings(BenchmarkSettings, base="benchmark"))
-            return 0
-        _run(load_settings(BenchmarkSettings, argv, base="benchmark"))
-        return 0
-    except (OSError, ValueError, ImportError) as error:
-        print(" ".join(str(error).split()), file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+    return run(_measure, argv, usage=lambda: USAGE + describe_settings(BenchmarkSettings, base="benchmark"))
 
 
-def _run(settings: BenchmarkSettings) -> None:
+def _measure(argv: Sequence[str]) -> None:
+    settings = load_settings(BenchmarkSettings, argv, base="benchmark")
+    if settings.json is not None:
+        check_writable(settings.json, "json")
     old = None if settings.compare is None else _read(Path(settings.compare))
     from mot_reid.benchmark.figures import compare, table
     from mot_reid.benchmark.machine import describe
     from mot_reid.benchmark.run import measure
-    from mot_reid.files import write_text
 
     machine = describe()
-    print(f"{machine['processor']}, {machine['cores']} cores, {machine['threads']} threads, "
-          f"accelerator {machine['accelerator'] or 'none'}, torch {machine['versions']['torch']}")  # fmt: skip
+    print(
+        f"{machine['processor']}, {machine['cores']} cores, {machine['threads']} threads, "
+        f"accelerator {machine['accelerator'] or 'none'}, torch {machine['versions']['torch']}"
+    )
     figures = []
     for part, found in measure(settings):
         print(f"\n{part}\n{table(found)}", flush=True)
         figures += found
     if settings.json is not None:
         told = {"machine": machine, "figures": {figure.name: figure.to_dict() for figure in figures}}
-        write_text(Path(settings.json), json.dumps(told, indent=2) + "\n")
+        write_text(settings.json, json.dumps(told, indent=2) + "\n")
     if old is not None:
         print(f"\nthen -> now\n{compare(figures, old)}")
 

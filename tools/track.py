@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import sys
 import tempfile
@@ -14,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from mot_reid.config import describe_settings, load_settings, parse_arguments
+from mot_reid.command import run
+from mot_reid.config import describe_settings, load_settings
 from mot_reid.track_schema import TrackSettings
 
 if TYPE_CHECKING:
@@ -33,24 +33,14 @@ keys (the value is that of configs/track.yaml):
 
 def main(argv: Sequence[str]) -> int:
     """Tracks every source; returns the exit code."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     _set_environment()
-    try:
-        if "help" in parse_arguments(argv):
-            print(USAGE + describe_settings(TrackSettings, base="track"))
-            return 0
-        return _run(load_settings(TrackSettings, argv, base="track"))
-    except (OSError, ValueError, ImportError) as error:
-        print(" ".join(str(error).split()), file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+    return run(_track, argv, usage=lambda: USAGE + describe_settings(TrackSettings, base="track"))
 
 
-def _run(settings: TrackSettings) -> int:
+def _track(argv: Sequence[str]) -> int:
     """Plans the jobs, does them, writes what belongs to all of them; returns the exit code."""
-    from mot_reid.data.folders import write_text
+    settings = load_settings(TrackSettings, argv, base="track")
+    from mot_reid.files import write_text
     from mot_reid.jobs.engines import run_all
     from mot_reid.jobs.montage import write_montage
     from mot_reid.jobs.plan import check_outputs, plan
