@@ -111,7 +111,11 @@ class Gate:
     def _may_come_from(self, headers: dict[bytes, bytes]) -> bool:
         """Whether a WebSocket is opened by no page, a page of this server, or one that may call."""
         origin = headers.get(b"origin", b"").decode("latin-1")
-        return not origin or origin in self._origins or origin.partition("://")[2] == headers[b"host"].decode("latin-1")
+        return (
+            not origin
+            or origin in self._origins
+            or origin.partition("://")[2] == headers.get(b"host", b"").decode("latin-1")
+        )
 
     def _note(self, scope: Scope, request: _Request) -> None:
         seconds = time.perf_counter() - request.start

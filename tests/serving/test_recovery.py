@@ -8,6 +8,8 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from tests.helpers.server import Scene, Server, draw_scene, mot_of_tool
 from tests.serving.conftest import SMALL
@@ -181,6 +183,12 @@ def test_server_with_a_key_asks_for_it(scene: Scene, tmp_path: Path) -> None:
         assert server.client.get("/api/jobs", auth=httpx.BasicAuth("me", "open sesame")).status_code == 200
         for headers in ({"X-API-Key": "open"}, {"Authorization": "Basic %%"}, {"Authorization": "Bearer"}):
             assert server.client.get("/api/jobs", headers=headers).status_code == 401
+        live = f"{server.url.replace('http', 'ws')}/api/live"
+        with pytest.raises(InvalidStatus) as caught, connect(live):
+            pass
+        assert caught.value.response.status_code == 401
+        with connect(live, additional_headers={"X-API-Key": "open sesame"}) as socket:
+            socket.ping().wait(10)
         page = {"Origin": "https://page.example"}
         allowed = "access-control-allow-origin"
         assert server.client.get("/api/jobs", headers=page).headers[allowed] == "https://page.example"
