@@ -8,6 +8,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from fastapi import Response
+
 from mot_reid.serving.demo_people import PeoplePage, build_people_page
 from mot_reid.serving.demo_style import STYLE
 from mot_reid.serving.demo_video import VideoPage, build_video_page
@@ -50,17 +52,22 @@ def mount_demo(app: Any, service: Service) -> Any:
     demo = build_demo(service)
     import gradio as gr
 
+    app.add_api_route("/favicon.ico", _no_icon, include_in_schema=False)  # browsers ask for it beside every page
     # Fonts of the machine: the theme's own come from an address on the Internet.
     plain = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"]
     theme = gr.themes.Default(primary_hue="blue", font=plain, font_mono=["ui-monospace", "monospace"])
     mounted = gr.mount_gradio_app(
         app, demo, path="/demo", theme=theme, css=STYLE, show_error=False, ssr_mode=False, footer_links=[],
         run_history=False, enable_monitoring=False, pwa=False, mcp_server=False,
-        max_file_size=service.limits.upload_bytes, head='<link rel="icon" href="data:,">',
+        max_file_size=service.limits.upload_bytes,
     )  # fmt: skip
     mount = mounted.routes[-1]
     mount.app = _Guard(mount.app, service, Path(os.environ["GRADIO_TEMP_DIR"]))
     return mounted
+
+
+def _no_icon() -> Response:
+    return Response(status_code=204)
 
 
 class _Guard:

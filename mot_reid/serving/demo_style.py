@@ -42,7 +42,7 @@ STYLE = """
 }
 .rows th:first-child, .rows td:first-child { text-align: left; }
 .rows td:first-child { white-space: normal; overflow-wrap: anywhere; }
-.rows th:last-child, .rows td:last-child { padding-right: 0; }
+.rows th:last-child, .rows td:last-child { padding-right: 0 !important; }
 .dot { display: inline-block; width: .8em; height: .8em; margin-right: .5em; border-radius: 50%; }
 .links { display: flex; flex-wrap: wrap; gap: .3rem 1.4rem; margin: .8rem 0 0; }
 .links a { color: var(--blue); text-decoration: underline; }
@@ -65,6 +65,8 @@ STYLE = """
 .similar .bar b { position: absolute; top: -3px; bottom: -3px; width: 2px; background: var(--body-text-color); }
 @media (max-width: 560px) {
   .tiles { grid-template-columns: repeat(2, 1fr); }
+  .rows { font-size: .9rem; }
+  .rows th, .rows td { padding-right: .5rem !important; }
   .similar li { grid-template-columns: 5rem 1fr 3rem; }
 }
 """
