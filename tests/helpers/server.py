@@ -87,9 +87,21 @@ class Server:
                 return job
         raise AssertionError(job)
 
+    def logged(self, name: str, value: object) -> bool:
+        """Returns whether the log comes to tell this; it is written by a thread, a little after the answer."""
+        for _ in _attempts(10):
+            lines = self.log.read_text().splitlines(keepends=True)
+            if any(json.loads(line).get(name) == value for line in lines if line.endswith("\n")):
+                return True
+        return False
+
     def workers(self) -> dict[str, int]:
         """Returns the process of each worker by its name, as the log tells."""
-        told = [json.loads(line) for line in self.log.read_text().splitlines() if '"worker ready"' in line]
+        for _ in _attempts():
+            lines = [line for line in self.log.read_text().splitlines(keepends=True) if line.endswith("\n")]
+            told = [json.loads(line) for line in lines if '"worker ready"' in line]
+            if {line["worker"] for line in told} >= {"checks", "calls-1", "jobs-1"}:
+                break
         return {line["worker"]: line["pid"] for line in told}
 
     def family(self) -> list[psutil.Process]:

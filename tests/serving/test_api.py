@@ -178,12 +178,14 @@ def test_answers_have_headers_that_keep_browsers_from_mischief(server: Server) -
 def test_request_id_of_the_client_is_kept_and_logged(server: Server) -> None:
     answer = server.client.get("/api/jobs", headers={"X-Request-ID": "my-request-1"})
     assert answer.headers["x-request-id"] == "my-request-1"
-    assert any(json.loads(line).get("request_id") == "my-request-1" for line in server.log.read_text().splitlines())
+    assert server.logged("request_id", "my-request-1")
     assert server.client.get("/health", headers={"X-Request-ID": "a b"}).headers["x-request-id"] != "a b"
 
 
 def test_log_has_no_path_of_the_machine(server: Server, scene: Scene) -> None:
-    server.ended(server.upload(scene.video, preset="sort")["id"])
+    id = server.ended(server.upload(scene.video, preset="sort")["id"])["id"]
+    server.client.get(f"/api/jobs/{id}", headers={"X-Request-ID": f"after-{id}"})
+    assert server.logged("request_id", f"after-{id}")
     assert str(server.folder) not in server.log.read_text()
 
 

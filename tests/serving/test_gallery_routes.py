@@ -105,6 +105,8 @@ def test_person_is_renamed_and_forgotten(office: Server) -> None:
 def test_names_of_people_are_not_in_the_log(office: Server) -> None:
     enrol(office, "Grace Unmistakable", BOB)
     search(office, BOB[0])
+    office.client.get("/api/galleries", headers={"X-Request-ID": "after-the-names"})
+    assert office.logged("request_id", "after-the-names")
     assert "Unmistakable" not in office.log.read_text()
 
 
