@@ -13,8 +13,8 @@ _KEPT, _LARGEST = 2**31 - 1, 2**30
 def keep_freed_memory() -> bool:
     """Has glibc keep freed memory for the process; returns whether it does, which only glibc can.
 
-    By default every training step on a CPU gives its activations back to the system and has them zeroed again, page by
-    page: a tenth of the step of a small network. What the process holds at its peak is the same.
+    By default a training step on a CPU gives thousands of pages back to the system, and the next has them zeroed again:
+    a tenth of the step of a small network. In return the process holds its largest size until it ends.
     """
     if platform.libc_ver()[0] != "glibc":
         return False

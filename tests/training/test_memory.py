@@ -17,8 +17,9 @@ if sys.argv[1] == "kept":
     assert keep_freed_memory()
 import torch
 def step():
-    held = [torch.ones(2_000_000) for _ in range(8)]
-step(), step()
+    held = [torch.ones(10_000_000) for _ in range(2)]
+for _ in range(8):  # until the blocks lie where they stay
+    step()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(5):
     step()
@@ -28,10 +29,10 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other allocators than glibc's have no such setting")
 def test_freed_memory_is_there_for_the_next_step() -> None:
-    """Of 64 MB a step, given back or kept: without the setting each page is asked for again in each step."""
+    """Blocks of 40 MB, which glibc by itself never keeps: each of their pages is asked for again in each step."""
     faults = {}
     for mode in ("left", "kept"):
         command = [sys.executable, "-c", COUNT, mode]
         done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
         faults[mode] = int(done.stdout)
-    assert faults["kept"] < 100 < faults["left"] / 10
+    assert 10 * faults["kept"] < faults["left"]  # the system may take a few pages back by itself
