@@ -13,8 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from uuid import uuid4
 
-from mot_reid.files import write_text
-from mot_reid.files import writing
+from mot_reid.files import write_text, writing
 
 METADATA = "metadata.json"
 
