@@ -39,19 +39,17 @@ def _measure(argv: Sequence[str]) -> None:
     if settings.json is not None:
         check_writable(settings.json, "json")
     old = None if settings.compare is None else _read(Path(settings.compare))
-    from mot_reid.benchmark.figures import compare, table
+    from mot_reid.benchmark.figures import compare
     from mot_reid.benchmark.machine import describe
     from mot_reid.benchmark.run import measure
 
     machine = describe()
     print(
         f"{machine['processor']}, {machine['cores']} cores, {machine['threads']} threads, "
-        f"accelerator {machine['accelerator'] or 'none'}, torch {machine['versions']['torch']}"
+        f"accelerator {machine['accelerator'] or 'none'}, torch {machine['versions']['torch']}",
+        flush=True,
     )
-    figures = []
-    for part, found in measure(settings):
-        print(f"\n{part}\n{table(found)}", flush=True)
-        figures += found
+    figures = measure(settings)
     if settings.json is not None:
         told = {"machine": machine, "figures": {figure.name: figure.to_dict() for figure in figures}}
         write_text(settings.json, json.dumps(told, indent=2) + "\n")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import shlex
 import sys
 import traceback
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,18 +21,6 @@ USAGE = """usage: python tools/fit.py experiment=NAME [ckpt=last|PATH] [group=na
 
 Trains a person re-identification model and writes it, with its configuration, curves and scores, to run.dir.
 """
-NOISE = (
-    "You have overridden `on_after_batch_transfer`",
-    ".*LeafSpec",
-    "Experiment logs directory",
-    "Total length of `list`",
-    "The number of training batches .* is smaller than the logging interval",
-    "You're resuming from a checkpoint that ended before the epoch ended",
-    ".*does not have many workers",
-    "It is recommended to use .*sync_dist=True",
-    "Checkpoint directory .* exists and is not empty",
-)
-"""Beginnings of warnings that tell a person nothing to act on."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -64,14 +50,10 @@ def _run(argv: Sequence[str]) -> int:
 
 def _fit(config: Config, resume: str | None) -> FitResult:
     """Trains, with the run's own messages alone on the screen."""
-    for message in NOISE:
-        warnings.filterwarnings("ignore", message=message)
     from mot_reid.training.fit import fit
+    from mot_reid.training.quiet import quieten
 
-    for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    for name in ("mlflow", "alembic", "lightning.pytorch.loggers"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    quieten()
     return fit(config, resume=resume)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,15 +45,12 @@ class Figure:
         }  # fmt: skip
 
 
-def table(figures: Iterable[Figure]) -> str:
-    """Returns figures as lines for people: value, bound, and the share of it that is reached."""
-    lines = []
-    for figure in figures:
-        line = f"{figure.name:<34}{_number(figure.value):>12} {figure.unit:<10}"
-        if figure.bound is not None and figure.share is not None:
-            line += f"{_number(figure.bound):>12} {figure.bound_name} ({figure.share:.0%})"
-        lines.append(line.rstrip())
-    return "\n".join(lines)
+def line(figure: Figure) -> str:
+    """Returns a figure as a line for people: value, bound, and the share of it that is reached."""
+    text = f"{figure.name:<34}{_number(figure.value):>12} {figure.unit:<10}"
+    if figure.bound is not None and figure.share is not None:
+        text += f"{_number(figure.bound):>12} {figure.bound_name} ({figure.share:.0%})"
+    return text.rstrip()
 
 
 def compare(figures: Sequence[Figure], old: Mapping[str, Mapping[str, Any]]) -> str:

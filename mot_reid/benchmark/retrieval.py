@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
@@ -16,8 +17,8 @@ _GALLERIES = (10_000, 100_000, 1_000_000)
 _ASKED, _FOUND, _SMALL = 64, 10, 128
 
 
-def measure() -> list[Figure]:
-    """Returns the figures of scoring and of search."""
+def measure() -> Iterator[Figure]:
+    """Yields the figures of scoring and of search."""
     rng = np.random.default_rng(0)
     query, gallery = _unit(rng, _QUERIES, _SIZE), _unit(rng, _GALLERY, _SIZE)
     who = {
@@ -27,20 +28,19 @@ def measure() -> list[Figure]:
     }
     product = median_seconds(lambda: query @ gallery.T, least=3)
     scored = median_seconds(lambda: evaluate_retrieval(query, gallery, **who), least=3)  # type: ignore[arg-type]
-    figures = [Figure("retrieval/market1501", 1e3 * scored, "ms", 1e3 * product, "the matrix product alone")]
-    return figures + [figure for size in _GALLERIES for figure in _search(rng, size)]
+    yield Figure("retrieval/market1501", 1e3 * scored, "ms", 1e3 * product, "the matrix product alone")
+    for size in _GALLERIES:
+        yield from _search(rng, size)
 
 
-def _search(rng: np.random.Generator, size: int) -> list[Figure]:
-    """Figures of one size of gallery, by each engine that is there."""
+def _search(rng: np.random.Generator, size: int) -> Iterator[Figure]:
+    """Yields the figures of one size of gallery, by each engine that is there."""
     people, asked = _unit(rng, size, _SMALL), _unit(rng, _ASKED, _SMALL)
     product = _products(asked, people)
-    figures = []
     for engine in ("numpy", "faiss") if _has_faiss() else ("numpy",):
         seconds = median_seconds(partial(nearest, asked, people, count=_FOUND, engine=engine), least=3)
         name = f"retrieval/search_{engine}_{size}"
-        figures.append(Figure(name, 1e3 * seconds, "ms", 1e3 * product, "the matrix product alone"))
-    return figures
+        yield Figure(name, 1e3 * seconds, "ms", 1e3 * product, "the matrix product alone")
 
 
 def _products(asked: np.ndarray, people: np.ndarray) -> float:

@@ -2,61 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
-from mot_reid.benchmark.figures import Figure
+from mot_reid.benchmark.figures import Figure, line
 from mot_reid.benchmark.machine import peak_megabytes
 from mot_reid.benchmark_schema import BenchmarkSettings
 
-PARTS = ("train", "embed", "retrieval", "track", "video")
 
-
-def measure(settings: BenchmarkSettings) -> Iterator[tuple[str, list[Figure]]]:
-    """Yields the figures of each part that is asked for, its peak of memory last."""
-    for part in PARTS if settings.what == "all" else (settings.what,):
+def measure(settings: BenchmarkSettings) -> list[Figure]:
+    """Returns the figures of each part that is asked for, its peak of memory last; prints each when it is there."""
+    figures = []
+    for part in _PARTS if settings.what == "all" else (settings.what,):
+        print(f"\n{part}", flush=True)
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            yield part, pool.submit(measure_part, part, settings).result()
+            figures += pool.submit(measure_part, part, settings).result()
+    return figures
 
 
 def measure_part(part: str, settings: BenchmarkSettings) -> list[Figure]:
-    """Returns the figures of one part, measured in this process."""
-    figures = _PARTS[part](settings)
+    """Returns the figures of one part, measured in this process; prints them likewise."""
+    figures = []
+    for figure in _with_memory(part, _PARTS[part](settings)):
+        print(line(figure), flush=True)
+        figures.append(figure)
+    return figures
+
+
+def _with_memory(part: str, figures: Iterable[Figure]) -> Iterator[Figure]:
+    yield from figures
     peak = peak_megabytes()
-    return figures if peak is None else [*figures, Figure(f"{part}/peak_memory", peak, "MB")]
+    if peak is not None:
+        yield Figure(f"{part}/peak_memory", peak, "MB")
 
 
-def _train(settings: BenchmarkSettings) -> list[Figure]:
-    from mot_reid.benchmark import train
+def _train(settings: BenchmarkSettings) -> Iterator[Figure]:
+    from mot_reid.benchmark import processes, train
 
-    return train.measure(settings.experiment, steps=settings.steps, device=settings.device)
+    sizes = {"model.height": settings.height, "model.width": settings.width}
+    keys = [f"experiment={settings.experiment}", *(f"{key}={size}" for key, size in sizes.items() if size is not None)]
+    yield from train.measure(keys, steps=settings.steps, device=settings.device)
+    yield from processes.measure(keys, device=settings.device)
 
 
-def _embed(settings: BenchmarkSettings) -> list[Figure]:
+def _embed(settings: BenchmarkSettings) -> Iterator[Figure]:
     from mot_reid.benchmark import embed
 
     return embed.measure(settings.reid, device=settings.device)
 
 
-def _retrieval(settings: BenchmarkSettings) -> list[Figure]:
+def _retrieval(settings: BenchmarkSettings) -> Iterator[Figure]:
     from mot_reid.benchmark import retrieval
 
     return retrieval.measure()
 
 
-def _track(settings: BenchmarkSettings) -> list[Figure]:
+def _track(settings: BenchmarkSettings) -> Iterator[Figure]:
     from mot_reid.benchmark import association
 
     return association.measure(settings.preset)
 
 
-def _video(settings: BenchmarkSettings) -> list[Figure]:
+def _video(settings: BenchmarkSettings) -> Iterator[Figure]:
     from mot_reid.benchmark import video
 
     return video.measure(source=settings.source, weights=settings.weights, reid=settings.reid, frames=settings.frames)
 
 
-_PARTS: dict[str, Callable[[BenchmarkSettings], list[Figure]]] = {
+_PARTS: dict[str, Callable[[BenchmarkSettings], Iterator[Figure]]] = {
     "train": _train, "embed": _embed, "retrieval": _retrieval, "track": _track, "video": _video,
 }  # fmt: skip

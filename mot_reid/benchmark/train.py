@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from lightning import Callback, LightningModule, Trainer
 from PIL import Image
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mot_reid.benchmark.figures import Figure
@@ -29,8 +30,9 @@ from mot_reid.training.builders import (
     read_splits,
 )
 from mot_reid.training.datamodule import ReIDDataModule
-from mot_reid.training.dataset import Batch
+from mot_reid.training.dataset import Batch, CropDataset
 from mot_reid.training.module import ReIDModule
+from mot_reid.training.quiet import quieten
 
 _CROP = (128, 64)
 _WARM_UP = 6
@@ -39,16 +41,17 @@ _BATCHES = (16, 32, 64, 128, 256)
 _SHORT_SECONDS = 1.0
 
 
-def measure(experiment: str, *, steps: int, device: str) -> list[Figure]:
-    """Returns the figures of training.
+def measure(keys: Sequence[str], *, steps: int, device: str) -> Iterator[Figure]:
+    """Yields the figures of training.
 
     Args:
-        experiment: whose network, loss, augmentation, optimiser, precision and batch are used, on noise of 128x64.
-        steps: how many are trained.
+        keys: of `tools/fit.py`: whose network, loss, augmentation, precision and batch are used, on noise of 128x64.
+        steps: how many are trained, and as many again on one batch that is prepared already.
         device: "auto", "cpu" or "cuda".
     """
+    quieten()
     with tempfile.TemporaryDirectory() as folder:
-        config = _config(experiment, Path(folder), steps, device)
+        config = _config(keys, Path(folder), steps, device)
         prepare_host(config)
         _draw_noise(Path(folder) / "people", config)
         preprocess = build_preprocess(config)
@@ -56,62 +59,99 @@ def measure(experiment: str, *, steps: int, device: str) -> list[Figure]:
         module = build_module(config, preprocess, classes=data.classes)
         clock = _StepClock()
         trainer = build_trainer(config, Path(folder), callbacks=[clock])
+        alternate(module, data)
         trainer.fit(module, datamodule=data)
-        return _figures(config, module, data, trained=clock.median_seconds())
+        yield from _steps(config, module, data, *clock.median_seconds())
 
 
-def _figures(config: Config, module: ReIDModule, data: ReIDDataModule, *, trained: float) -> list[Figure]:
+def alternate(module: ReIDModule, data: ReIDDataModule) -> None:
+    """Has every other step train on one batch that is prepared already, so that both kinds see the same machine."""
+    build_loader, prepare = data.train_dataloader, module.on_after_batch_transfer
+    prepared: list[Batch] = []
+
+    def prepare_once(batch: Batch, dataloader_idx: int) -> Batch:
+        if batch.image.is_floating_point():
+            return batch
+        prepared[:] = [prepare(batch, dataloader_idx)]
+        return prepared[0]
+
+    class Alternating:
+        def __init__(self) -> None:
+            self._real = build_loader()
+            self.dataset = self._real.dataset
+
+        def __len__(self) -> int:
+            return 2 * len(self._real)
+
+        def __iter__(self) -> Iterator[Batch]:
+            for batch in self._real:
+                yield batch
+                yield prepared[0]
+
+    data.train_dataloader = Alternating  # type: ignore[method-assign, assignment]
+    module.on_after_batch_transfer = prepare_once  # type: ignore[method-assign]
+
+
+def _steps(
+    config: Config, module: ReIDModule, data: ReIDDataModule, trained: float, trained_on_fixed: float
+) -> Iterator[Figure]:
     device = torch.device("cuda" if torch.cuda.is_available() and config.trainer.accelerator != "cpu" else "cpu")
     module.to(device).train()
-    size, dtype = config.data.batch_size, _dtype(config)
-    loader = data.train_dataloader()
-    rows = next(iter(data.sampler))
-    batch = Batch(*(part.to(device) for part in next(iter(loader))))
-    step = _bare_step(module, batch, dtype)
+    size, dtype = config.data.batch_size, precision(config)
+    dataset = data.train_dataloader().dataset
+    assert isinstance(dataset, CropDataset)
+    rows = torch.as_tensor(next(iter(data.sampler)), device=dataset.labels.device)
+    batch = Batch(*(part.to(device) for part in dataset.gather(rows)))
+    step = bare_step(module, batch, dtype)
     with FlopCounterMode(display=False) as counted:
         step()
-    fixed = median_seconds(step, budget_seconds=5)
+    bare = median_seconds(step, budget_seconds=5)
     arithmetic = counted.get_total_flops() / matmul_peak(device, dtype)
-    milliseconds = [
-        Figure("train/step", 1e3 * trained, "ms", 1e3 * fixed, "fixed batch"),
-        Figure("train/fixed_batch", 1e3 * fixed, "ms", 1e3 * arithmetic, _ARITHMETIC),
-        Figure("train/fetch", 1e3 * median_seconds(lambda: loader.dataset[rows], budget_seconds=1), "ms"),
-        Figure(
-            "train/augment", 1e3 * median_seconds(partial(module.augmented, batch.image, 0), budget_seconds=1), "ms"
-        ),
-    ]
-    speed = Figure("train/images", size / trained, "images/s", size / fixed, "fixed batch")
-    machine = [
-        Figure("train/matrix_product", matmul_peak(device, dtype) / 1e9, "GFLOP/s"),
-        Figure("train/copy", bandwidth(device) / 1e9, "GB/s"),
-    ]
-    return [speed, *milliseconds, *machine, *_growth(module, batch, dtype)]
+    yield Figure("train/images", size / trained, "images/s", size / trained_on_fixed, "the same on one fixed batch")
+    yield Figure("train/step", 1e3 * trained, "ms", 1e3 * trained_on_fixed, "the same on one fixed batch")
+    yield Figure("train/step_fixed", 1e3 * trained_on_fixed, "ms", 1e3 * bare, "the network, loss and optimiser alone")
+    yield Figure("train/step_bare", 1e3 * bare, "ms", 1e3 * arithmetic, _ARITHMETIC)
+    yield Figure("train/fetch", 1e3 * median_seconds(lambda: dataset.gather(rows), budget_seconds=1), "ms")
+    augmented = partial(module.augmented, batch.image, 0)
+    yield Figure("train/augment", 1e3 * median_seconds(augmented, budget_seconds=1), "ms")
+    yield Figure("train/matrix_product", matmul_peak(device, dtype) / 1e9, "GFLOP/s")
+    yield Figure("train/copy", bandwidth(device) / 1e9, "GB/s")
+    yield from _growth(module, batch, dtype)
 
 
-def _growth(module: ReIDModule, batch: Batch, dtype: torch.dtype) -> list[Figure]:
+def _growth(module: ReIDModule, batch: Batch, dtype: torch.dtype) -> Iterator[Figure]:
     """Speed on a fixed batch as it grows, and what each further image takes of memory."""
-    figures, held = [], []
+    held = []
     for size in _BATCHES:
         repeated = Batch(*(torch.cat([part] * -(-size // len(part)))[:size] for part in batch))
         if torch.cuda.is_available():
             torch.cuda.reset_peak_memory_stats()
-        seconds = median_seconds(_bare_step(module, repeated, dtype), budget_seconds=_SHORT_SECONDS, least=3)
-        figures.append(Figure(f"train/images_by_{size}", size / seconds, "images/s"))
+        seconds = median_seconds(bare_step(module, repeated, dtype), budget_seconds=_SHORT_SECONDS, least=3)
+        yield Figure(f"train/images_by_{size}", size / seconds, "images/s")
         held.append(torch.cuda.max_memory_allocated() / 1e6 if repeated.image.is_cuda else peak_megabytes())
-    if held[0] is not None and held[-1] is not None:
-        figures.append(Figure("train/memory_per_image", (held[-1] - held[0]) / (_BATCHES[-1] - _BATCHES[0]), "MB"))
-    return figures
+    if held[-2] is not None and held[-1] is not None:  # of a process only the largest so far is known
+        yield Figure("train/memory_per_image", (held[-1] - held[-2]) / (_BATCHES[-1] - _BATCHES[-2]), "MB")
 
 
-def _bare_step(module: ReIDModule, batch: Batch, dtype: torch.dtype) -> Callable[[], None]:
-    """Returns forward, backward and optimiser on one batch that is prepared already: the network alone."""
+def bare_step(
+    module: ReIDModule, batch: Batch, dtype: torch.dtype, *, network: nn.Module | None = None
+) -> Callable[[], None]:
+    """Returns forward, backward and optimiser on one batch that is prepared already: the network alone.
+
+    Args:
+        module: with the network, its loss and its optimiser.
+        batch: stored crops.
+        dtype: of the arithmetic.
+        network: what is called in place of the module's own network, such as one that averages gradients.
+    """
+    called = module.network if network is None else network
     image = module.augmented(batch.image, 0).contiguous(memory_format=module.memory_format)
     optimizer = module.build_optimizer(module.network)
     weight = module.network.classifier.weight  # type: ignore[union-attr]
 
     def step() -> None:
         with torch.autocast(image.device.type, dtype, enabled=dtype != torch.float32):
-            loss = module.objective.total(module.objective(module.network(image), batch.label, weight))
+            loss = module.objective.total(module.objective(called(image), batch.label, weight))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -132,16 +172,16 @@ class _StepClock(Callback):
             torch.cuda.synchronize()
         self._ends.append(time.perf_counter())
 
-    def median_seconds(self) -> float:
-        """Of the steps after the warm-up, from end to end: fetching, augmenting and Lightning's own work included."""
-        ends = self._ends[_WARM_UP:]
-        return statistics.median(later - earlier for earlier, later in pairwise(ends))
+    def median_seconds(self) -> tuple[float, float]:
+        """Of steps on fetched batches and of those on the prepared one, Lightning's own work included."""
+        spent = [later - earlier for earlier, later in pairwise(self._ends)]  # the first is the second step's
+        return statistics.median(spent[_WARM_UP + 1 :: 2]), statistics.median(spent[_WARM_UP::2])
 
 
-def _config(experiment: str, folder: Path, steps: int, device: str) -> Config:
+def _config(keys: Sequence[str], folder: Path, steps: int, device: str) -> Config:
     return load_config(
         [
-            f"experiment={experiment}", "data=folders", f"data.root={folder / 'people'}", f"run.dir={folder / 'run'}",
+            *keys, "data=folders", f"data.root={folder / 'people'}", f"run.dir={folder / 'run'}",
             "data.validation=0", f"data.batches_per_epoch={steps}", "model.weights=none", "trainer.max_epochs=1",
             "trainer.enable_progress_bar=false", "trainer.enable_checkpointing=false", "optim.warmup_epochs=0",
             "optim.freeze_epochs=0", f"trainer.accelerator={device}", "optim.schedule=constant", "run.score_test=false",
@@ -159,8 +199,9 @@ def _draw_noise(folder: Path, config: Config) -> None:
             Image.fromarray(pixels).save(folder / f"{person:04d}" / f"{number}.jpg")
 
 
-def _dtype(config: Config) -> torch.dtype:
-    precision = str(config.trainer.precision)
-    if precision.startswith("bf16"):
+def precision(config: Config) -> torch.dtype:
+    """Returns the type of the arithmetic in training."""
+    named = str(config.trainer.precision)
+    if named.startswith("bf16"):
         return torch.bfloat16
-    return torch.float16 if precision.startswith("16") else torch.float32
+    return torch.float16 if named.startswith("16") else torch.float32

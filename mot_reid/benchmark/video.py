@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,8 +20,8 @@ from mot_reid.track_schema import TrackSettings
 _ROUNDS = 3
 
 
-def measure(*, source: str | None, weights: str | None, reid: str, frames: int) -> list[Figure]:
-    """Returns the milliseconds per frame of `tools/track.py`, without and with appearance.
+def measure(*, source: str | None, weights: str | None, reid: str, frames: int) -> Iterator[Figure]:
+    """Yields the milliseconds per frame of `tools/track.py`, without and with appearance.
 
     Args:
         source: a video; None draws one.
@@ -38,11 +38,11 @@ def measure(*, source: str | None, weights: str | None, reid: str, frames: int) 
         looks = Job("clip", clip, "bytetrack_reid", reid=reid, results=str(Path(folder) / "b.txt"))
         alone = _detector_alone(named, weights, frames) if weights else None
         rounds = [(_milliseconds(settings, bare), _milliseconds(settings, looks)) for _ in range(_ROUNDS)]
-    found = [
-        Figure("video/bytetrack", min(a for a, _ in rounds), "ms", alone, "decoding and the detector alone"),
-        Figure("video/bytetrack_reid", min(b for _, b in rounds), "ms", alone, "decoding and the detector alone"),
-    ]
-    return found if alone is None else [*found, Figure("video/detector", alone, "ms")]
+    bound = "decoding and the detector alone"
+    yield Figure("video/bytetrack", min(a for a, _ in rounds), "ms", alone, bound)
+    yield Figure("video/bytetrack_reid", min(b for _, b in rounds), "ms", alone, bound)
+    if alone is not None:
+        yield Figure("video/detector", alone, "ms")
 
 
 def _milliseconds(settings: TrackSettings, job: Job) -> float:

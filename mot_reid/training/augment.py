@@ -23,7 +23,7 @@ ZOOM = 1.125
 class BatchAugment:
     """The augmentation of Re-ID training. The defaults are BoT's; a probability or strength of 0 leaves a step out.
 
-    Order: zoom, flip, padded crop, colour jitter, grayscale | normalisation, elsewhere | erasing.
+    Order: flip, zoom, padded crop, colour jitter, grayscale | normalisation, elsewhere | erasing.
     """
 
     def __init__(
@@ -89,11 +89,15 @@ class BatchAugment:
         self.erase_attempts, self.erase_fill = erase_attempts, erase_fill
 
     def distort(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Returns images (B, 3, H, W) in [0, 1] zoomed, flipped, shifted and recoloured; the input when all is off."""
-        return self.recolour(self.move(images, generator), generator)
+        """Returns images (B, 3, H, W) in [0, 1] flipped, zoomed, shifted and recoloured; the input when all is off."""
+        return self.recolour(self.move(self.mirror(images, generator), generator), generator)
+
+    def mirror(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Returns images (B, 3, h, w) of any type and size, some flipped; before resizing there is least to flip."""
+        return flip_where(images, _draw(len(images), generator, images.device) < self.flip) if self.flip else images
 
     def move(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Returns images (B, 3, H, W) zoomed, flipped and shifted; uint8 stays so, which is quick, unless zoomed."""
+        """Returns images (B, 3, H, W) zoomed and shifted; uint8 stays so, which is quick, unless zoomed."""
         count, _, height, width = images.shape
         device = images.device
         if self.zoom:
@@ -103,8 +107,6 @@ class BatchAugment:
             left = draw_integers(count, larger[1] - width + 1, generator=generator, device=device)
             zoomed = _draw(count, generator, device) < self.zoom
             images = torch.where(zoomed[:, None, None, None], zoom_crop(images, top, left), images)
-        if self.flip:
-            images = flip_where(images, _draw(count, generator, device) < self.flip)
         if self.pad:
             top = draw_integers(count, 2 * self.pad + 1, generator=generator, device=device)
             left = draw_integers(count, 2 * self.pad + 1, generator=generator, device=device)

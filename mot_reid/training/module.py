@@ -132,6 +132,7 @@ class ReIDModule(LightningModule):
         generator = torch.Generator(device=image.device)
         generator.manual_seed(seed)
         preprocess = self.small_preprocess if self.current_epoch < self.small_epochs else self.preprocess
+        image = self.augment.mirror(image, generator)
         image = image if tuple(image.shape[2:]) == preprocess.size else preprocess.resize(image)
         image = self.augment.move(image, generator).float()
         if self.augment.recolours:

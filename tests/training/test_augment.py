@@ -12,6 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as reference
 
+from mot_reid.reid.preprocess import Preprocess
 from mot_reid.training import augment
 from mot_reid.training.augment import BatchAugment
 
@@ -241,10 +242,20 @@ def test_input_is_unchanged_and_shape_and_dtype_are_kept(dtype: torch.dtype) -> 
     assert distorted.shape == erased.shape == images.shape and distorted.dtype == erased.dtype == dtype
 
 
+def test_flip_before_resizing_is_the_flip_of_the_resized() -> None:
+    images = torch.randint(0, 256, (8, 3, 16, 8), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    for size in ((32, 16), (24, 20), (8, 5)):
+        preprocess, steps = Preprocess(*size), BatchAugment(**OFF | {"flip": 0.5})
+        early = preprocess.resize(steps.mirror(images, seeded()))
+        late = steps.mirror(preprocess.resize(images), seeded())
+        torch.testing.assert_close(early, late, atol=1e-3, rtol=0)
+        assert not torch.equal(late, preprocess.resize(images))
+
+
 def test_move_of_whole_numbers_is_that_of_the_same_numbers_as_floats() -> None:
     """Without a zoom nothing is computed, so the bytes can stay bytes."""
     images = torch.randint(0, 256, (6, 3, 24, 12), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
-    steps = BatchAugment(**OFF | {"flip": 0.5, "pad": 3})
+    steps = BatchAugment(**OFF | {"pad": 3})
     moved = steps.move(images, seeded())
     assert moved.dtype == torch.uint8
     assert torch.equal(moved.float(), steps.move(images.float(), seeded()))
