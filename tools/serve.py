@@ -13,6 +13,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from mot_reid.command import run
 from mot_reid.config import describe_settings, load_settings, parse_arguments
 from mot_reid.schema import schema
 from mot_reid.serve_schema import ServeSettings
@@ -38,16 +39,13 @@ log = logging.getLogger("mot_reid.serve")
 
 def main(argv: Sequence[str]) -> int:
     """Serves until it is told to stop; returns the exit code."""
-    try:
-        if "help" in parse_arguments(argv):
-            print(USAGE + describe_settings(ServeSettings, base="serve"))
-            return 0
-        settings, tracking = load(argv)
-        with json_logs():
-            return _serve(settings, tracking)
-    except (OSError, ValueError, ImportError) as error:
-        print(" ".join(str(error).split()), file=sys.stderr)
-        return 2
+    return run(_run, argv, usage=lambda: USAGE + describe_settings(ServeSettings, base="serve"))
+
+
+def _run(argv: Sequence[str]) -> None:
+    settings, tracking = load(argv)
+    with json_logs():
+        _serve(settings, tracking)
 
 
 def load(argv: Sequence[str]) -> tuple[ServeSettings, TrackSettings]:
@@ -65,7 +63,7 @@ def load(argv: Sequence[str]) -> tuple[ServeSettings, TrackSettings]:
     return settings, load_settings(TrackSettings, tracking, base="track")
 
 
-def _serve(settings: ServeSettings, tracking: TrackSettings) -> int:
+def _serve(settings: ServeSettings, tracking: TrackSettings) -> None:
     """Builds the service and its app, and runs them."""
     try:
         import uvicorn
@@ -102,7 +100,6 @@ def _serve(settings: ServeSettings, tracking: TrackSettings) -> int:
     sys.setswitchinterval(_SWITCH_SECONDS)  # so that requests that work in threads hold up the others less
     log.info("listening", extra={"host": settings.host, "port": listening.getsockname()[1]})
     Server(config).run(sockets=[listening])
-    return 0
 
 
 def _listen(settings: ServeSettings) -> socket.socket:

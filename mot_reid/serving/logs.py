@@ -45,7 +45,7 @@ def json_logs(level: int = logging.INFO) -> Iterator[None]:
     formatting = QueueHandler(lines)  # type: ignore[arg-type]
     formatting.setFormatter(JsonFormatter())
     listener = QueueListener(lines, logging.StreamHandler())  # type: ignore[arg-type]
-    logging.basicConfig(level=level, handlers=[formatting])
+    logging.basicConfig(level=level, handlers=[formatting], force=True)
     listener.start()
     try:
         yield
