@@ -27,7 +27,9 @@ class DetectorSettings:
     rectangular: Annotated[
         bool | None, "cut the input to the shape of the frames; null: where the network takes any, as .pt does"
     ]
-    batch: Annotated[int, Count, "frames that go through the network together"]
+    batch: Annotated[
+        int, Count, "frames that go through the network together; with tracker.appearance=always their people, too"
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)

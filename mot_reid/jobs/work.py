@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any, Protocol
 
@@ -19,12 +19,14 @@ from mot_reid.jobs.plan import Job
 from mot_reid.jobs.source import Source
 from mot_reid.structures import Detections, TrackTable
 from mot_reid.track_schema import TrackSettings
+from mot_reid.tracking.ahead import EmbedAhead
 from mot_reid.tracking.pipeline import Detector, Step, Stopwatch, steps
 from mot_reid.tracking.summary import keep_tracks, summarise, to_table
 from mot_reid.tracking.tracker import Tracker
 from mot_reid.viewing.draw import Annotator
 
 Image = NDArray[np.uint8]
+Boxes = NDArray[np.floating[Any]]
 Progress = Callable[[int, int | None, Step], None]
 """Called after each frame with the frames done, the frames to expect and what is known of the frame; may raise."""
 
@@ -39,8 +41,11 @@ class EmbedderLike(Protocol):
     def threshold(self) -> float | None:
         """The calibrated cosine similarity of the same person."""
 
-    def __call__(self, image: Image, xyxy: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    def __call__(self, image: Image, xyxy: Boxes) -> NDArray[np.float32]:
         """Returns `(N, D)` unit vectors of `(N, 4)` boxes."""
+
+    def many(self, images: Sequence[Image], xyxy: Sequence[Boxes]) -> Sequence[NDArray[np.float32]]:
+        """Returns those of several images."""
 
 
 def run(
@@ -72,11 +77,16 @@ def run(
         )
         finder = detector or build_detector(settings, job.source, drawn=source.detections)
         rate = settings.tracker.frame_rate or source.frame_rate
-        tracker = _tracker(settings, job, rate, embedder=embedder, watch=watch)
+        reid = _embedder(settings, job, embedder, watch)
+        tracker = _tracker(settings, job, rate, reid=reid)
+        ahead = None
+        if reid is not None and settings.tracker.appearance == "always":
+            ahead = EmbedAhead(reid.many, above=tracker.preset.bands.high)
         annotate = build_annotator(settings, rate)
         writer = stack.enter_context(VideoWriter(job.output, frame_rate=source.frame_rate)) if job.output else None
         start = time.perf_counter()
-        for step in source.until_lost(steps(source, finder, tracker, batch=settings.detector.batch, stopwatch=watch)):
+        going = steps(source, finder, tracker, batch=settings.detector.batch, enrich=ahead, stopwatch=watch)
+        for step in source.until_lost(going):
             found.append((step.number, step.tracks))
             if writer is not None:
                 with watch("draw"):
@@ -137,14 +147,15 @@ def build_annotator(settings: TrackSettings, frame_rate: float) -> Annotator:
     )  # fmt: skip
 
 
-def _tracker(
-    settings: TrackSettings, job: Job, frame_rate: float, *, embedder: EmbedderLike | None, watch: Stopwatch
-) -> Tracker:
-    if embedder is None and job.reid is not None:
+def _embedder(settings: TrackSettings, job: Job, given: EmbedderLike | None, watch: Stopwatch) -> _TimedEmbedder | None:
+    if given is None and job.reid is not None:
         from mot_reid.reid.embedder import Embedder
 
-        embedder = Embedder(job.reid, device=settings.device)
-    reid = None if embedder is None else _TimedEmbedder(embedder, watch)
+        given = Embedder(job.reid, device=settings.device)
+    return None if given is None else _TimedEmbedder(given, watch)
+
+
+def _tracker(settings: TrackSettings, job: Job, frame_rate: float, *, reid: _TimedEmbedder | None) -> Tracker:
     try:
         return Tracker(job.preset, reid=reid, frame_rate=frame_rate, **settings.tracker.knobs())
     except ValueError as error:
@@ -158,15 +169,18 @@ class _TimedEmbedder:
         self._embedder, self._watch = embedder, watch
         self.threshold = embedder.threshold
 
-    def __call__(self, image: Image, xyxy: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    def __call__(self, image: Image, xyxy: Boxes) -> NDArray[np.float32]:
         with self._watch("embed"):
             return self._embedder(image, xyxy)
+
+    def many(self, images: Sequence[Image], xyxy: Sequence[Boxes]) -> Sequence[NDArray[np.float32]]:
+        with self._watch("embed"):
+            return self._embedder.many(images, xyxy)
 
 
 def _speed(frames: int, seconds: float, watch: Stopwatch, decoding: float) -> dict[str, Any]:
     """Returns frames per second, of the whole and of each stage by itself; stages work beside each other."""
     spent = {"decode": decoding, **{stage: watch.seconds.get(stage, 0.0) for stage in _STAGES}}
-    spent["associate"] -= spent["embed"]
     total = sum(spent.values())
     stages = {
         stage: {

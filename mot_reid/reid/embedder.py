@@ -102,10 +102,32 @@ class Embedder:
             ValueError: If the image is empty or no (H, W, 3) uint8, a box is not finite or reversed, or the colour is
                 unknown.
         """
-        pixels = _tensor(image).to(self.device) if isinstance(image, np.ndarray) else image
-        boxes = np.asarray(xyxy, dtype=np.float64).reshape(-1, 4) if np.size(xyxy) == 0 else np.asarray(xyxy)
+        pixels, boxes = self._pixels(image), _boxes(xyxy)
         chunks = (boxes[start : start + self.batch_size] for start in range(0, max(len(boxes), 1), self.batch_size))
         return self._run(self.preprocess.crops(pixels, chunk, color=color) for chunk in chunks)
+
+    def many(
+        self, images: Sequence[NDArray[np.uint8]], xyxy: Sequence[NDArray[np.floating[Any]]], *, color: str = "bgr"
+    ) -> list[NDArray[np.float32]]:
+        """Embeds the boxes of several images together, which is quicker than one image after the other.
+
+        Args:
+            images: As in a call, one or more.
+            xyxy: (N, 4) boxes of each.
+            color: Order of the channels of all of them.
+
+        Returns:
+            For each image what a call returns.
+
+        Raises:
+            ValueError: As in a call.
+        """
+        if not len(images) == len(xyxy) > 0:
+            raise ValueError(f"images: got {len(images)} and boxes of {len(xyxy)}; expected as many, and one at least")
+        boxes = [_boxes(part) for part in xyxy]
+        crops = [self.preprocess.crops(self._pixels(image), part, color=color) for image, part in zip(images, boxes)]
+        found = self._run(iter(torch.cat(crops).split(self.batch_size)))
+        return np.split(found, np.cumsum([len(part) for part in boxes])[:-1])
 
     def embed(self, crops: Sequence[NDArray[np.uint8]], *, color: str = "bgr") -> NDArray[np.float32]:
         """Embeds pictures that show one person each.
@@ -156,6 +178,10 @@ class Embedder:
             raise ValueError("threshold: got none; expected a calibrated checkpoint, or a cosine similarity to go by")
         return np.asarray((np.asarray(a) * np.asarray(b)).sum(axis=-1) >= least)
 
+    def _pixels(self, image: NDArray[np.uint8]) -> Any:
+        """Returns an image on the device, where its crops are cut; what is no array is refused there."""
+        return _tensor(image).to(self.device) if isinstance(image, np.ndarray) else image
+
     def _prepared(self, crops: Sequence[NDArray[np.uint8]], color: str) -> Tensor:
         """Returns the network's input for one batch of crops; crops of one size are resized together."""
         flipped = [crop[:, :, ::-1] if color == "bgr" else crop for crop in crops]
@@ -195,6 +221,11 @@ def _one_thread() -> Iterator[None]:
 def _size(network: nn.Module) -> int:
     """Returns the number of parameters."""
     return sum(parameter.numel() for parameter in network.parameters())
+
+
+def _boxes(xyxy: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """Returns (N, 4) boxes; of none at all, whatever their shape, (0, 4)."""
+    return np.asarray(xyxy, dtype=np.float64).reshape(-1, 4) if np.size(xyxy) == 0 else np.asarray(xyxy)
 
 
 def _planes(images: NDArray[np.uint8], device: torch.device) -> Tensor:

@@ -39,6 +39,7 @@ class TrackerLike(Protocol):
 _END: Any = object()
 
 Detector = Callable[[Image], Any] | NumberedDetector
+Enrich = Callable[[list[Image], list[Detections]], list[Detections]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,25 +62,29 @@ class Step:
 
 
 class Stopwatch:
-    """Adds up the seconds that each stage was at work, in whatever thread.
+    """Adds up the seconds that each stage was at work, in whatever thread; a stage inside another counts by itself.
 
     Stages that run beside each other add up to more than what went by on the wall.
     """
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
-        self._lock = threading.Lock()
+        self._lock, self._thread = threading.Lock(), threading.local()
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
         """Counts the time of the block for a stage."""
+        others = getattr(self._thread, "inner", 0.0)
+        self._thread.inner = 0.0
         start = time.perf_counter()
         try:
             yield
         finally:
             spent = time.perf_counter() - start
+            own = spent - self._thread.inner
+            self._thread.inner = others + spent
             with self._lock:
-                self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
+                self.seconds[stage] = self.seconds.get(stage, 0.0) + own
 
 
 def track(frames: Iterable[Any], detector: Detector, tracker: TrackerLike, *, batch: int = 1) -> Iterator[Tracks]:
@@ -105,6 +110,7 @@ def steps(
     tracker: TrackerLike,
     *,
     batch: int = 1,
+    enrich: Enrich | None = None,
     stopwatch: Stopwatch | None = None,
 ) -> Iterator[Step]:
     """Yields everything about each frame, in order: as `track`, for those who also want image and detections.
@@ -116,6 +122,7 @@ def steps(
         detector: as in `track`.
         tracker: as in `track`.
         batch: frames that go through the detector together.
+        enrich: adds to the detections of such a batch, in the detector's threads, such as `EmbedAhead`.
         stopwatch: counts the stages `read` (waiting for frames), `detect` and `associate`.
 
     Raises:
@@ -126,7 +133,7 @@ def steps(
     if isinstance(frames, (str, os.PathLike)):
         raise ValueError(f"frames: got '{frames}'; expected images; open it with mot_reid.data.video.frames")
     watch = stopwatch or Stopwatch()
-    for frame, detections in _detected(_numbered(frames, watch), detector, batch=batch, watch=watch):
+    for frame, detections in _detected(_numbered(frames, watch), detector, enrich, batch=batch, watch=watch):
         with watch("associate"):
             tracks = tracker.update(detections, frame.image, time_seconds=frame.time_seconds)
         yield Step(frame.number, frame.time_seconds, frame.image, detections, tracks)
@@ -160,14 +167,15 @@ def _numbered(frames: Iterable[Any], watch: Stopwatch) -> Iterator[_Frame]:
 
 
 def _detected(
-    frames: Iterator[_Frame], detector: Detector, *, batch: int, watch: Stopwatch
+    frames: Iterator[_Frame], detector: Detector, enrich: Enrich | None, *, batch: int, watch: Stopwatch
 ) -> Iterator[tuple[_Frame, Detections]]:
     """Yields frames with their detections, in order; a failure comes after what was found before it."""
     workers = max(1, int(getattr(detector, "workers", 1)))
 
     def detect(group: list[_Frame]) -> list[Detections]:
         with watch("detect"):
-            return [as_detections(found) for found in _ask(detector, group)]
+            found = [as_detections(answer) for answer in _ask(detector, group)]
+        return found if enrich is None else enrich([frame.image for frame in group], found)
 
     waiting: deque[tuple[list[_Frame], Future[list[Detections]]]] = deque()
     failure: Exception | None = None

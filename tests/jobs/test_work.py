@@ -54,12 +54,38 @@ def test_models_that_are_given_are_used(tmp_path: Path) -> None:
             asked.append(len(xyxy))
             return np.eye(2, dtype=np.float32)[(np.asarray(xyxy)[:, 0] > 100).astype(int)]
 
+        def many(self, images: Any, xyxy: Any) -> Any:
+            return [self(image, boxes) for image, boxes in zip(images, xyxy)]
+
     boxes = Detections(np.array([[20, 20, 60, 120], [200, 20, 240, 120]], float), np.array([0.9, 0.8]))
     job = Job("clip", "synthetic", "bytetrack_reid", results=str(tmp_path / "a.txt"))
     summary = run(SETTINGS, job, detector=lambda image: boxes, embedder=Looks())
     assert summary["tracks"] == 2 and sum(asked) >= 2 and "embed" in summary["stages"]
     table = read_results(tmp_path / "a.txt")
     assert np.unique(table.xyxy.round(6), axis=0).tolist() == [[20, 20, 60, 120], [200, 20, 240, 120]]
+
+
+def test_every_box_is_embedded_in_batches_of_frames_where_appearance_is_always_wanted() -> None:
+    sizes: list[int] = []
+
+    class Looks:
+        threshold = 0.5
+
+        def __call__(self, image: Any, xyxy: Any) -> Any:
+            raise AssertionError
+
+        def many(self, images: Any, xyxy: Any) -> Any:
+            sizes.append(len(images))
+            return [np.eye(2, dtype=np.float32)[: len(boxes)] for boxes in xyxy]
+
+    settings = load_settings(
+        TrackSettings, ["max_frames=8", "tracker.appearance=always", "detector.batch=3"], base="track"
+    )
+    boxes = Detections(np.array([[20, 20, 60, 120], [200, 20, 240, 120]], float), np.array([0.9, 0.8]))
+    job = Job("clip", "synthetic", "bytetrack_reid")
+    summary = run(settings, job, detector=lambda image: boxes, embedder=Looks())
+    assert sizes == [3, 3, 2] and summary["tracks"] == 2
+    assert {"detect", "embed", "associate"} <= set(summary["stages"])
 
 
 def test_results_that_cannot_be_written_are_one_sentence(tmp_path: Path) -> None:

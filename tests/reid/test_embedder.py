@@ -83,6 +83,26 @@ def test_call_is_the_same_in_batches_of_any_size(path: Path, embedder: Embedder,
     )
 
 
+def test_many_is_the_call_on_each_image(path: Path, embedder: Embedder, image: np.ndarray) -> None:
+    images, boxes = [image, image[::-1].copy(), image[:60]], [BOXES, np.zeros((0, 4)), BOXES[1:3]]
+    for opened in (embedder, Embedder(path, device="cpu", batch_size=3)):
+        found = opened.many(images, boxes, color="rgb")
+        assert [part.shape for part in found] == [(5, 16), (0, 16), (2, 16)]
+        for part, picture, asked in zip(found, images, boxes):
+            np.testing.assert_allclose(part, embedder(picture, asked, color="rgb"), atol=1e-5)
+
+
+def test_many_gives_no_rows_where_no_image_has_boxes(embedder: Embedder, image: np.ndarray) -> None:
+    assert [part.shape for part in embedder.many([image, image], [[], np.zeros((0, 4))])] == [(0, 16), (0, 16)]
+
+
+def test_many_refuses_images_and_boxes_of_different_number(embedder: Embedder, image: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="images"):
+        embedder.many([image, image], [BOXES])
+    with pytest.raises(ValueError, match="images"):
+        embedder.many([], [])
+
+
 def test_call_permutes_with_its_boxes(embedder: Embedder, image: np.ndarray) -> None:
     np.testing.assert_allclose(embedder(image, BOXES[::-1]), embedder(image, BOXES)[::-1], atol=1e-5)
 

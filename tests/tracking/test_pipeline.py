@@ -201,6 +201,32 @@ def test_stopwatch_adds_up_over_threads() -> None:
     assert watch.seconds["nap"] >= 4 * 0.02
 
 
+def test_stage_inside_another_counts_by_itself() -> None:
+    watch = Stopwatch()
+    with watch("outer"):
+        with watch("inner"):
+            time.sleep(0.05)
+        with watch("inner"):
+            time.sleep(0.05)
+    with watch("outer"):
+        pass
+    assert watch.seconds["inner"] >= 0.1
+    assert watch.seconds["outer"] < 0.05
+
+
+def test_detections_of_a_batch_are_enriched_together() -> None:
+    def enrich(images: list[np.ndarray], found: list[Detections]) -> list[Detections]:
+        sizes.append(len(images))
+        moved = [float(image[0, 0, 0]) + 100 for image in images]
+        return [Detections(one.xyxy + np.array([x, 0, x, 0]), one.score) for one, x in zip(found, moved)]
+
+    sizes: list[int] = []
+    recorder = Recorder()
+    list(steps([picture(value) for value in range(5)], one_box, recorder, batch=2, enrich=enrich))
+    assert sizes == [2, 2, 1]
+    assert [x for x, _ in recorder.seen] == [100 + 2 * value for value in range(5)]
+
+
 def test_stages_are_timed() -> None:
     watch = Stopwatch()
     list(steps([picture(0)] * 3, one_box, Recorder(), stopwatch=watch))
