@@ -136,7 +136,9 @@ def in_threads(
 
 def _upright(image: Image.Image) -> NDArray[np.uint8]:
     if image.getexif().get(_ORIENTATION, 1) != 1:
-        return np.array(ImageOps.exif_transpose(image).convert("RGB"))
+        image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I;16"):  # which Pillow would cut off at 255
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     return np.array(image.convert("RGB"))
 
 

@@ -69,6 +69,8 @@ async def _refused(request: Request, error: Any) -> Response:
 
 
 async def _http_error(request: Request, error: Any) -> Response:
+    if isinstance(error.__cause__, Refusal):  # of the body, which FastAPI read
+        return await _refused(request, error.__cause__)
     sentences = {404: "route: there is none of that name", 405: "route: it does not take this method"}
     kind = _KINDS.get(error.status_code, "bad_request")
     answer = await _refused(request, Refusal(kind, sentences.get(error.status_code, f"request: {error.detail}")))
@@ -89,5 +91,5 @@ def _methods(app: FastAPI, path: str) -> set[str]:
 
 async def _not_valid(request: Request, error: Any) -> Response:
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"][1:]) or "request"
+    where = ".".join(part for part in first["loc"][1:] if isinstance(part, str)) or "request"
     return await _refused(request, Refusal("invalid", f"{where}: {first['msg']}"))

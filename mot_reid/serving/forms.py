@@ -14,6 +14,8 @@ from mot_reid.serving.refusal import Refusal
 from mot_reid.serving.service import Service, Where
 from mot_reid.serving.uploads import Form, FormRule
 
+_MOST_PIXELS = 1e6
+
 
 @asynccontextmanager
 async def received(service: Service, request: Request, rule: FormRule) -> AsyncIterator[Form]:
@@ -80,9 +82,18 @@ def place(fields: Mapping[str, str]) -> Where:
         box = json.loads(text)
     except (ValueError, RecursionError):
         box = None
-    if not (isinstance(box, list) and len(box) == 4 and all(type(side) in (int, float) for side in box)):
+    if not is_box(box):
         raise Refusal("invalid", f"where: got '{text[:40]}'; expected whole, largest, or a box [x1, y1, x2, y2]")
-    return box
+    return box  # type: ignore[no-any-return]
+
+
+def is_box(value: Any) -> bool:
+    """Whether something read as JSON is x1, y1, x2, y2, none of them beyond what pixels can be."""
+    return (
+        isinstance(value, list)
+        and len(value) == 4
+        and all(type(side) in (int, float) and abs(side) < _MOST_PIXELS for side in value)
+    )
 
 
 def form_schema(file: str, fields: Mapping[str, Any], *, many: bool = False, needed: tuple[str, ...] = ()) -> Any:

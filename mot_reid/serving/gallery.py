@@ -29,6 +29,8 @@ from mot_reid.serving.uploads import random_id
 
 _GALLERY_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _NAME_LETTERS = 100
+_JOINER = "\u200d"  # of several scripts, and of emoji
+_LINE_ENDS = ("Zl", "Zp")
 _NO_GALLERY = "gallery: there is none of that name; enrol somebody to make it"
 _NOTED_SECONDS = 3600.0
 _DAY_SECONDS = 86400.0
@@ -343,8 +345,8 @@ def _person(rows: sqlite3.Connection, number: int) -> Person:
 def _person_name(name: str) -> str:
     """Returns the name in one spelling, without space around it."""
     name = unicodedata.normalize("NFC", name).strip()
-    printable = all(unicodedata.category(letter)[0] != "C" or letter == "\u200d" for letter in name)
-    if not 0 < len(name) <= _NAME_LETTERS or not printable:
+    kinds = [unicodedata.category(letter) for letter in name.replace(_JOINER, "")]
+    if not kinds or len(name) > _NAME_LETTERS or any(kind[0] == "C" or kind in _LINE_ENDS for kind in kinds):
         raise Refusal("invalid", f"name: expected 1 to {_NAME_LETTERS} letters, without control characters")
     return name
 

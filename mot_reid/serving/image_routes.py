@@ -11,7 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
 from mot_reid.serving.content import image_format
-from mot_reid.serving.forms import boolean, form_schema, received
+from mot_reid.serving.forms import boolean, form_schema, is_box, received
 from mot_reid.serving.problems import problems
 from mot_reid.serving.refusal import Refusal
 from mot_reid.serving.schemas import Embeddings, ImageAnswer
@@ -80,8 +80,7 @@ def _boxes(text: str | None, most: int) -> list[list[float]] | None:
         boxes: Any = json.loads(text)
     except (ValueError, RecursionError):
         raise Refusal("invalid", expected) from None
-    rows = isinstance(boxes, list) and all(isinstance(row, list) and len(row) == 4 for row in boxes)
-    if not rows or not all(type(side) in (int, float) and abs(side) < 1e6 for row in boxes for side in row):
+    if not (isinstance(boxes, list) and all(is_box(box) for box in boxes)):
         raise Refusal("invalid", expected)
     if len(boxes) > most:
         raise Refusal("invalid", f"boxes: got {len(boxes)}; expected at most {most}")

@@ -104,7 +104,8 @@ class Models:
         images = [self._open(path) for path in paths]
         try:
             if boxes is not None:
-                found = self._embedder(images[0], np.array(boxes, dtype=float).reshape(-1, 4))
+                inside = [self._box_of(images[0], box) for box in boxes]
+                found = self._embedder(images[0], np.array(inside, dtype=float).reshape(-1, 4))
             else:
                 found = self._embedder.embed(images)
         except ValueError as error:

@@ -123,9 +123,9 @@ class Uploads:
         return form
 
     async def _read(self, body: AsyncIterator[bytes], reception: _Reception, boundary: bytes, most: int) -> Form:
-        parser = MultipartParser(boundary, reception.callbacks())  # type: ignore[arg-type]
         end, count = time.monotonic() + self._limits.upload_seconds, 0
         try:
+            parser = MultipartParser(boundary, reception.callbacks())  # type: ignore[arg-type]
             while True:
                 wait = min(self._limits.idle_seconds, end - time.monotonic())
                 chunk = await asyncio.wait_for(anext(body, b""), wait)
@@ -182,7 +182,7 @@ class _Reception:
         self._open: BinaryIO | None = None
         self._head = bytearray()
         self._part = _Part()
-        self._parts = 0
+        self._parts = self._files = 0
         self._header = (bytearray(), bytearray())
         self._ended = False
 
@@ -242,11 +242,14 @@ class _Reception:
         if self._part.name == self.rule.file:
             # The client's file name is not looked at.
             self._part.is_file = True
-            if len(self._paths) + sum(piece is None for piece in self._pieces) >= self.rule.most_files:
+            self._files += 1
+            if self._files > self.rule.most_files:
                 raise Refusal("invalid", f"{self.rule.file}: got more files; expected at most {self.rule.most_files}")
         elif self._part.name not in self.rule.fields:
             names = ", ".join((self.rule.file, *self.rule.fields))
             raise Refusal("invalid", f"upload: got an unknown field; expected {names}")
+        elif self._part.name in self._fields:
+            raise Refusal("invalid", f"{self._part.name}: got it twice; expected it once")
 
     def _take(self, data: bytes, start: int, end: int) -> None:
         if self._part.is_file:

@@ -36,6 +36,12 @@ def test_decode_converts_every_mode_to_rgb(tmp_path: Path, mode: str) -> None:
     assert (image == 255).all()
 
 
+def test_decode_scales_sixteen_bits_to_eight(tmp_path: Path) -> None:
+    path = tmp_path / "depth.png"
+    Image.fromarray(np.array([[0, 255, 256, 30_000, 65_535]], dtype=np.uint16)).save(path)
+    assert decode(path)[0, :, 0].tolist() == [0, 0, 1, 117, 255]
+
+
 def test_decode_turns_the_image_upright_when_exif_says_so(tmp_path: Path) -> None:
     picture = Image.new("RGB", (2, 1))
     picture.putpixel((0, 0), (255, 0, 0))

@@ -240,6 +240,7 @@ RAW: dict[str, tuple[str, Iterator[bytes] | bytes, tuple[int, ...]]] = {
     "length that says too much": (HEAD + "Content-Length: 99999999999", PART, (413,)),
     "length that says too little": (HEAD + "Content-Length: 40", PART + b"RIFF" * 1000, (400,)),
     "length that is none": (HEAD + "Content-Length: lots", PART, (400,)),
+    "long boundary": (HEAD.replace("=b", "=" + "b" * 300) + "Content-Length: 4", b"abcd", (400,)),
     "no boundary": (HEAD.replace("; boundary=b", "") + "Content-Length: 4", b"abcd", (415,)),
     "another type": (HEAD.replace("multipart/form-data", "text/plain") + "Content-Length: 4", b"abcd", (415,)),
     "form without an end": (HEAD + f"Content-Length: {len(PART) + 8}", PART + b"RIFFRIFF", (400, 415)),

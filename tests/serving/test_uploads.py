@@ -65,6 +65,10 @@ def test_form_is_the_same_in_pieces_of_any_size(size: int, tmp_path: Path) -> No
         (BODY.replace(b'"name"', b'"nome"'), "invalid"),
         (BODY.replace(b"\r\n\r\nAda", b"\r\n\r\n" + b"A" * 5000), "invalid"),
         (BODY[:-4] + b'\r\nContent-Disposition: form-data; name="file"\r\n\r\na\r\n--b--\r\n', "invalid"),
+        (
+            BODY.replace(b"Ada\r\n", b'Ada\r\n--b\r\nContent-Disposition: form-data; name="name"\r\n\r\nBob\r\n'),
+            "invalid",
+        ),
         (b"", "bad_request"),
     ],
 )
@@ -74,6 +78,14 @@ def test_refused_form_leaves_nothing(body: bytes, kind: str, tmp_path: Path) -> 
             receive(tmp_path, body, size=size)
         assert caught.value.kind == kind, caught.value.sentence
         assert left(tmp_path) == []
+
+
+@pytest.mark.parametrize("size", [1, 512, 1500, 65536])
+def test_form_may_hold_as_many_files_as_the_rule_says_however_it_is_cut(size: int, tmp_path: Path) -> None:
+    part = b'--b\r\nContent-Disposition: form-data; name="file"\r\n\r\n' + b"a" * 1000 + b"\r\n"
+    assert len(receive(tmp_path, 2 * part + b"--b--\r\n", size=size).files) == 2
+    with pytest.raises(Refusal, match="at most 2"):
+        receive(tmp_path, 3 * part + b"--b--\r\n", size=size)
 
 
 def test_disk_that_fills_up_is_told_and_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
