@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, WebSocket
 from fastapi.concurrency import run_in_threadpool
-from fastapi.exceptions import RequestValidationError, StarletteHTTPException
+from fastapi.exceptions import RequestValidationError, StarletteHTTPException, WebSocketRequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import Response
 
@@ -48,6 +48,7 @@ def build_app(service: Service) -> FastAPI:
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(StarletteHTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _not_valid)
+    app.add_exception_handler(WebSocketRequestValidationError, _not_valid_live)
     app.add_middleware(Gate, service=service)
     if service.settings.cors:
         app.add_middleware(
@@ -90,6 +91,15 @@ def _methods(app: FastAPI, path: str) -> set[str]:
 
 
 async def _not_valid(request: Request, error: Any) -> Response:
+    return await _refused(request, _mistake(error))
+
+
+async def _not_valid_live(socket: WebSocket, error: Any) -> None:
+    raise _mistake(error)  # which the gate answers
+
+
+def _mistake(error: Any) -> Refusal:
+    """Returns the refusal for the first of the values that are none."""
     first = error.errors()[0]
     where = ".".join(part for part in first["loc"][1:] if isinstance(part, str)) or "request"
-    return await _refused(request, Refusal("invalid", f"{where}: {first['msg']}"))
+    return Refusal("invalid", f"{where}: {first['msg']}")

@@ -113,8 +113,10 @@ def test_pages_of_other_sites_may_not_open_sessions(server: Server) -> None:
 
 def test_unknown_preset_or_rate_opens_no_session(server: Server) -> None:
     for query in ("preset=deepsort", "frame_rate=0", "frame_rate=nan"):
-        with pytest.raises(InvalidStatus), session(server, query):
+        with pytest.raises(InvalidStatus) as caught, session(server, query):
             pass
+        assert caught.value.response.status_code == 422
+        assert json.loads(caught.value.response.body)["error"].startswith(query.partition("=")[0] + ": ")
 
 
 def test_session_ends_with_its_process_and_a_new_one_begins(server: Server) -> None:
