@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 from pathlib import Path
@@ -10,19 +9,15 @@ from typing import Any
 
 from fastapi import Response
 
+from mot_reid.serving.demo_guard import DemoGuard
 from mot_reid.serving.demo_people import PeoplePage, build_people_page
 from mot_reid.serving.demo_style import STYLE
 from mot_reid.serving.demo_video import VideoPage, build_video_page
-from mot_reid.serving.folder import size_of
-from mot_reid.serving.refusal import Refusal
 from mot_reid.serving.service import Service
 
 _LEAD = "Finds people in a video, follows them, and knows them again."
 _CLEAN_SECONDS, _KEPT_SECONDS = 600, 3600
 _AT_ONCE, _WAITING = 8, 64
-_UPLOAD = "/demo/gradio_api/upload"
-_FORM_BYTES = 65536
-_PART = "tmp????????"  # as `tempfile` names what Gradio has not received wholly
 
 
 def build_demo(service: Service) -> Any:
@@ -65,55 +60,12 @@ def mount_demo(app: Any, service: Service) -> Any:
         max_file_size=service.limits.upload_bytes,
     )  # fmt: skip
     mount = mounted.routes[-1]
-    mount.app = _Guard(mount.app, service, Path(os.environ["GRADIO_TEMP_DIR"]))
+    mount.app = DemoGuard(mount.app, service.limits, Path(os.environ["GRADIO_TEMP_DIR"]))
     return mounted
 
 
 def _no_icon() -> Response:
     return Response(status_code=204)
-
-
-class _Guard:
-    """In front of Gradio, which would take uploads until the disk is full, and keep what is left of broken ones."""
-
-    def __init__(self, app: Any, service: Service, folder: Path) -> None:
-        self._app, self._limits, self._folder = app, service.limits, folder
-        self._receiving = 0
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Serves a request; uploads only within the limits of the service."""
-        if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] != _UPLOAD:
-            await self._app(scope, receive, send)
-            return
-        self._check(dict(scope["headers"]).get(b"content-length", b""))
-        self._receiving += 1
-        try:
-            await asyncio.to_thread(self._check_room)
-            await asyncio.wait_for(self._app(scope, receive, send), self._limits.upload_seconds)
-        except (asyncio.TimeoutError, TimeoutError):
-            raise Refusal("timeout", "upload: it came too slowly and was given up; check the connection") from None
-        finally:
-            self._receiving -= 1
-            await asyncio.to_thread(self._remove_parts)
-
-    def _check(self, announced: bytes) -> None:
-        """Refuses what is too long, or does not say how long it is: browsers always do."""
-        if self._receiving >= self._limits.uploads:
-            raise Refusal("busy", "upload: the server receives as many as it can; try again soon", retry_seconds=5)
-        most = self._limits.upload_bytes + _FORM_BYTES
-        if not announced.isdigit() or int(announced) > most:
-            raise Refusal("too_large", f"upload: expected a Content-Length of at most {most:,} bytes")
-
-    def _remove_parts(self) -> None:
-        """Removes the files of uploads that broke off, while no other upload is under way."""
-        if not self._receiving:
-            for path in self._folder.glob(_PART):
-                path.unlink(missing_ok=True)
-
-    def _check_room(self) -> None:
-        free = shutil.disk_usage(self._folder).free
-        if free < self._limits.free_bytes or size_of(self._folder) > self._limits.stored_bytes:
-            raise Refusal("disk_full", "storage: the server has no room for uploads; try again later")
 
 
 def _own_folder(service: Service) -> Path:

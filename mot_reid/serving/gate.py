@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from mot_reid.serving.demo_guard import DEMO_UPLOAD
 from mot_reid.serving.rate import Rate
 from mot_reid.serving.refusal import STATUS, Refusal
 from mot_reid.serving.service import Service
@@ -25,7 +26,6 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _BODY_BYTES = 65536
-_LONG = ("/api/", "/demo/gradio_api/upload")  # the second is counted by the guard of the demo
 _UNCOUNTED = ("/health", "/ready", "/metrics")
 _ASSETS = "/demo/assets/"  # a page of the demo loads some eighty at once
 _OPEN = ("/health", "/ready")
@@ -133,8 +133,7 @@ class Gate:
 
 def _bounded(scope: Scope, request: _Request, receive: Receive) -> Receive:
     """Returns what reads a body, but not a long one: only forms that are posted may be, whose bytes others count."""
-    form = request.headers.get(b"content-type", b"").lower().startswith(b"multipart/form-data")
-    if scope["type"] != "http" or (form and scope["method"] == "POST" and scope["path"].startswith(_LONG)):
+    if scope["type"] != "http" or _may_be_long(scope, request):
         return receive
     count = 0
 
@@ -147,6 +146,11 @@ def _bounded(scope: Scope, request: _Request, receive: Receive) -> Receive:
         return message
 
     return read
+
+
+def _may_be_long(scope: Scope, request: _Request) -> bool:
+    form = request.headers.get(b"content-type", b"").lower().startswith(b"multipart/form-data")
+    return form and scope["method"] == "POST" and (scope["path"].startswith("/api/") or scope["path"] == DEMO_UPLOAD)
 
 
 class _Request:

@@ -132,6 +132,16 @@ def test_person_is_enrolled_found_and_forgotten(page: Any, demo: Server, clip: C
     assert NAME.encode() not in (demo.folder / "galleries" / "galleries.sqlite").read_bytes()
 
 
+def test_file_of_the_server_cannot_be_named(demo: Server) -> None:
+    before = demo.files()
+    for path in (demo.folder / "jobs.sqlite", demo.folder.parent / "det.txt"):
+        file = {"path": str(path), "meta": {"_type": "gradio.FileData"}}
+        sent = {"data": [file, "sort"], "fn_index": 1, "session_hash": "a"}
+        answer = demo.client.post("/demo/gradio_api/queue/join", json=sent)
+        assert (answer.status_code, answer.json()["kind"]) == (422, "invalid")
+    assert demo.files() == before
+
+
 def test_file_that_is_no_video_is_a_sentence(page: Any, tmp_path: Path) -> None:
     bad = tmp_path / "bad.mp4"
     bad.write_bytes(b"no video at all" * 100)
