@@ -65,6 +65,6 @@ class ServeSettings:
     reid: Annotated[str | None, "a Re-ID model (file or name) for embeddings, galleries and presets with appearance"]
     api_key: Annotated[str | None, "what clients must send as X-API-Key; null asks for none"]
     cors: Annotated[tuple[str, ...], "origins of web pages that may call, such as https://example.org"]
-    proxies: Annotated[tuple[str, ...], "addresses of proxies whose X-Forwarded-For is believed"]
+    proxies: Annotated[tuple[str, ...], "addresses or networks of proxies whose X-Forwarded-For is believed"]
     nice: Annotated[int, Between(0, 19), "how far the workers stand back behind the answering process"]
     limits: Limits

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hmac
@@ -15,7 +16,7 @@ from typing import Any
 
 from mot_reid.serving.demo_guard import DEMO_UPLOAD
 from mot_reid.serving.rate import Rate
-from mot_reid.serving.refusal import STATUS, Refusal
+from mot_reid.serving.refusal import STATUS, Refusal, stopping
 from mot_reid.serving.service import Service
 
 log = logging.getLogger(__name__)
@@ -73,6 +74,10 @@ class Gate:
             await self._app(scope, _bounded(scope, request, receive), request.send)
         except Refusal as refusal:
             await request.refuse(refusal)
+        except asyncio.CancelledError:  # the server stops, and has waited for this request as long as it does
+            if not self._service.closing:
+                raise
+            await request.refuse(stopping())
         except Exception as error:  # the last net: no traceback and no path reaches the client
             if type(error).__name__ == "ClientDisconnect":
                 request.status = 499

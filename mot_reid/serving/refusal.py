@@ -64,6 +64,11 @@ def sentence_of(error: BaseException, upload: str | Path | None = None) -> str:
     return _PATH.sub("a file", text)
 
 
+def stopping() -> Refusal:
+    """Returns the refusal of whatever comes too late."""
+    return Refusal("busy", "server: it is being stopped; try again soon", retry_seconds=10)
+
+
 def disk_refusal(error: OSError) -> Refusal:
     """Returns the refusal for a file that could not be written."""
     if error.errno in _FULL:

@@ -20,7 +20,7 @@ from mot_reid.serving.folder import FolderLock, size_of
 from mot_reid.serving.gallery import Answer, Galleries, Person
 from mot_reid.serving.live import LiveSession, LiveSessions
 from mot_reid.serving.metrics import Metrics
-from mot_reid.serving.refusal import Refusal, disk_refusal
+from mot_reid.serving.refusal import Refusal, disk_refusal, stopping
 from mot_reid.serving.runner import MOT, UPLOAD, VIDEO, Runner, tidy
 from mot_reid.serving.schemas import Preset
 from mot_reid.serving.store import ENDED, JobStore, State, StoredJob
@@ -366,7 +366,7 @@ class Service:
 
     def _check_open(self) -> None:
         if self.closing:
-            raise Refusal("busy", "server: it is being stopped; try again soon", retry_seconds=10)
+            raise stopping()
 
     def _check_room(self, more: int) -> None:
         if size_of(self._jobs_folder) + more > self.limits.stored_bytes:

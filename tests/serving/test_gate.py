@@ -14,21 +14,28 @@ from mot_reid.serving.gate import Gate
 from mot_reid.serving.metrics import Metrics
 
 
-def headers(path: str) -> dict[str, str]:
-    """Those of the answer to a GET."""
-    sent: list[dict[str, Any]] = []
+async def answer_all(scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
 
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b""})
+
+async def answers(path: str, app: Any = answer_all, *, closing: bool = False) -> list[dict[str, Any]]:
+    """What is sent for a GET."""
+    sent: list[dict[str, Any]] = []
 
     async def send(message: Any) -> None:
         sent.append(message)
 
     settings = load_settings(ServeSettings, [], base="serve")
-    gate = Gate(app, SimpleNamespace(settings=settings, limits=settings.limits, metrics=Metrics()))  # type: ignore[arg-type]
-    asyncio.run(gate({"type": "http", "path": path, "method": "GET", "headers": []}, None, send))  # type: ignore[arg-type]
-    return {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    service: Any = SimpleNamespace(settings=settings, limits=settings.limits, metrics=Metrics(), closing=closing)
+    scope = {"type": "http", "path": path, "method": "GET", "headers": []}
+    await Gate(app, service)(scope, None, send)  # type: ignore[arg-type]
+    return sent
+
+
+def headers(path: str) -> dict[str, str]:
+    """Those of the answer to a GET."""
+    return {name.decode(): value.decode() for name, value in asyncio.run(answers(path))[0]["headers"]}
 
 
 @pytest.mark.parametrize("path", ["/demo", "/demo/", "/demo/assets/a.js"])
@@ -43,3 +50,22 @@ def test_demo_may_load_from_this_server_only(path: str) -> None:
 def test_answers_for_programs_may_load_nothing() -> None:
     assert headers("/api/jobs")["content-security-policy"].startswith("default-src 'none'")
     assert "content-security-policy" not in headers("/docs")
+
+
+@pytest.mark.parametrize("closing", [True, False])
+def test_request_that_the_stopping_server_gives_up_gets_a_sentence(closing: bool) -> None:
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.sleep(60)
+
+    async def given_up() -> list[dict[str, Any]]:
+        request = asyncio.create_task(answers("/api/jobs", slow, closing=closing))
+        await asyncio.sleep(0.01)
+        request.cancel()
+        return await request
+
+    if closing:
+        start, body = asyncio.run(given_up())
+        assert start["status"] == 503 and b"it is being stopped" in body["body"]
+    else:
+        with pytest.raises(asyncio.CancelledError):
+            asyncio.run(given_up())
