@@ -72,7 +72,7 @@ class VideoPage:
             while job.state not in ENDED:
                 yield demo_html.progress(job, ready=self._service.readiness().ready), "", job.id
                 time.sleep(_LOOK_SECONDS)
-                job = self._service.job(job.id)
+                job = self._service.jobs.get(job.id)
             yield self._ended(job)
         except Refusal as refusal:
             yield demo_html.problem(refusal.sentence), "", None
@@ -81,7 +81,7 @@ class VideoPage:
         """Ends a job; the one who follows it sees that it did."""
         if id is not None:
             try:
-                self._service.cancel(id)
+                self._service.jobs.cancel(id)
             except Refusal:  # it has ended meanwhile
                 return
 
@@ -104,7 +104,7 @@ class VideoPage:
             return demo_html.problem(job.error or "job: it failed"), "", None
         days = self._service.limits.stored_days
         done = f"Done. The result is kept for {days:g} days; the upload is deleted within the hour."
-        table = read_results(self._service.mot_path(job.id))
+        table = read_results(self._service.jobs.mot_path(job.id))
         return demo_html.note(done), demo_html.result(job, table, video=bool(job.result["frames"])), None
 
 

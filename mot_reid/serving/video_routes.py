@@ -64,11 +64,11 @@ def build_router(service: Service) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
         offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
     ) -> Jobs:
-        return Jobs(jobs=[job_answer(job) for job in service.jobs(state=state, most=limit, skip=offset)])
+        return Jobs(jobs=[job_answer(job) for job in service.jobs.newest(state=state, most=limit, skip=offset)])
 
     @router.get("/jobs/{id}", summary="How a job is doing, and its result", responses=problems("not_found"))
     def get_job(id: Id) -> Job:
-        return job_answer(service.job(id))
+        return job_answer(service.jobs.get(id))
 
     @router.get(
         "/jobs/{id}/video",
@@ -77,7 +77,7 @@ def build_router(service: Service) -> APIRouter:
         responses={200: _file("video/mp4"), **problems("not_found", "conflict")},
     )
     def get_video(id: Id) -> FileResponse:
-        return FileResponse(service.video_path(id), media_type="video/mp4", filename=f"{id}.mp4")
+        return FileResponse(service.jobs.video_path(id), media_type="video/mp4", filename=f"{id}.mp4")
 
     @router.get(
         "/jobs/{id}/mot",
@@ -86,11 +86,11 @@ def build_router(service: Service) -> APIRouter:
         responses={200: _file("text/plain"), **problems("not_found", "conflict")},
     )
     def get_mot(id: Id) -> FileResponse:
-        return FileResponse(service.mot_path(id), media_type="text/plain", filename=f"{id}.txt")
+        return FileResponse(service.jobs.mot_path(id), media_type="text/plain", filename=f"{id}.txt")
 
     @router.post("/jobs/{id}/cancel", summary="Stop a job", responses=problems("not_found", "conflict"))
     def cancel_job(id: Id) -> Job:
-        return job_answer(service.cancel(id))
+        return job_answer(service.jobs.cancel(id))
 
     @router.delete(
         "/jobs/{id}",
@@ -99,7 +99,7 @@ def build_router(service: Service) -> APIRouter:
         responses=problems("not_found"),
     )
     def delete_job(id: Id) -> None:
-        service.delete(id)
+        service.jobs.delete(id)
 
     return router
 
@@ -109,7 +109,7 @@ async def _ended(service: Service, job: StoredJob) -> StoredJob:
     end = time.monotonic() + service.limits.wait_seconds
     while job.state not in ENDED and time.monotonic() < end and not service.closing:
         await asyncio.sleep(_LOOK_SECONDS)
-        job = await run_in_threadpool(service.job, job.id)
+        job = await run_in_threadpool(service.jobs.get, job.id)
     return job
 
 

@@ -17,6 +17,7 @@ SMALL = (
     "limits.pixels=300000",
     "limits.image_pixels=1000000",
     "limits.idle_seconds=1",
+    "limits.uploads=20",
     "limits.live_sessions=2",
     "limits.live_idle_seconds=1",
     "limits.live_frame_bytes=200000",
