@@ -16,10 +16,12 @@ def build_router(service: Service) -> APIRouter:
     """Returns the routes that operators and their machines ask."""
     router = APIRouter(tags=["status"])
 
+    @router.head("/health", include_in_schema=False)  # as some monitors ask
     @router.get("/health", summary="Whether the server answers")
     async def health() -> Health:
         return Health()
 
+    @router.head("/ready", include_in_schema=False)
     @router.get("/ready", summary="Whether the models are loaded", responses=problems("busy"))
     async def ready() -> Ready:
         state = service.readiness()

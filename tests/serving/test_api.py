@@ -148,6 +148,7 @@ def test_boxes_that_are_none_are_refused(server: Server, boxes: str) -> None:
 
 def test_status_tells_what_runs(server: Server) -> None:
     assert server.client.get("/health").json() == {"status": "ok"}
+    assert server.client.head("/health").status_code == 200
     told = server.client.get("/ready").json()
     assert told["device"] == "cpu" and told["reid"] == "osnet_x0_25_market1501" and "numpy" in told["versions"]
 
