@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from mot_reid.reid import checkpoint
 from mot_reid.reid.network import ReIDNetwork
-from mot_reid.reid.osnet import fold_normalisation
+from mot_reid.reid.osnet_inference import for_inference
 from mot_reid.reid.preprocess import Preprocess
 
 PROBE_KEY = "mot_reid_probe"
@@ -21,7 +21,7 @@ PROBE_KEY = "mot_reid_probe"
 
 
 class InferenceNetwork(nn.Module):
-    """A copy of a network that only embeds: normalisations folded, channels last, the backbone in the type given.
+    """A copy of a network that only embeds: OSNet's layers merged, channels last, the backbone in the type given.
 
     Args:
         network: Left as it is.
@@ -30,7 +30,7 @@ class InferenceNetwork(nn.Module):
 
     def __init__(self, network: ReIDNetwork, *, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
-        folded = fold_normalisation(network).to(memory_format=torch.channels_last).requires_grad_(False)
+        folded = for_inference(network).to(memory_format=torch.channels_last).requires_grad_(False)
         folded.get_submodule("backbone").apply(lambda module: _cast(module, dtype))
         self.network = folded
         self.dtype = dtype

@@ -7,11 +7,8 @@ last 1x1 convolution, and the paper's FC-512 + BN + ReLU head is left to the nec
 
 from __future__ import annotations
 
-import copy
-
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 STREAMS = 4
 WIDTHS = {"osnet_x1_0": 1.0, "osnet_x0_75": 0.75, "osnet_x0_5": 0.5, "osnet_x0_25": 0.25}
@@ -51,7 +48,11 @@ class AggregationGate(nn.Module):
 
     def forward(self, stream: Tensor) -> Tensor:
         """Maps a (B, C, h, w) stream to the (B, C, 1, 1) gates of its channels, in (0, 1)."""
-        return self.expand(F.relu(self.squeeze(stream.mean(dim=(2, 3))))).sigmoid()[:, :, None, None]
+        return self.weigh(stream.mean(dim=(2, 3)))[:, :, None, None]
+
+    def weigh(self, means: Tensor) -> Tensor:
+        """Maps the (..., C) means of the channels to their (..., C) gates."""
+        return self.expand(F.relu(self.squeeze(means))).sigmoid()
 
 
 class OmniScaleBlock(nn.Module):
@@ -127,17 +128,3 @@ def _initialise(module: nn.Module) -> None:
 def create(name: str) -> OSNet:
     """Returns the OSNet of a published size, a key of `WIDTHS`, with fresh weights."""
     return OSNet(width=WIDTHS[name])
-
-
-def fold_normalisation(network: nn.Module) -> nn.Module:
-    """Returns a copy for inference in which OSNet's batch normalisations are part of the convolutions before them.
-
-    The embeddings agree to float32 rounding; on a CPU it takes about two thirds of the time.
-    """
-    network = copy.deepcopy(network).eval()
-    for module in network.modules():
-        if isinstance(module, (ConvBlock, LightConv)) and isinstance(module.norm, nn.BatchNorm2d):
-            folded = fuse_conv_bn_eval(module.conv if isinstance(module, ConvBlock) else module.depthwise, module.norm)
-            setattr(module, "conv" if isinstance(module, ConvBlock) else "depthwise", folded)
-            module.norm = nn.Identity()
-    return network

@@ -9,11 +9,8 @@ from torch import nn
 from mot_reid.reid.osnet import (
     WIDTHS,
     AggregationGate,
-    ConvBlock,
-    LightConv,
     OmniScaleBlock,
     create,
-    fold_normalisation,
 )
 
 
@@ -80,26 +77,3 @@ def test_first_weights_have_the_deviation_of_kaiming_fan_out() -> None:
     torch.manual_seed(0)
     weight = create("osnet_x1_0").stem[0].conv.weight
     assert weight.std().item() == pytest.approx((2 / (64 * 7 * 7)) ** 0.5, rel=0.05)
-
-
-def test_folded_network_gives_the_same_map_without_batch_normalisation() -> None:
-    torch.manual_seed(0)
-    trunk = create("osnet_x0_25").eval()
-    for module in trunk.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.normal_(module.running_mean)
-            nn.init.uniform_(module.running_var, 0.5, 2.0)
-            nn.init.normal_(module.bias)
-    folded = fold_normalisation(trunk)
-    images = torch.randn(2, 3, 64, 32)
-    with torch.inference_mode():
-        torch.testing.assert_close(folded(images), trunk(images), rtol=1e-4, atol=1e-4)
-    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
-
-
-def test_folding_leaves_the_network_given_alone() -> None:
-    trunk = create("osnet_x0_25")
-    before = {name: tensor.clone() for name, tensor in trunk.state_dict().items()}
-    fold_normalisation(trunk)
-    assert all(isinstance(m.norm, nn.BatchNorm2d) for m in trunk.modules() if isinstance(m, (ConvBlock, LightConv)))
-    assert all(torch.equal(before[name], tensor) for name, tensor in trunk.state_dict().items())
