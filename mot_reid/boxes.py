@@ -113,20 +113,3 @@ def iou(first: ArrayLike, second: ArrayLike) -> FloatArray:
     union = np.add((ax2 - ax1) * (ay2 - ay1), (bx2 - bx1) * (by2 - by1), out=tall)
     union -= overlap
     return np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)
-
-
-def iou_pairs(first: ArrayLike, second: ArrayLike) -> FloatArray:
-    """Returns the `(M,)` intersection over union of row i of the one with row i of the other.
-
-    Args:
-        first: `(M, 4)` xyxy in pixels.
-        second: `(M, 4)` xyxy in pixels.
-
-    Returns:
-        `(M,)` in [0, 1]; a pair whose union is empty scores 0.
-    """
-    a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
-    size = np.maximum(np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2]), 0)
-    overlap = size[..., 0] * size[..., 1]
-    union = area(a) + area(b) - overlap
-    return np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)

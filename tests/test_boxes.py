@@ -69,11 +69,6 @@ def test_iou_of_no_boxes_keeps_its_shape(rows, columns):
     assert boxes.iou(np.zeros((rows, 4)), np.zeros((columns, 4))).shape == (rows, columns)
 
 
-def test_iou_pairs_is_the_diagonal_of_iou():
-    first, second = random_boxes(4, 30), random_boxes(5, 30)
-    np.testing.assert_allclose(boxes.iou_pairs(first, second), np.diag(boxes.iou(first, second)), atol=1e-12)
-
-
 def test_area_is_width_times_height():
     np.testing.assert_allclose(boxes.area([[0, 0, 3, 4], [1, 1, 1, 9]]), [12, 0])
 

@@ -102,15 +102,6 @@ def decode_many(
     return list(in_threads(decode, list(paths), workers, "decoding" if progress else None))
 
 
-def find_bad(
-    paths: Iterable[str | Path], *, workers: int | None = None, progress: bool = True
-) -> list[tuple[str, str]]:
-    """Every file that `decode` refuses, with its reason, in the order of `paths`."""
-    names = [str(path) for path in paths]
-    reasons = in_threads(_refusal, names, workers, "checking" if progress else None)
-    return [(name, reason) for name, reason in zip(names, reasons) if reason is not None]
-
-
 def in_threads(
     function: Callable[[Item], Result], items: Sequence[Item], workers: int | None, title: str | None
 ) -> Iterator[Result]:
@@ -144,11 +135,3 @@ def _upright(image: Image.Image) -> NDArray[np.uint8]:
 
 def _reason(error: BaseException) -> str:
     return "no image format recognised" if isinstance(error, Image.UnidentifiedImageError) else str(error)
-
-
-def _refusal(path: str | Path) -> str | None:
-    try:
-        decode(path)
-    except (FileNotFoundError, ValueError) as error:
-        return str(error)
-    return None

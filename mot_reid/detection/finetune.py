@@ -21,7 +21,6 @@ SCORES = {
 }
 """Ultralytics' names and ours; `map` is COCO's mean over IoU 0.5 to 0.95."""
 LAST = Path("weights") / "last.pt"
-BEST = Path("weights") / "best.pt"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mot_reid.data.images import decode, decode_bytes, decode_many, encode_jpeg, find_bad
+from mot_reid.data.images import decode, decode_bytes, decode_many, encode_jpeg
 
 
 def _save(path: Path, colour: tuple[int, int, int], *, size: tuple[int, int] = (4, 6)) -> Path:
@@ -105,14 +105,6 @@ def test_decode_many_names_the_bad_file(tmp_path: Path) -> None:
     (tmp_path / "bad.png").write_bytes(b"x")
     with pytest.raises(ValueError, match=r"bad\.png"):
         decode_many([good, tmp_path / "bad.png", good], progress=False)
-
-
-def test_find_bad_names_every_bad_file_and_no_other(tmp_path: Path) -> None:
-    good = _save(tmp_path / "good.png", (1, 2, 3))
-    (tmp_path / "bad.png").write_bytes(b"x")
-    bad = find_bad([tmp_path / "gone.png", good, tmp_path / "bad.png"], progress=False)
-    assert [Path(path).name for path, _ in bad] == ["gone.png", "bad.png"]
-    assert "existing file" in bad[0][1] and "whole image" in bad[1][1]
 
 
 def encoded(width: int, height: int, format: str) -> bytes:
