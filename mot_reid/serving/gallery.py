@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mot_reid.serve_schema import Limits
 from mot_reid.serving.embedding_files import Embedding, EmbeddingFiles, unit_vectors
 from mot_reid.serving.gallery_database import GalleryDatabase
+from mot_reid.serving.gallery_index import GalleryIndices
 from mot_reid.serving.refusal import Refusal
 from mot_reid.serving.uploads import random_id
 
@@ -85,15 +85,6 @@ class Answer:
     matches: tuple[Match, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Index:
-    """The embeddings of a gallery: `(M, D)`, sorted by person; where each begins; and who they are."""
-
-    embedding: Embedding
-    first: NDArray[np.int64]
-    number: tuple[int, ...]
-
-
 class Galleries:
     """Galleries of known people in a folder. Safe to call from any thread.
 
@@ -104,9 +95,7 @@ class Galleries:
 
     def __init__(self, folder: Path, limits: Limits) -> None:
         self._files, self._limits = EmbeddingFiles(folder), limits
-        self._indices: dict[str, _Index] = {}
-        self._parts: dict[str, dict[str, Embedding]] = {}
-        self._version = -1
+        self._indices = GalleryIndices(self._files)
         self._database = GalleryDatabase(folder / "galleries.sqlite")
         self.sweep()
 
@@ -189,7 +178,7 @@ class Galleries:
         asked = unit_vectors(np.asarray(embedding)[None])[0]
         with self._database.reading() as rows:
             _check_model(_find(rows, gallery), model=model, dimension=len(asked))
-            index = self._index(rows, gallery)
+            index = self._indices.of(gallery, rows)
             if not index.number:
                 return Answer(None, threshold, ())
             similarity = np.maximum.reduceat(index.embedding @ asked, index.first)
@@ -240,7 +229,7 @@ class Galleries:
             files = _files_of(rows, "gallery = ?", (gallery,))
             if not rows.execute("DELETE FROM galleries WHERE name = ?", (gallery,)).rowcount:
                 raise Refusal("not_found", _NO_GALLERY)
-            self._parts.pop(gallery, None)
+            self._indices.forget(gallery)
         self._wipe(files)
 
     def sweep(self) -> None:
@@ -286,25 +275,6 @@ class Galleries:
             raise Refusal("invalid", "gallery: expected a name of small letters, digits, - and _, 64 at most")
         _check_count(rows, "galleries", "server", self._limits.galleries, "galleries", ())
         rows.execute("INSERT INTO galleries (name, model, dimension) VALUES (?, ?, ?)", (gallery, model, dimension))
-
-    def _index(self, rows: sqlite3.Connection, gallery: str) -> _Index:
-        """Returns the embeddings of a gallery, read again only after somebody wrote."""
-        version = rows.execute("PRAGMA data_version").fetchone()[0]  # changes by what other processes write
-        if version != self._version:
-            self._indices.clear()
-            self._version = version
-        if gallery not in self._indices:
-            found = rows.execute("SELECT number, file FROM persons WHERE gallery = ?", (gallery,)).fetchall()
-            # A file never changes, so those that are known need not be read again.
-            known = self._parts.get(gallery, {})
-            parts = [known[file] if file in known else self._files.load(file) for _, file in found]
-            first = np.cumsum([0, *(len(part) for part in parts)])
-            matrix = np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
-            self._parts[gallery] = {
-                file: matrix[start:stop] for (_, file), start, stop in zip(found, first, first[1:], strict=False)
-            }
-            self._indices[gallery] = _Index(matrix, first[:-1], tuple(number for number, _ in found))
-        return self._indices[gallery]
 
 
 def _look_up(rows: sqlite3.Connection, gallery: str) -> tuple[str, int] | None:
