@@ -25,6 +25,8 @@ class BenchmarkSettings:
     device: Annotated[str, OneOf(("auto", "cpu", "cuda")), "train, embed: where"]
     reid: Annotated[str, "embed, video: a Re-ID model, file or name"]
     preset: Annotated[str, OneOf(("sort", "bytetrack", "ocsort", "botsort")), "track: which tracker"]
-    source: Annotated[str | None, "video: the video; null draws one"]
-    weights: Annotated[str | None, "video: a YOLO model; null takes drawn boxes, and measures all but detection"]
+    source: Annotated[str | None, "video: the video, with weights; null draws one"]
+    weights: Annotated[
+        str | None, "video: a YOLO model; null takes drawn boxes, and measures all but decoding and detection"
+    ]
     frames: Annotated[int, Count, "video: how many are tracked"]

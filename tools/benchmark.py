@@ -7,19 +7,19 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from mot_reid.benchmark_schema import BenchmarkSettings
 from mot_reid.command import run
-from mot_reid.config import ConfigError, describe_settings, load_settings
+from mot_reid.config import describe_settings, load_settings
 from mot_reid.files import check_writable, write_text
 
 USAGE = """usage: python tools/benchmark.py [what=train|embed|retrieval|track|video|all] [key=value ...]
 
-Medians on synthetic inputs of the real shape. Beside each figure stands what it is measured against, such as the
-arithmetic alone or the detector alone, and the share of it that is reached. Run nothing else meanwhile.
+Medians on synthetic inputs of the real shape; of a video the quickest of three rounds. Beside each figure stands what
+it is measured against, such as the arithmetic alone or the detector alone, and the share of it that is reached. Run
+nothing else meanwhile.
 
 Exit code: 0 done, 2 a mistake in the arguments, 130 interrupted.
 
@@ -38,11 +38,13 @@ def _measure(argv: Sequence[str]) -> None:
     settings = load_settings(BenchmarkSettings, argv, base="benchmark")
     if settings.json is not None:
         check_writable(settings.json, "json")
-    old = None if settings.compare is None else _read(Path(settings.compare))
-    from mot_reid.benchmark.figures import compare
-    from mot_reid.benchmark.machine import describe
-    from mot_reid.benchmark.run import measure
+    from mot_reid.benchmark.figures import compare, read
 
+    old = None if settings.compare is None else read(settings.compare, what=settings.what)
+    from mot_reid.benchmark.machine import describe
+    from mot_reid.benchmark.run import check, measure
+
+    check(settings)
     machine = describe()
     print(
         f"{machine['processor']}, {machine['cores']} cores, {machine['threads']} threads, "
@@ -55,14 +57,6 @@ def _measure(argv: Sequence[str]) -> None:
         write_text(settings.json, json.dumps(told, indent=2) + "\n")
     if old is not None:
         print(f"\nthen -> now\n{compare(figures, old)}")
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        figures: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["figures"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"compare: got '{path}' ({error}); expected a file that json= wrote") from None
-    return figures
 
 
 if __name__ == "__main__":

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 
@@ -53,12 +56,34 @@ def line(figure: Figure) -> str:
     return text.rstrip()
 
 
-def compare(figures: Sequence[Figure], old: Mapping[str, Mapping[str, Any]]) -> str:
+def read(path: str | Path, *, what: str) -> dict[str, Figure]:
+    """Returns the figures of a file that `tools/benchmark.py` wrote, by name.
+
+    Args:
+        path: of the file.
+        what: they are to be compared with: "train", .. or "all".
+
+    Raises:
+        ValueError: it is no such file, or has none of them.
+    """
+    try:
+        told = json.loads(Path(path).read_text(encoding="utf-8"))["figures"]
+        figures = {name: Figure(name, float(one["value"]), str(one["unit"])) for name, one in told.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        figures = {}
+    if not figures or not all(math.isfinite(figure.value) for figure in figures.values()):
+        raise ValueError(f"compare: got '{path}'; expected a file that json= of this tool wrote; check the path")
+    if what != "all" and not any(name.startswith(f"{what}/") for name in figures):
+        raise ValueError(f"compare: got '{path}' without figures of what={what}; expected a file of the same what=")
+    return figures
+
+
+def compare(figures: Sequence[Figure], old: Mapping[str, Figure]) -> str:
     """Returns lines that say how many times better each figure is than the one of that name in `old`.
 
     Args:
         figures: those of this run.
-        old: the `figures` of an earlier JSON; those that only one of both has are left out.
+        old: those of an earlier one; what only one of both has is left out.
 
     Raises:
         ValueError: a figure of that name has another unit, or both have no name in common.
@@ -66,15 +91,15 @@ def compare(figures: Sequence[Figure], old: Mapping[str, Mapping[str, Any]]) -> 
     lines = []
     for figure in (figure for figure in figures if figure.name in old):
         before = old[figure.name]
-        if before["unit"] != figure.unit:
+        if before.unit != figure.unit:
             raise ValueError(
-                f"compare: '{figure.name}' is in {before['unit']} there and in {figure.unit} here; expected one unit; "
+                f"compare: '{figure.name}' is in {before.unit} there and in {figure.unit} here; expected one unit; "
                 "measure both with one version"
             )
-        then = float(before["value"])
-        ratio = figure.value / then if figure.is_speed else then / figure.value
+        better, worse = (figure, before) if figure.is_speed else (before, figure)
+        ratio = f"{better.value / worse.value:.2f}x" if worse.value > 0 else ""
         now = f"{_number(figure.value):>10} {figure.unit:<10}"
-        lines.append(f"{figure.name:<34}{_number(then):>12} -> {now}{ratio:.2f}x")
+        lines.append(f"{figure.name:<34}{_number(before.value):>12} -> {now}{ratio}".rstrip())
     if not lines:
         raise ValueError("compare: got a file without any of these figures; expected one of the same what=")
     return "\n".join(lines)

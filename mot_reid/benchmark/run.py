@@ -6,9 +6,24 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
+import torch
+
 from mot_reid.benchmark.figures import Figure, line
 from mot_reid.benchmark.machine import peak_megabytes
 from mot_reid.benchmark_schema import BenchmarkSettings
+from mot_reid.config import ConfigError
+
+
+def check(settings: BenchmarkSettings) -> None:
+    """Refuses what could only fail, or be left out of account, once part of the work is done.
+
+    Raises:
+        ConfigError: there is no such device, or a video is named and nothing to find people in it.
+    """
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device: got 'cuda'; expected 'auto' or 'cpu', since torch finds no CUDA device here")
+    if settings.source is not None and settings.weights is None:
+        raise ConfigError(f"source: got '{settings.source}' without a detector; expected weights=PATH with it")
 
 
 def measure(settings: BenchmarkSettings) -> list[Figure]:

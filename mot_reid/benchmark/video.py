@@ -14,29 +14,28 @@ from mot_reid.data.video import VideoReader, VideoWriter
 from mot_reid.data.walkers import walkers
 from mot_reid.detection.yolo import YoloDetector
 from mot_reid.jobs import work
-from mot_reid.jobs.plan import Job
+from mot_reid.jobs.plan import SYNTHETIC, Job
 from mot_reid.track_schema import TrackSettings
 
 _ROUNDS = 3
 
 
 def measure(*, source: str | None, weights: str | None, reid: str, frames: int) -> Iterator[Figure]:
-    """Yields the milliseconds per frame of `tools/track.py`, without and with appearance.
+    """Yields the milliseconds per frame of `tools/track.py`, without and with appearance: the least of a few rounds.
 
     Args:
         source: a video; None draws one.
-        weights: of a YOLO detector; None takes the drawn boxes of the drawn video, and measures all but detection.
+        weights: of a YOLO detector; None takes drawn frames and boxes, and measures all but decoding and detection.
         reid: model for the run with appearance.
         frames: of the video that are used.
     """
     with tempfile.TemporaryDirectory() as folder:
-        named = source or _drawn(Path(folder) / "walkers.mp4", frames)
         chosen = [f"max_frames={frames}"] + ([f"detector.weights={weights}"] if weights else [])
         settings = load_settings(TrackSettings, chosen, base="track")
-        clip = named if weights else "synthetic"
+        clip = (source or _drawn(Path(folder) / "walkers.mp4", frames)) if weights else SYNTHETIC
         bare = Job("clip", clip, "bytetrack", results=str(Path(folder) / "a.txt"))
         looks = Job("clip", clip, "bytetrack_reid", reid=reid, results=str(Path(folder) / "b.txt"))
-        alone = _detector_alone(named, weights, frames) if weights else None
+        alone = _detector_alone(clip, weights, frames) if weights else None
         rounds = [(_milliseconds(settings, bare), _milliseconds(settings, looks)) for _ in range(_ROUNDS)]
     bound = "decoding and the detector alone"
     yield Figure("video/bytetrack", min(a for a, _ in rounds), "ms", alone, bound)

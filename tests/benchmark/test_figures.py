@@ -27,9 +27,9 @@ def test_line_tells_value_bound_and_share() -> None:
 
 def test_comparison_says_how_many_times_better() -> None:
     old = {
-        "a/speed": Figure("a/speed", 100.0, "images/s").to_dict(),
-        "a/time": Figure("a/time", 10.0, "ms").to_dict(),
-        "a/gone": Figure("a/gone", 1.0, "ms").to_dict(),
+        "a/speed": Figure("a/speed", 100.0, "images/s"),
+        "a/time": Figure("a/time", 10.0, "ms"),
+        "a/gone": Figure("a/gone", 1.0, "ms"),
     }
     now = [Figure("a/speed", 150.0, "images/s"), Figure("a/time", 20.0, "ms"), Figure("a/new", 1.0, "ms")]
     told = [told.split() for told in compare(now, old).splitlines()]
@@ -39,6 +39,11 @@ def test_comparison_says_how_many_times_better() -> None:
 def test_comparison_of_two_units_or_of_nothing_is_refused() -> None:
     figure = Figure("a/time", 20.0, "ms")
     with pytest.raises(ValueError, match="'a/time' is in us there and in ms here"):
-        compare([figure], {"a/time": Figure("a/time", 1.0, "us").to_dict()})
+        compare([figure], {"a/time": Figure("a/time", 1.0, "us")})
     with pytest.raises(ValueError, match="without any of these figures"):
         compare([figure], {})
+
+
+def test_comparison_has_no_ratio_where_nothing_was_taken() -> None:
+    was, now = Figure("train/memory_per_image", 0.0, "MB"), Figure("train/memory_per_image", 0.0, "MB")
+    assert compare([now], {was.name: was}).split() == ["train/memory_per_image", "0", "->", "0", "MB"]

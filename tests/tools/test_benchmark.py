@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from mot_reid.benchmark.figures import Figure
 from tools import benchmark as tool
 
+no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 ROOT = Path(__file__).resolve().parents[2]
 FOUND = [Figure("track/a", 10.0, "us", 5.0, "the floor"), Figure("track/peak_memory", 7.0, "MB")]
 
@@ -46,12 +48,38 @@ def test_comparison_with_an_earlier_file(measured: None, tmp_path: Path, capsys:
         (["steps=3"], "steps: got 3"),
         (["height=0"], "height: got 0"),
         (["speed=1"], "speed"),
+        (["what=video", "source=clip.mp4"], "source: got 'clip.mp4' without a detector"),
+        pytest.param(["device=cuda"], "device: got 'cuda'", marks=no_gpu),
     ],
 )
 def test_mistake_is_told_in_one_line(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert tool.main(arguments) == 2
     error = capsys.readouterr().err
     assert said in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"figures": {"track/a": {"value": 1.0, "un',
+        '[{"figures": 1}]',
+        '{"figures": [1]}',
+        '{"figures": {}}',
+        '{"figures": {"track/a": 5}}',
+        '{"figures": {"track/a": {"unit": "us"}}}',
+        '{"figures": {"track/a": {"value": null, "unit": "us"}}}',
+        '{"figures": {"track/a": {"value": NaN, "unit": "us"}}}',
+        '{"figures": {"train/a": {"value": 1.0, "unit": "us"}}}',
+    ],
+)
+def test_file_that_cannot_be_compared_with_is_told_before_anything_is_measured(
+    text: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("mot_reid.benchmark.run.measure", lambda settings: pytest.fail("measured"))
+    (tmp_path / "old.json").write_text(text)
+    assert tool.main(["what=track", f"compare={tmp_path / 'old.json'}"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"compare: got '{tmp_path / 'old.json'}'") and error.count("\n") == 1
 
 
 def test_file_that_cannot_be_written_is_told_before_anything_is_measured(
