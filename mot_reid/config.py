@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from mot_reid.files import write_text
+from mot_reid.schema import LEAST_SIDE as LEAST_SIDE
 from mot_reid.schema import Config as Config
 from mot_reid.schema import Key, OneOf, did_you_mean, schema, sections
 

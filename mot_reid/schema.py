@@ -47,8 +47,9 @@ Positive = Between(0, above=True)
 Weight = Between(0)
 Share = Between(0, 1)
 Count = Between(1)
-Side = Between(16)
+LEAST_SIDE = 16
 """Of a network's input: with less, nothing is left after the strides of the backbones."""
+Side = Between(LEAST_SIDE)
 
 
 @dataclass(frozen=True, kw_only=True)

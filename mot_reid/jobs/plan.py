@@ -53,6 +53,8 @@ def plan(settings: TrackSettings, folder: str | None = None) -> list[Job]:
     presets = {chosen: find_preset(chosen) for chosen in (preset, *settings.compare)}
     if preset == "bytetrack_reid" and not settings.reid:
         raise ConfigError("tracker.preset: got 'bytetrack_reid' without a model; expected reid=PATH or reid=NAME")
+    if settings.tracker.appearance == "always" and not settings.reid:
+        raise ConfigError("tracker.appearance: got 'always' without a model; expected reid=PATH or reid=NAME")
     names = _names(sources)
     several = len(sources) * len(presets) > 1
     jobs = []

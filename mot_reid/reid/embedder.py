@@ -211,6 +211,9 @@ class Embedder:
 def _one_thread() -> Iterator[None]:
     """Keeps torch's work of the block in the thread that asks."""
     threads = torch.get_num_threads()
+    if threads == 1:  # also in a thread that is born while another is in here; to put its 1 back would spread it
+        yield
+        return
     torch.set_num_threads(1)
     try:
         yield

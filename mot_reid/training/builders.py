@@ -12,7 +12,7 @@ import torch
 from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
 
-from mot_reid.config import Config
+from mot_reid.config import LEAST_SIDE, Config
 from mot_reid.data.identities import IdentitySplits
 from mot_reid.data.splits import read as read_data_set
 from mot_reid.reid import checkpoint
@@ -58,6 +58,21 @@ def check_batch(config: Config) -> None:
                 f"data.{key}: got {getattr(config.data, key)}; expected 2 or more, since loss.{paired[0]} compares "
                 f"images of a person with those of others; raise it, or set loss.{paired[0]}=0"
             )
+
+
+def check_small_images(config: Config) -> None:
+    """Refuses a start with images so small that the backbone has nothing left of them.
+
+    Raises:
+        ValueError: They are.
+    """
+    scale, model = config.progressive.scale, config.model
+    height, width = round(model.height * scale), round(model.width * scale)
+    if config.progressive.share and min(height, width) < LEAST_SIDE:
+        raise ValueError(
+            f"progressive.scale: got {scale:g}, images of {height}x{width}; expected {LEAST_SIDE} pixels or more each "
+            "way; raise it"
+        )
 
 
 def build_preprocess(config: Config) -> Preprocess:

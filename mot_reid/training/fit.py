@@ -29,6 +29,7 @@ from mot_reid.training.builders import (
     build_tracking_metric,
     build_trainer,
     check_batch,
+    check_small_images,
     prepare_host,
     read_splits,
 )
@@ -85,6 +86,7 @@ def fit(config: Config, *, resume: str | None = None) -> FitResult:
     prepare_host(config)
     seed_everything(config.run.seed, workers=True, verbose=False)
     check_batch(config)
+    check_small_images(config)
     splits = read_splits(config)
     preprocess = build_preprocess(config)
     data = build_data(config, splits, preprocess)

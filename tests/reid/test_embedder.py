@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Event, Thread, current_thread
 
 import numpy as np
 import pytest
 import torch
 
 from mot_reid.reid import checkpoint
-from mot_reid.reid.embedder import Embedder
+from mot_reid.reid.embedder import Embedder, _one_thread
 from mot_reid.reid.inference import InferenceNetwork
 from mot_reid.reid.network import ReIDNetwork
 from mot_reid.reid.preprocess import Preprocess
@@ -68,6 +69,36 @@ def test_few_crops_of_a_small_network_stay_in_the_thread_that_asks(
             embedder(image, BOXES[:count])
         assert threads == [1, 3] and torch.get_num_threads() == 3
     finally:
+        torch.set_num_threads(before)
+
+
+def test_few_crops_in_two_threads_at_once_leave_the_threads_of_later_ones_alone(
+    embedder: Embedder, image: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward, inside, go_on, born = embedder._forward, Event(), Event(), []
+
+    def waits_in_the_second(batch: torch.Tensor) -> torch.Tensor:
+        if current_thread() is second:
+            inside.set()
+            go_on.wait(60)
+        return forward(batch)
+
+    monkeypatch.setattr(embedder, "_forward", waits_in_the_second)
+    second = Thread(target=embedder, args=(image, BOXES[:1]))
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        with _one_thread():
+            second.start()
+            assert inside.wait(60)
+        go_on.set()
+        second.join()
+        third = Thread(target=lambda: born.append(torch.get_num_threads()))
+        third.start()
+        third.join()
+        assert born == [3]
+    finally:
+        go_on.set()
         torch.set_num_threads(before)
 
 

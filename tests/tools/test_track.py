@@ -163,6 +163,7 @@ def test_missing_ray_is_one_sentence(say: Say, monkeypatch: pytest.MonkeyPatch) 
         (["compare=sortt"], "did you mean 'sort'?"),
         (["tracker.gate=0.5"], "tracker: gate: preset 'bytetrack' has no use for it"),
         (["tracker.preset=bytetrack_reid"], "tracker.preset: got 'bytetrack_reid' without a model; expected reid=PATH"),
+        (["tracker.appearance=always"], "tracker.appearance: got 'always' without a model; expected reid=PATH"),
     ],
 )
 def test_mistake_is_one_line_and_exit_code_two(say: Say, tmp_path: Path, arguments: list[str], message: str) -> None:

@@ -387,6 +387,13 @@ def test_batch_in_which_a_loss_compares_nobody_is_refused_at_the_start(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_start_with_images_of_which_nothing_is_left_is_refused_at_the_start(tmp_path: Path) -> None:
+    settings = ("model.height=64", "model.width=32", "progressive.share=0.5", "progressive.scale=0.45")
+    with pytest.raises(ValueError, match=r"progressive\.scale: got 0\.45, images of 29x14; expected 16 pixels or more"):
+        fit(small_config(tmp_path / "people", tmp_path / "run", *settings))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_dry_run_trains_scores_and_writes_nothing(people: Path, tmp_path: Path) -> None:
     result = fit(small_config(people, tmp_path / "run", "trainer.fast_dev_run=true", "data.validation=0.2"))
     assert result.model is None and not result.interrupted
