@@ -19,7 +19,7 @@ _COPIED_BYTES = 1 << 28
 
 
 def describe() -> dict[str, Any]:
-    """Returns processor, cores, memory, accelerator, threads and versions."""
+    """Returns processor, cores, threads, system, accelerator and versions."""
     found = {
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),

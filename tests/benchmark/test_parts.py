@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,14 @@ def test_floor_of_embedding_grows_with_the_people(monkeypatch: pytest.MonkeyPatc
     # OSNet x0.25's published 82.3 million multiply-adds at 256x128, a quarter of the pixels, two operations each
     assert floors[0] == pytest.approx(1e3 * 2 * 82.3e6 / 4 / 1e9, rel=0.05)
     np.testing.assert_allclose(np.array(floors) / floors[0], [1, 8, 20, 32])
+
+
+def test_onnx_file_is_measured_as_onnx_without_a_floor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").touch()
+    monkeypatch.setattr(embed, "median_seconds", two_seconds)
+    monkeypatch.setattr(embed, "Embedder", lambda *_, **__: lambda frame, boxes: None)
+    found = list(embed.measure(str(tmp_path / "model.onnx"), device="cpu"))
+    assert found == [Figure(f"embed/onnx_{people}", 2000.0, "ms") for people in (1, 8, 20, 32)]
 
 
 @pytest.fixture(scope="module")
