@@ -1,8 +1,8 @@
 """Augmentation of a whole batch on its device: every image its own draw, no loop over images, no wait for the host.
 
-Two halves, because recipes put the normalisation between them: `BatchAugment.distort` works on images in [0, 1] at the
-network's size, `BatchAugment.erase` on the normalised batch. Draws and their application are separate functions, each
-to be checked alone. Random numbers come from the generator given, which lives on the images' device.
+In four steps, because recipes put others between them: `mirror` | resizing | `move`, which are quick on bytes,
+`recolour` on images in [0, 1] | normalisation | `erase`. Draws and their application are separate functions, each to be
+checked alone. Random numbers come from the generator given, which lives on the images' device.
 """
 
 from __future__ import annotations
@@ -87,10 +87,6 @@ class BatchAugment:
         self.brightness, self.contrast, self.saturation, self.grayscale = brightness, contrast, saturation, grayscale
         self.erase_probability, self.erase_area, self.erase_aspect = erase, erase_area, erase_aspect
         self.erase_attempts, self.erase_fill = erase_attempts, erase_fill
-
-    def distort(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Returns images (B, 3, H, W) in [0, 1] flipped, zoomed, shifted and recoloured; the input when all is off."""
-        return self.recolour(self.move(self.mirror(images, generator), generator), generator)
 
     def mirror(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Returns images (B, 3, h, w) of any type and size, some flipped; before resizing there is least to flip."""

@@ -16,18 +16,11 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.fabric.plugins import TorchCheckpointIO
 from torch import Tensor
 
-RESUMED_OPTIM = (
-    "name",
-    "lr",
-    "weight_decay",
-    "no_decay_norm_and_bias",
-    "bias_lr_factor",
-    "betas",
-    "amsgrad",
-    "momentum",
-    "nesterov",
-)
-"""The settings of the optimiser that are part of its state: a resumed run has them from its checkpoint."""
+_KEPT = (
+    "optim.name", "optim.lr", "optim.weight_decay", "optim.no_decay_norm_and_bias", "optim.bias_lr_factor",
+    "optim.betas", "optim.amsgrad", "optim.momentum", "optim.nesterov", "model.height", "model.width",
+)  # fmt: skip
+"""Settings that a resumed run cannot change: those of the optimiser are part of its state."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -137,16 +130,16 @@ def listening() -> Iterator[None]:
         raise KeyboardInterrupt from error
 
 
-def read_resumable(path: str | Path, state: Mapping[str, Tensor], *, optim: Mapping[str, Any] | None = None) -> int:
+def read_resumable(path: str | Path, state: Mapping[str, Tensor], *, config: Mapping[str, Any] | None = None) -> int:
     """Returns the step that a checkpoint was written at, or refuses it where training cannot go on from it.
 
     Args:
         path: A checkpoint that Lightning wrote.
         state: The tensors it must hold, by name.
-        optim: The settings of `RESUMED_OPTIM` that it must have been trained with; None does not compare them.
+        config: Of the run that goes on, section by section; None does not compare it with that of the checkpoint.
 
     Raises:
-        ValueError: It cannot be read, is no checkpoint of a run, or one of another network or optimiser.
+        ValueError: It cannot be read, is no checkpoint of a run, or one of another network, size or optimiser.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
@@ -162,12 +155,13 @@ def read_resumable(path: str | Path, state: Mapping[str, Tensor], *, optim: Mapp
             f"ckpt: got '{path}', whose '{wrong[0]}' is {stored.get(wrong[0], 'missing')}; expected "
             f"{wanted.get(wrong[0], 'none')} (first of {len(wrong)}); resume with the settings of the interrupted run"
         )
-    before = content.get("mot_reid", {}).get("provenance", {}).get("config", {}).get("optim", {})
-    for name, value in (optim or {}).items():
-        if name in before and _plain(before[name]) != _plain(value):
+    before = content.get("mot_reid", {}).get("provenance", {}).get("config", {})
+    for section, name in (key.split(".") for key in _KEPT) if config is not None else ():
+        then, now = before.get(section, {}), config[section]  # type: ignore[index]
+        if name in then and _plain(then[name]) != _plain(now[name]):
             raise ValueError(
-                f"ckpt: got optim.{name}={value}, while '{path}' has {before[name]}, with which a resumed run goes on; "
-                "leave it as it was, or start a new run with model.weights"
+                f"ckpt: got {section}.{name}={now[name]}, while '{path}' has {then[name]}, with which a resumed run "
+                "goes on; leave it as it was, or start a new run with model.weights"
             )
     return int(content["global_step"])
 

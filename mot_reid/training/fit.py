@@ -33,7 +33,7 @@ from mot_reid.training.builders import (
     prepare_host,
     read_splits,
 )
-from mot_reid.training.checkpointing import RESUMED_OPTIM, Interrupted, listening, read_resumable
+from mot_reid.training.checkpointing import Interrupted, listening, read_resumable
 from mot_reid.training.datamodule import ReIDDataModule
 from mot_reid.training.loggers import close_loggers
 from mot_reid.training.module import ReIDModule
@@ -94,8 +94,7 @@ def fit(config: Config, *, resume: str | None = None) -> FitResult:
     module = build_module(config, preprocess, classes=data.classes, crops=crops)
     resumed_step = None
     if resumed is not None:
-        optim = {name: asdict(config.optim)[name] for name in RESUMED_OPTIM}
-        resumed_step = read_resumable(resumed, module.state_dict(), optim=optim)
+        resumed_step = read_resumable(resumed, module.state_dict(), config=asdict(config))
         check_same_crops(resumed, crops, root=config.data.root)
     tracking = build_tracking_metric(config)
     with _open_folder(config, keep=resumed is not None):

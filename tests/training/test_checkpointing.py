@@ -120,14 +120,25 @@ def test_checkpoint_of_another_network_is_refused(state: dict[str, Any], said: s
         read_resumable(tmp_path / "last.ckpt", state)
 
 
-@pytest.mark.parametrize(("name", "value"), [("lr", 1e-3), ("name", "sgd"), ("betas", (0.9, 0.99))])
-def test_optimiser_that_the_checkpoint_would_overrule_is_refused(name: str, value: Any, tmp_path: Path) -> None:
-    optim = {"name": "adam", "lr": 3e-4, "betas": (0.9, 0.999)}
-    told = {"mot_reid": {"provenance": {"config": {"optim": optim}}}}
+@pytest.mark.parametrize(
+    ("section", "name", "value"),
+    [("optim", "lr", 1e-3), ("optim", "name", "sgd"), ("optim", "betas", (0.9, 0.99)), ("model", "width", 32)],
+)
+def test_setting_that_a_resumed_run_cannot_change_is_refused(
+    section: str, name: str, value: Any, tmp_path: Path
+) -> None:
+    config = {
+        "optim": {"name": "adam", "lr": 3e-4, "betas": (0.9, 0.999)}, "model": {"height": 128, "width": 64},
+    }  # fmt: skip
+    told = {"mot_reid": {"provenance": {"config": config}}}
     AtomicCheckpointIO().save_checkpoint({**WHOLE, **told}, tmp_path / "last.ckpt")
-    assert read_resumable(tmp_path / "last.ckpt", STATE, optim={**optim, "betas": [0.9, 0.999]}) == 7
-    with pytest.raises(ValueError, match=rf"ckpt: got optim\.{name}=.*, with which a resumed run goes on; leave it"):
-        read_resumable(tmp_path / "last.ckpt", STATE, optim={**optim, name: value})
+    same = {**config, "optim": {**config["optim"], "betas": [0.9, 0.999]}}
+    assert read_resumable(tmp_path / "last.ckpt", STATE, config=same) == 7
+    changed = {**config, section: {**config[section], name: value}}
+    with pytest.raises(
+        ValueError, match=rf"ckpt: got {section}\.{name}=.*, with which a resumed run goes on; leave it"
+    ):
+        read_resumable(tmp_path / "last.ckpt", STATE, config=changed)
 
 
 # Signals
