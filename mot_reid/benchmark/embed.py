@@ -12,12 +12,11 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from mot_reid.benchmark.figures import Figure
-from mot_reid.benchmark.machine import matmul_peak, median_seconds
+from mot_reid.benchmark.machine import ARITHMETIC, matmul_peak, median_seconds
 from mot_reid.reid import checkpoint
 from mot_reid.reid.embedder import Embedder
 from mot_reid.reid.export import export_onnx
 
-_ARITHMETIC = "its arithmetic at the speed of a matrix product"
 _PEOPLE = (1, 8, 20, 32)
 _FRAME = (1080, 1920)
 
@@ -63,5 +62,5 @@ def _by_people(
 ) -> Iterator[Figure]:
     for people in _PEOPLE:
         seconds = median_seconds(partial(embedder, frame, boxes[:people]))
-        bound = (None, None) if floor is None else (people * floor, _ARITHMETIC)
+        bound = (None, None) if floor is None else (people * floor, ARITHMETIC)
         yield Figure(f"embed/{form}_{people}", 1e3 * seconds, "ms", *bound)

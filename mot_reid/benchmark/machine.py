@@ -14,6 +14,8 @@ from typing import Any
 import torch
 
 _PACKAGES = ("torch", "torchvision", "lightning", "timm", "numpy", "scipy", "onnxruntime", "openvino", "ultralytics")
+ARITHMETIC = "its arithmetic at the speed of a matrix product"
+"""The bound that `matmul_peak` gives."""
 _SIDE = 2048
 _COPIED_BYTES = 1 << 28
 

@@ -13,13 +13,12 @@ from torch.nn.parallel import DistributedDataParallel
 
 from mot_reid.benchmark.figures import Figure
 from mot_reid.benchmark.machine import median_seconds
-from mot_reid.benchmark.train import bare_step, precision
+from mot_reid.benchmark.train import CROP, bare_step, precision
 from mot_reid.config import load_config
 from mot_reid.training.builders import build_module, build_preprocess, prepare_host
 from mot_reid.training.dataset import Batch
 
 _CLASSES = 751
-_CROP = (128, 64)
 _STEPS = 30
 
 
@@ -57,7 +56,7 @@ def _train(rank: int, count: int, keys: Sequence[str], on_cuda: bool, folder: st
     module = build_module(config, build_preprocess(config), classes=_CLASSES).to(device).train()
     size = config.data.batch_size
     batch = Batch(
-        torch.randint(0, 256, (size, 3, *_CROP), dtype=torch.uint8, device=device),
+        torch.randint(0, 256, (size, 3, *CROP), dtype=torch.uint8, device=device),
         torch.arange(config.data.identities, device=device).repeat_interleave(config.data.images),
         torch.arange(size, device=device),
     )

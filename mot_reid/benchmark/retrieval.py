@@ -15,6 +15,7 @@ from mot_reid.metrics.search import nearest
 _QUERIES, _GALLERY, _PERSONS, _CAMERAS, _SIZE = 3_368, 15_913, 750, 6, 512
 _GALLERIES = (10_000, 100_000, 1_000_000)
 _ASKED, _FOUND, _SMALL = 64, 10, 128
+_PRODUCT = "the matrix product alone"
 
 
 def measure() -> Iterator[Figure]:
@@ -28,7 +29,7 @@ def measure() -> Iterator[Figure]:
     }
     product = median_seconds(lambda: query @ gallery.T, least=3)
     scored = median_seconds(lambda: evaluate_retrieval(query, gallery, **who), least=3)  # type: ignore[arg-type]
-    yield Figure("retrieval/market1501", 1e3 * scored, "ms", 1e3 * product, "the matrix product alone")
+    yield Figure("retrieval/market1501", 1e3 * scored, "ms", 1e3 * product, _PRODUCT)
     for size in _GALLERIES:
         yield from _search(rng, size)
 
@@ -40,7 +41,7 @@ def _search(rng: np.random.Generator, size: int) -> Iterator[Figure]:
     for engine in ("numpy", "faiss") if _has_faiss() else ("numpy",):
         seconds = median_seconds(partial(nearest, asked, people, count=_FOUND, engine=engine), least=3)
         name = f"retrieval/search_{engine}_{size}"
-        yield Figure(name, 1e3 * seconds, "ms", 1e3 * product, "the matrix product alone")
+        yield Figure(name, 1e3 * seconds, "ms", 1e3 * product, _PRODUCT)
 
 
 def _products(asked: np.ndarray, people: np.ndarray) -> float:

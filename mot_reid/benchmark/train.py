@@ -19,7 +19,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mot_reid.benchmark.figures import Figure
-from mot_reid.benchmark.machine import bandwidth, matmul_peak, median_seconds, peak_megabytes
+from mot_reid.benchmark.machine import ARITHMETIC, bandwidth, matmul_peak, median_seconds, peak_megabytes
 from mot_reid.config import Config, load_config
 from mot_reid.training.builders import (
     build_data,
@@ -34,9 +34,8 @@ from mot_reid.training.dataset import Batch, CropDataset
 from mot_reid.training.module import ReIDModule
 from mot_reid.training.quiet import quieten
 
-_CROP = (128, 64)
+CROP = (128, 64)
 _WARM_UP = 6
-_ARITHMETIC = "its arithmetic at the speed of a matrix product"
 _BATCHES = (16, 32, 64, 128, 256)
 _SHORT_SECONDS = 1.0
 
@@ -106,15 +105,16 @@ def _steps(
     with FlopCounterMode(display=False) as counted:
         step()
     bare = median_seconds(step, budget_seconds=5)
-    arithmetic = counted.get_total_flops() / matmul_peak(device, dtype)
+    peak = matmul_peak(device, dtype)
+    arithmetic = counted.get_total_flops() / peak
     yield Figure("train/images", size / trained, "images/s", size / trained_on_fixed, "the same on one fixed batch")
     yield Figure("train/step", 1e3 * trained, "ms", 1e3 * trained_on_fixed, "the same on one fixed batch")
     yield Figure("train/step_fixed", 1e3 * trained_on_fixed, "ms", 1e3 * bare, "the network, loss and optimiser alone")
-    yield Figure("train/step_bare", 1e3 * bare, "ms", 1e3 * arithmetic, _ARITHMETIC)
+    yield Figure("train/step_bare", 1e3 * bare, "ms", 1e3 * arithmetic, ARITHMETIC)
     yield Figure("train/fetch", 1e3 * median_seconds(lambda: dataset.gather(rows), budget_seconds=1), "ms")
     augmented = partial(module.augmented, batch.image, 0)
     yield Figure("train/augment", 1e3 * median_seconds(augmented, budget_seconds=1), "ms")
-    yield Figure("train/matrix_product", matmul_peak(device, dtype) / 1e9, "GFLOP/s")
+    yield Figure("train/matrix_product", peak / 1e9, "GFLOP/s")
     yield Figure("train/copy", bandwidth(device) / 1e9, "GB/s")
     yield from _growth(module, batch, dtype)
 
@@ -195,7 +195,7 @@ def _draw_noise(folder: Path, config: Config) -> None:
     for person in range(1, 4 * config.data.identities + 1):
         (folder / f"{person:04d}").mkdir(parents=True)
         for number in range(2 * config.data.images):
-            pixels = rng.integers(0, 256, (*_CROP, 3), dtype=np.uint8)
+            pixels = rng.integers(0, 256, (*CROP, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(folder / f"{person:04d}" / f"{number}.jpg")
 
 

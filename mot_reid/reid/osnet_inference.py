@@ -21,8 +21,8 @@ def for_inference(network: nn.Module) -> nn.Module:
     network = copy.deepcopy(network).eval()
     for module in list(network.modules()):
         if isinstance(module, (ConvBlock, LightConv)) and isinstance(module.norm, nn.BatchNorm2d):
-            folded = fuse_conv_bn_eval(module.conv if isinstance(module, ConvBlock) else module.depthwise, module.norm)
-            setattr(module, "conv" if isinstance(module, ConvBlock) else "depthwise", folded)
+            before = "conv" if isinstance(module, ConvBlock) else "depthwise"
+            setattr(module, before, fuse_conv_bn_eval(getattr(module, before), module.norm))
             module.norm = nn.Identity()
     for module in list(network.modules()):
         for name, child in module.named_children():

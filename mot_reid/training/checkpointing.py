@@ -156,9 +156,9 @@ def read_resumable(path: str | Path, state: Mapping[str, Tensor], *, config: Map
             f"{wanted.get(wrong[0], 'none')} (first of {len(wrong)}); resume with the settings of the interrupted run"
         )
     before = content.get("mot_reid", {}).get("provenance", {}).get("config", {})
-    for section, name in (key.split(".") for key in _KEPT) if config is not None else ():
-        then, now = before.get(section, {}), config[section]  # type: ignore[index]
-        if name in then and _plain(then[name]) != _plain(now[name]):
+    for section, name in (key.split(".") for key in _KEPT):
+        then, now = before.get(section, {}), (config or {}).get(section, {})
+        if name in then and name in now and _plain(then[name]) != _plain(now[name]):
             raise ValueError(
                 f"ckpt: got {section}.{name}={now[name]}, while '{path}' has {then[name]}, with which a resumed run "
                 "goes on; leave it as it was, or start a new run with model.weights"
