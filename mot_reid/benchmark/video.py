@@ -10,7 +10,8 @@ from pathlib import Path
 
 from mot_reid.benchmark.figures import Figure
 from mot_reid.config import load_settings
-from mot_reid.data.video import VideoReader, VideoWriter
+from mot_reid.data.video import VideoReader
+from mot_reid.data.video_writer import VideoWriter
 from mot_reid.data.walkers import walkers
 from mot_reid.detection.yolo import YoloDetector
 from mot_reid.jobs import work

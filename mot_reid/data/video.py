@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from mot_reid.data.images import SUFFIXES, decode
 from mot_reid.data.motchallenge import read_sequence
-from mot_reid.data.video_writer import VideoWriter as VideoWriter
 
 _log = logging.getLogger(__name__)
 _SCHEMES = ("rtsp://", "rtmp://", "http://", "https://", "udp://", "tcp://")

@@ -7,7 +7,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from mot_reid.data.video import VideoReader, VideoWriter
+from mot_reid.data.video import VideoReader
+from mot_reid.data.video_writer import VideoWriter
 from mot_reid.viewing.draw import montage
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mot_reid.config import ConfigError
 from mot_reid.data.tables import write_tracks
-from mot_reid.data.video import VideoWriter
+from mot_reid.data.video_writer import VideoWriter
 from mot_reid.detection.public import PublicDetector
 from mot_reid.detection.yolo import YoloDetector
 from mot_reid.jobs.plan import Job

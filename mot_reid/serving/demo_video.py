@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mot_reid.data.motchallenge import read_results
-from mot_reid.data.video import VideoWriter
+from mot_reid.data.video_writer import VideoWriter
 from mot_reid.data.walkers import walkers
 from mot_reid.serving import demo_html
 from mot_reid.serving.refusal import Refusal

@@ -13,7 +13,7 @@ from mot_reid.data import market1501
 from mot_reid.data.images import decode
 from mot_reid.data.mot_crops import CropRules, plan_crops, write_crops
 from mot_reid.data.motchallenge import Sequence, read_sequence, write_ground_truth, write_sequence
-from mot_reid.data.video import VideoWriter
+from mot_reid.data.video_writer import VideoWriter
 from mot_reid.structures import TrackTable
 
 RULES = CropRules(per_second=5, gap_seconds=1.0, height=20)

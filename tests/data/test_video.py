@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from mot_reid.data import video
-from mot_reid.data.video import VideoReader, VideoWriter, describe_video, frames
+from mot_reid.data.video import VideoReader, describe_video, frames
+from mot_reid.data.video_writer import VideoWriter
 
 
 def _grey(level: int, *, size: tuple[int, int] = (48, 64)) -> np.ndarray:

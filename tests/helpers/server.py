@@ -18,7 +18,7 @@ import httpx
 import psutil
 
 from mot_reid.config import ROOT
-from mot_reid.data.video import VideoWriter
+from mot_reid.data.video_writer import VideoWriter
 from mot_reid.data.walkers import walkers
 
 START_SECONDS = 120.0

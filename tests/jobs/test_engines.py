@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mot_reid.config import load_settings
-from mot_reid.data.video import VideoWriter
+from mot_reid.data.video_writer import VideoWriter
 from mot_reid.jobs import engines
 from mot_reid.jobs.engines import run_all
 from mot_reid.jobs.plan import Job, plan

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mot_reid.data.video import VideoWriter
+from mot_reid.data.video_writer import VideoWriter
 from tests.helpers.server import Scene, Server
 
 VIDEO, IMAGE, EMBED = "/api/inference/video", "/api/inference/image", "/api/embed"

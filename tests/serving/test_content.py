@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mot_reid.data.video import VideoWriter
+from mot_reid.data.video_writer import VideoWriter
 from mot_reid.serving.content import HEAD_BYTES, image_format, video_format
 
 

@@ -15,7 +15,8 @@ import pytest
 
 from mot_reid.config import ROOT
 from mot_reid.data.motchallenge import read_results
-from mot_reid.data.video import VideoReader, VideoWriter
+from mot_reid.data.video import VideoReader
+from mot_reid.data.video_writer import VideoWriter
 
 TOOL = ROOT / "tools" / "track.py"
 
