@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from mot_reid.detection.yolo import YoloDetector as YoloDetector
     from mot_reid.metrics.mot import evaluate_mot as evaluate_mot
     from mot_reid.metrics.retrieval import evaluate_retrieval as evaluate_retrieval
+    from mot_reid.pipeline.steps import track as track
     from mot_reid.reid.embedder import Embedder as Embedder
     from mot_reid.structures import Detections as Detections
     from mot_reid.structures import Tracks as Tracks
     from mot_reid.structures import TrackTable as TrackTable
-    from mot_reid.tracking.pipeline import track as track
     from mot_reid.tracking.tracker import Tracker as Tracker
 
 __version__ = "0.1.0"
@@ -30,7 +30,7 @@ _HOME = {
     "YoloDetector": "mot_reid.detection.yolo",
     "evaluate_mot": "mot_reid.metrics.mot",
     "evaluate_retrieval": "mot_reid.metrics.retrieval",
-    "track": "mot_reid.tracking.pipeline",
+    "track": "mot_reid.pipeline.steps",
 }
 
 __all__ = sorted(_HOME)

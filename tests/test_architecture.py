@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mot_reid.config import ROOT
+from mot_reid.settings.load import ROOT
 
 PACKAGE = ROOT / "mot_reid"
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -43,13 +43,13 @@ TABLE = {
     "boxes": room(top="numpy"),
     "structures": room("boxes", top="numpy", lazy="pandas"),
     "files": room(),
-    "schema": room(),
-    "track_schema": room("schema"),
-    "serve_schema": room("schema"),
-    "detector_schema": room("schema"),
-    "benchmark_schema": room("schema"),
-    "config": room("files schema", lazy="omegaconf"),
-    "command": room("config files schema"),
+    "settings": room("files", lazy="omegaconf"),
+    # Calls every other room; nobody uses it.
+    "cli": room(
+        "boxes files settings structures data metrics tracking reid detection viewing training pipeline evaluation "
+        "serving benchmark",
+        lazy="tqdm lightning torch numpy ultralytics uvicorn",
+    ),
     "data": room("boxes structures files", top="numpy PIL", lazy="cv2 av tqdm"),
     "metrics": room("boxes structures", top="numpy scipy", lazy="pandas faiss"),
     "detection": room("boxes structures files data", top="numpy", lazy="ultralytics openvino cv2"),
@@ -58,23 +58,25 @@ TABLE = {
         "boxes structures files", top="numpy torch timm safetensors", lazy="onnx onnxruntime onnxscript openvino tqdm"
     ),
     "training": room(
-        "structures files data reid metrics config",
+        "structures files data reid metrics settings",
         top="numpy torch torchvision torchmetrics lightning",
         lazy="wandb tqdm",
     ),
-    "scoring": room(
-        "config boxes structures files data metrics reid tracking viewing", top="numpy torch", lazy="tqdm optuna"
+    "evaluation": room(
+        "settings boxes structures files data metrics reid tracking viewing", top="numpy torch", lazy="tqdm optuna"
     ),
-    "jobs": room("config files track_schema structures data detection tracking viewing", top="numpy", lazy="tqdm ray"),
+    "pipeline": room(
+        "boxes files settings structures data detection tracking viewing", top="numpy", lazy="tqdm ray pandas"
+    ),
     # Measures the others, so it may use them all; nobody uses it.
     "benchmark": room(
-        "config benchmark_schema track_schema boxes data detection metrics reid tracking training jobs",
+        "settings boxes data detection metrics reid tracking training pipeline",
         top="numpy scipy torch lightning PIL",
         lazy="onnxruntime onnxscript faiss",
     ),
     "viewing": room("boxes structures files metrics", top="numpy", lazy="cv2 matplotlib"),
     "serving": room(
-        "config track_schema serve_schema structures data detection reid tracking jobs viewing",
+        "settings structures data detection reid tracking pipeline viewing",
         top="numpy fastapi pydantic python_multipart prometheus_client",
         lazy="gradio uvicorn cv2",
     ),
@@ -82,9 +84,9 @@ TABLE = {
 
 # Imports against the table, inside functions or for type checkers only: (module that imports, what it imports).
 LAZY_EDGES = {
-    ("tracking.embedding", "reid.embedder"),  # Tracker(reid=...)
+    ("tracking.embed_on_demand", "reid.embedder"),  # Tracker(reid=...)
     ("training.tracking_metric", "tracking.tracker"),  # scores tracking at validation
-    ("jobs.work", "reid.embedder"),  # for jobs that name a model
+    ("pipeline.run", "reid.embedder"),  # for videos whose settings name a model
 }
 
 
@@ -321,7 +323,7 @@ PUBLIC = [item for path in MODULES for item in public(path)]
 
 
 def test_public_things_are_found_to_check() -> None:
-    assert {"config.load_config", "structures.Detections"} <= {item.where for item in PUBLIC}
+    assert {"settings.load.load_config", "structures.Detections"} <= {item.where for item in PUBLIC}
 
 
 def test_everything_public_has_a_docstring() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from mot_reid.config import ROOT
+from mot_reid.settings.load import ROOT
 from tests.helpers.commands import check
 
 DOCKER = ROOT / "docker"
@@ -106,7 +106,7 @@ def exported() -> tuple[set[str], set[str]]:
     """The names of the service's metrics as Prometheus stores them, and their labels."""
     from prometheus_client.parser import text_string_to_metric_families
 
-    from mot_reid.serving.metrics import Metrics
+    from mot_reid.serving.http.prometheus import Metrics
 
     metrics = Metrics()
     metrics.requests.labels("GET", "/health", "200").observe(0.1)
@@ -158,7 +158,7 @@ def test_dashboard_is_laid_out_without_overlaps_and_reads_the_provisioned_source
 def test_probes_ask_routes_that_the_server_answers() -> None:
     container = POD["containers"][0]
     paths = {container[f"{name}Probe"]["httpGet"]["path"] for name in ("startup", "readiness", "liveness")}
-    routes = (ROOT / "mot_reid/serving/status_routes.py").read_text(encoding="utf-8")
+    routes = (ROOT / "mot_reid/serving/http/status_routes.py").read_text(encoding="utf-8")
     assert paths == {"/health", "/ready"} and all(f'"{path}"' in routes for path in paths)
 
 
@@ -176,8 +176,8 @@ def test_manifest_selects_its_own_pods_and_mounts_its_own_volumes() -> None:
 
 
 def test_grace_is_longer_than_the_server_takes_to_stop() -> None:
-    from mot_reid.config import load_settings
-    from mot_reid.serve_schema import ServeSettings
+    from mot_reid.settings.load import load_settings
+    from mot_reid.settings.serving import ServeSettings
 
     needed = load_settings(ServeSettings, [], base="serve").limits.shutdown_seconds + 10  # open requests
     assert POD["terminationGracePeriodSeconds"] > needed

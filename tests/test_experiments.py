@@ -11,7 +11,7 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from mot_reid.config import ROOT, Config, experiment_names, load_config
+from mot_reid.settings.load import ROOT, Config, experiment_names, load_config
 
 EXPERIMENTS = experiment_names()
 SWEEPS = sorted((ROOT / "experiments" / "sweeps").glob("*.yaml"))

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from mot_reid.config import ROOT
+from mot_reid.settings.load import ROOT
 
 if sys.version_info >= (3, 11):
     import tomllib

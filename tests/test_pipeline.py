@@ -14,7 +14,7 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from mot_reid.config import ROOT
+from mot_reid.settings.load import ROOT
 from tests.helpers.commands import check, commands
 
 PIPELINE: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mot_reid.config import experiment_names
+from mot_reid.settings.load import experiment_names
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -1,95 +1,10 @@
-"""Tracks people in videos: `python tools/track.py source=video.mp4 output=annotated.mp4 results=tracks.txt`."""
+"""The same as `mot-reid track`, for those with a checkout."""
 
-from __future__ import annotations
-
-import json
-import os
 import sys
-import tempfile
-from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from mot_reid.command import run
-from mot_reid.config import describe_settings, load_settings
-from mot_reid.track_schema import TrackSettings
+from mot_reid.cli.track import main
 
-if TYPE_CHECKING:
-    from mot_reid.jobs.plan import Job
-
-USAGE = """usage: python tools/track.py [source=VIDEO] [key=value ...] [config=my.yaml]
-
-Finds people in videos and gives each an identity. Without a source it tracks a short drawn clip.
-Several sources, presets (compare=) or both: output=, results= are folders then, or names with {name} in them.
-
-Exit code: 0 done, 1 some sources failed, 2 a mistake in the arguments or every source failed, 130 interrupted.
-
-keys (the value is that of configs/track.yaml):
-"""
-
-
-def main(argv: Sequence[str]) -> int:
-    """Tracks every source; returns the exit code."""
-    _set_environment()
-    return run(_track, argv, usage=lambda: USAGE + describe_settings(TrackSettings, base="track"))
-
-
-def _track(argv: Sequence[str]) -> int:
-    """Plans the jobs, does them, writes what belongs to all of them; returns the exit code."""
-    settings = load_settings(TrackSettings, argv, base="track")
-    from mot_reid.files import write_text
-    from mot_reid.jobs.engines import run_all
-    from mot_reid.jobs.montage import write_montage
-    from mot_reid.jobs.plan import check_outputs, plan
-
-    with ExitStack() as stack:
-        folder = None
-        if settings.montage and settings.output is None:
-            folder = stack.enter_context(tempfile.TemporaryDirectory())
-        jobs = plan(settings, folder)
-        check_outputs(settings, jobs)
-        done, failed = {}, {}
-        for job, answer in run_all(settings, jobs):
-            if isinstance(answer, str):
-                failed[job.name] = answer
-                print(answer if len(jobs) == 1 else f"{job.name}: {answer}", file=sys.stderr)
-            else:
-                done[job.name] = answer
-                print(_told(job, answer))
-        if settings.json is not None:
-            totals = {name: sum(summary[name] for summary in done.values()) for name in ("frames", "tracks")}
-            told = json.dumps({**totals, "sources": done, "failed": failed}, indent=2)
-            write_text(Path(settings.json), told + "\n")
-        if settings.montage and done:
-            parts = {job.name: job.output for job in jobs if job.name in done and job.output}
-            print(f"montage      {write_montage(Path(settings.montage), parts)}")
-    return 0 if not failed else 1 if done else 2
-
-
-def _told(job: Job, summary: dict[str, Any]) -> str:
-    """Returns a few lines for people."""
-    left_out = summary["tracks_left_out"]
-    lines = [
-        f"{job.name}: {summary['tracks']} tracks in {summary['frames']} frames"
-        + (f" ({left_out} short or unsure ones left out)" if left_out else ""),
-        f"speed        {summary['frames_per_second']:.1f} frames/s; ms a frame: "
-        + ", ".join(f"{name} {stage['milliseconds_per_frame']:.1f}" for name, stage in summary["stages"].items()),
-    ]
-    lines += [f"{name:<12} {path}" for name, path in (("results", job.results), ("video", job.output)) if path]
-    return "\n".join(lines)
-
-
-def _set_environment() -> None:
-    """Tells packages that are imported later how to behave."""
-    # Ultralytics is not to tell its steps, nor to install packages on its own.
-    os.environ.setdefault("YOLO_AUTOINSTALL", "false")
-    os.environ.setdefault("YOLO_VERBOSE", "false")
-    # OpenMP's idle threads otherwise spin on the cores that the detector works on: embedding took ten times as long.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+sys.exit(main(sys.argv[1:]))

@@ -19,14 +19,14 @@ import numpy as np
 from PIL import Image
 
 from mot_reid import boxes
-from mot_reid.data.walkers import Clip, walkers
+from mot_reid.data.synthetic_clip import Clip, walkers
 from mot_reid.metrics.mot import ClearPairs, evaluate_mot
+from mot_reid.pipeline.summary import to_table
 from mot_reid.reid.embedder import Embedder
 from mot_reid.structures import Detections, TrackTable
-from mot_reid.tracking.summary import to_table
 from mot_reid.tracking.tracker import Tracker
 from mot_reid.viewing.draw import Annotator, colour
-from mot_reid.viewing.timelines import Row, person_rows
+from mot_reid.viewing.html.timelines import Row, person_rows
 
 FOLDER = Path(__file__).parent
 MODEL = "osnet_x0_25_market1501"

@@ -8,8 +8,8 @@ from itertools import pairwise
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from mot_reid.benchmark.figures import Figure
 from mot_reid.benchmark.machine import median_seconds
+from mot_reid.benchmark.results import Figure
 from mot_reid.boxes import iou
 from mot_reid.tracking.tracker import Tracker
 

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from mot_reid.benchmark.figures import Figure
 from mot_reid.benchmark.machine import ARITHMETIC, matmul_peak, median_seconds
+from mot_reid.benchmark.results import Figure
 from mot_reid.reid import checkpoint
 from mot_reid.reid.embedder import Embedder
 from mot_reid.reid.export import export_onnx

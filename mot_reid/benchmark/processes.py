@@ -11,10 +11,10 @@ import torch
 from torch import distributed, multiprocessing
 from torch.nn.parallel import DistributedDataParallel
 
-from mot_reid.benchmark.figures import Figure
 from mot_reid.benchmark.machine import median_seconds
+from mot_reid.benchmark.results import Figure
 from mot_reid.benchmark.train import CROP, bare_step, precision
-from mot_reid.config import load_config
+from mot_reid.settings.load import load_config
 from mot_reid.training.builders import build_module, build_preprocess, prepare_host
 from mot_reid.training.dataset import Batch
 

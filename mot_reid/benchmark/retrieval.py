@@ -7,8 +7,8 @@ from functools import partial
 
 import numpy as np
 
-from mot_reid.benchmark.figures import Figure
 from mot_reid.benchmark.machine import median_seconds
+from mot_reid.benchmark.results import Figure
 from mot_reid.metrics.retrieval import evaluate_retrieval
 from mot_reid.metrics.search import nearest
 

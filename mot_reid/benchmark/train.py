@@ -18,9 +18,9 @@ from PIL import Image
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from mot_reid.benchmark.figures import Figure
 from mot_reid.benchmark.machine import ARITHMETIC, bandwidth, matmul_peak, median_seconds, peak_megabytes
-from mot_reid.config import Config, load_config
+from mot_reid.benchmark.results import Figure
+from mot_reid.settings.load import Config, load_config
 from mot_reid.training.builders import (
     build_data,
     build_module,

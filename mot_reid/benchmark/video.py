@@ -8,15 +8,15 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from mot_reid.benchmark.figures import Figure
-from mot_reid.config import load_settings
+from mot_reid.benchmark.results import Figure
+from mot_reid.data.synthetic_clip import walkers
 from mot_reid.data.video import VideoReader
 from mot_reid.data.video_writer import VideoWriter
-from mot_reid.data.walkers import walkers
 from mot_reid.detection.yolo import YoloDetector
-from mot_reid.jobs import work
-from mot_reid.jobs.plan import SYNTHETIC, Job
-from mot_reid.track_schema import TrackSettings
+from mot_reid.pipeline import run
+from mot_reid.pipeline.plan import SYNTHETIC, Job
+from mot_reid.settings.load import load_settings
+from mot_reid.settings.tracking import TrackSettings
 
 _ROUNDS = 3
 
@@ -46,7 +46,7 @@ def measure(*, source: str | None, weights: str | None, reid: str, frames: int) 
 
 
 def _milliseconds(settings: TrackSettings, job: Job) -> float:
-    summary = work.run(settings, job)
+    summary = run.run(settings, job)
     return 1e3 * float(summary["seconds"]) / int(summary["frames"])
 
 

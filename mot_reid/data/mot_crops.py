@@ -26,10 +26,10 @@ from PIL import Image
 
 from mot_reid import boxes
 from mot_reid.data import market1501
-from mot_reid.data.folders import new_folder, write_metadata
 from mot_reid.data.identities import IdentityTable, query_gallery
 from mot_reid.data.images import decode
 from mot_reid.data.motchallenge import PEDESTRIAN, Sequence, read_ground_truth, read_visibility
+from mot_reid.data.prepared import new_folder, write_metadata
 from mot_reid.structures import TrackTable
 
 _PARTS = 2  # of a person's time, each a camera

@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mot_reid.data import market1501
-from mot_reid.data.folders import (
+from mot_reid.data.identities import IdentityTable, labels, split_identities
+from mot_reid.data.images import decode, in_threads
+from mot_reid.data.prepared import (
     checksum,
     find_prepared,
     new_folder,
@@ -24,8 +26,6 @@ from mot_reid.data.folders import (
     unpack,
     write_metadata,
 )
-from mot_reid.data.identities import IdentityTable, labels, split_identities
-from mot_reid.data.images import decode, in_threads
 
 FORMAT = "mot_reid.market1501"
 FORMAT_VERSION = 1

@@ -25,17 +25,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mot_reid import boxes
-from mot_reid.data.folders import (
-    METADATA,
-    checksum,
-    find_prepared,
-    new_folder,
-    refuse_bad_files,
-    refuse_changes,
-    relative,
-    unpack,
-    write_metadata,
-)
 from mot_reid.data.images import decode, in_threads
 from mot_reid.data.motchallenge import (
     PEDESTRIAN,
@@ -47,6 +36,17 @@ from mot_reid.data.motchallenge import (
     write_detections,
     write_ground_truth,
     write_sequence,
+)
+from mot_reid.data.prepared import (
+    METADATA,
+    checksum,
+    find_prepared,
+    new_folder,
+    refuse_bad_files,
+    refuse_changes,
+    relative,
+    unpack,
+    write_metadata,
 )
 from mot_reid.structures import TrackTable
 

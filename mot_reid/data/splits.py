@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mot_reid.data import market1501, readers, synthetic
+from mot_reid.data import market1501, own_people, synthetic_dataset
 from mot_reid.data.identities import IdentitySplits, IdentityTable, query_gallery, split_identities
 
 KINDS = ("market1501", "folders", "csv", "synthetic")
@@ -24,7 +24,7 @@ def read(
         kind: One of `KINDS`.
         root: Its folder; for "csv" also a file.
         official_counts: Require the published numbers of Market-1501's images.
-        drawing: The keywords of `synthetic.generate`, with which the people are drawn where they are not there yet.
+        drawing: The keywords of `synthetic_dataset.generate`, for people that are not drawn yet.
 
     Raises:
         FileNotFoundError: There is no such data set.
@@ -33,11 +33,11 @@ def read(
     if kind == "market1501":
         return market1501.read(root, official_counts=official_counts)
     if kind == "folders":
-        return readers.read_folders(root)
+        return own_people.read_folders(root)
     if kind == "csv":
-        return readers.read_csv(root)
+        return own_people.read_csv(root)
     if kind == "synthetic":
-        return market1501.read(synthetic.generate(root, **(drawing or {})), official_counts=False)
+        return market1501.read(synthetic_dataset.generate(root, **(drawing or {})), official_counts=False)
     raise ValueError(f"data: got '{kind}'; expected one of {', '.join(KINDS)}")
 
 
@@ -53,7 +53,7 @@ def recognise(root: str | Path) -> str:
     try:
         market1501.find_root(root)
     except FileNotFoundError:
-        lists = root.is_file() or any((root / f"{name}.csv").is_file() for name in readers.SPLITS)
+        lists = root.is_file() or any((root / f"{name}.csv").is_file() for name in own_people.SPLITS)
         return "csv" if lists else "folders"
     return "market1501"
 

@@ -8,11 +8,11 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from mot_reid.serve_schema import Limits
-from mot_reid.serving.metrics import Metrics
+from mot_reid.serving.http.prometheus import Metrics
+from mot_reid.serving.http.uploads import random_id
 from mot_reid.serving.refusal import Refusal
-from mot_reid.serving.uploads import random_id
-from mot_reid.serving.workers import Worker, WorkerLost
+from mot_reid.serving.worker.pool import Worker, WorkerLost
+from mot_reid.settings.serving import Limits
 
 log = logging.getLogger(__name__)
 

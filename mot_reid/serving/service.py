@@ -11,20 +11,20 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from mot_reid.serve_schema import ServeSettings
-from mot_reid.serving.embedding_files import Embedding
-from mot_reid.serving.folder import FolderLock
-from mot_reid.serving.gallery import Answer, Galleries, Person
+from mot_reid.serving.galleries.embedding_files import Embedding
+from mot_reid.serving.galleries.gallery import Answer, Galleries, Person
+from mot_reid.serving.http.prometheus import Metrics
+from mot_reid.serving.http.schemas import Preset
+from mot_reid.serving.http.uploads import Uploads
+from mot_reid.serving.jobs.folder import FolderLock
+from mot_reid.serving.jobs.job_store import StoredJob
+from mot_reid.serving.jobs.tasks import serve_checks, serve_models
+from mot_reid.serving.jobs.video_jobs import VideoJobs
 from mot_reid.serving.live import LiveSession, LiveSessions
-from mot_reid.serving.metrics import Metrics
 from mot_reid.serving.refusal import Refusal, stopping
-from mot_reid.serving.schemas import Preset
-from mot_reid.serving.store import StoredJob
-from mot_reid.serving.tasks import serve_checks, serve_models
-from mot_reid.serving.uploads import Uploads
-from mot_reid.serving.video_jobs import VideoJobs
-from mot_reid.serving.workers import Worker, WorkerLost
-from mot_reid.track_schema import TrackSettings
+from mot_reid.serving.worker.pool import Worker, WorkerLost
+from mot_reid.settings.serving import ServeSettings
+from mot_reid.settings.tracking import TrackSettings
 
 log = logging.getLogger(__name__)
 

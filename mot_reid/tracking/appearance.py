@@ -1,157 +1,161 @@
-"""What the tracked people look like: embeddings per track, and the memory of those who left."""
+"""All that a tracker knows of appearance: who looks how, who left, and how alike strangers are here."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mot_reid.tracking.costs import Pairs, overlapping_pairs
+from mot_reid.tracking.matching import Boxes
+from mot_reid.tracking.memory import Gallery, Memory
+from mot_reid.tracking.presets import Appearance
+from mot_reid.tracking.recall import NOBODY, Edges, Impostors, Recalled, recall
 from mot_reid.tracking.store import Store
 
 FloatArray = NDArray[np.floating[Any]]
-Float32Array = NDArray[np.float32]
 IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
 
-# An embedding becomes a further exemplar when its cosine similarity to those kept is below this.
-_DIVERSE = 0.9
+# A box that another one covers this far (IoU) shows two people; its embedding is used, but not kept.
+_COVERED = 0.3
+_PARTS = {
+    "gallery": ("mean", "exemplars", "kept", "updated"),
+    "memory": ("track_id", "class_id", "left", "last"),
+    "memory.gallery": ("mean", "exemplars", "kept", "updated"),
+    "impostors": ("counts",),
+    "edges": ("xyxy",),
+}
 
 
-class Gallery:
-    """Embeddings of n people: an exponential mean and a few exemplars that differ from each other.
+class Looks:
+    """Appearance of the tracks of a store, position by position, and of the people who left."""
 
-    Attributes:
-        mean: `(n, D)` unit vectors, NaN where none was seen.
-        exemplars: `(n, K, D)` unit vectors, NaN where not filled.
-        kept: `(n,)` number of exemplars ever kept; the next one goes to slot `kept % K`.
-        updated: `(n,)` time in frames of the last embedding, -inf where none was seen.
-    """
+    def __init__(self, look: Appearance) -> None:
+        self.look = look
+        self.gallery = Gallery(look.exemplars)
+        self.memory = Memory(look.memory, slots=look.exemplars)
+        self.impostors = Impostors()
+        self.edges = Edges()
 
-    __slots__ = ("exemplars", "kept", "mean", "slots", "updated")
+    def check(self, embedding: NDArray[np.float32]) -> None:
+        """Raises ValueError if `(m, D)` embeddings are of another size than those before."""
+        known = self.gallery.dimension or self.memory.gallery.dimension
+        if known and embedding.shape[1] != known:
+            raise ValueError(f"embedding: got size {embedding.shape[1]}; expected {known}, as in the frames before")
 
-    def __init__(self, slots: int, *, size: int = 0, dimension: int = 0) -> None:
-        self.slots = slots
-        self.mean: Float32Array = np.full((size, dimension), np.nan, np.float32)
-        self.exemplars: Float32Array = np.full((size, slots, dimension), np.nan, np.float32)
-        self.kept: IntArray = np.zeros(size, np.int64)
-        self.updated: FloatArray = np.full(size, -np.inf)
+    def with_cosine(self, pairs: Pairs, boxes: Boxes) -> Pairs:
+        """Returns the pairs with the similarity of those whose appearance is known on both sides."""
+        if boxes.embedding is None or not self.gallery.dimension or not len(pairs):
+            return pairs
+        index = np.flatnonzero(_known(boxes)[pairs.column])
+        cosine = np.full(len(pairs), np.nan)
+        cosine[index] = self.gallery.similarity(pairs.row[index], boxes.embedding[pairs.column[index]])
+        return Pairs(pairs.row, pairs.column, pairs.iou, cosine)
 
-    def __len__(self) -> int:
-        return len(self.mean)
+    def observe(self, boxes: Boxes, column: IntArray, *, clock: float) -> None:
+        """Adds what this frame shows.
 
-    @property
-    def dimension(self) -> int:
-        """Size of the embeddings; 0 before the first one."""
-        return self.mean.shape[1]
-
-    def widen(self, dimension: int) -> None:
-        """Sets the size of the embeddings while none is held."""
-        if dimension != self.dimension:
-            fresh = Gallery(self.slots, size=len(self), dimension=dimension)
-            self.mean, self.exemplars = fresh.mean, fresh.exemplars
-
-    def keep(self, index: IntArray) -> None:
-        """Keeps the people at `(k,)` positions, in that order."""
-        self.mean, self.exemplars = self.mean.take(index, axis=0), self.exemplars.take(index, axis=0)
-        self.kept, self.updated = self.kept.take(index), self.updated.take(index)
-
-    def select(self, index: IntArray) -> Gallery:
-        """Returns a copy of the people at `(k,)` positions."""
-        chosen = Gallery(self.slots)
-        chosen.mean, chosen.exemplars = self.mean, self.exemplars
-        chosen.kept, chosen.updated = self.kept, self.updated
-        chosen.keep(index)
-        return chosen
-
-    def extend(self, other: Gallery) -> None:
-        """Adds the people of another gallery behind those of this one."""
-        if other.dimension and not self.dimension:
-            self.widen(other.dimension)
-        elif self.dimension and not other.dimension:
-            other = Gallery(self.slots, size=len(other), dimension=self.dimension)
-        self.mean = np.concatenate((self.mean, other.mean))
-        self.exemplars = np.concatenate((self.exemplars, other.exemplars))
-        self.kept = np.concatenate((self.kept, other.kept))
-        self.updated = np.concatenate((self.updated, other.updated))
-
-    def observe(self, row: IntArray, embedding: Float32Array, *, ema: float, clock: float) -> None:
-        """Adds one embedding `(k, D)` to each of the people at `(k,)` distinct positions."""
-        self.widen(embedding.shape[1])
-        old = self.mean[row]
-        mixed = ema * old + np.float32(1 - ema) * embedding
-        mixed /= np.linalg.norm(mixed, axis=1, keepdims=True)
-        self.mean[row] = np.where(np.isnan(mixed), embedding, mixed)
-        self.updated[row] = clock
-        if self.slots:
-            self._keep_exemplar(row, embedding)
-
-    def inherit(self, row: IntArray, other: Gallery) -> None:
-        """Gives the people at `(k,)` positions the exemplars of `(k,)` others, who were the same people before."""
-        for slot in range(self.slots):
-            self._keep_exemplar(row, other.exemplars[:, slot])
-
-    def similarity(self, row: IntArray, embedding: Float32Array) -> FloatArray:
-        """Returns `(k,)` cosine similarities of people at `(k,)` positions and embeddings `(k, D)`; NaN if unknown.
-
-        The larger of the similarity to the mean and that to the closest exemplar: the mean is robust, an exemplar
-        remembers the other side of a person.
+        Args:
+            column: `(n,)` box of each track of the store, new ones included; -1 for none.
+            clock: time of the frame, in frames.
         """
-        to_mean = np.einsum("kd,kd->k", self.mean[row], embedding).astype(np.float64)
-        return np.fmax(to_mean, self._to_exemplars(row, embedding)) if self.slots else to_mean
+        gallery = self.gallery
+        if len(gallery) < len(column):
+            gallery.extend(Gallery(gallery.slots, size=len(column) - len(gallery), dimension=gallery.dimension))
+        if len(boxes.score) and self.look.max_lost_seconds > 0:
+            self.edges.observe(boxes.xyxy)
+        if boxes.embedding is None:
+            return
+        known = _known(boxes)
+        row = np.flatnonzero(column >= 0)
+        row = row[known[column[row]]]
+        if self.look.max_lost_seconds > 0:
+            alone = known & ~_covered(boxes)
+            self.impostors.observe(boxes.embedding[alone])
+            # A first embedding is kept in any case: a poor idea of someone is better than none.
+            row = row[alone[column[row]] | np.isneginf(gallery.updated[row])]
+        gallery.observe(row, boxes.embedding[column[row]], ema=self.look.ema, clock=clock)
 
-    def _keep_exemplar(self, row: IntArray, embedding: Float32Array) -> None:
-        """Keeps the embeddings that differ from what is kept, over the oldest where all slots are filled."""
-        new = np.flatnonzero(~(self._to_exemplars(row, embedding) >= _DIVERSE) & ~np.isnan(embedding[:, 0]))
-        fresh = row[new]
-        self.exemplars[fresh, self.kept[fresh] % self.slots] = embedding[new]
-        self.kept[fresh] += 1
+    def recall(
+        self, store: Store, new: IntArray, dropped: BoolArray, *, gate: float, clock: float, frame_rate: float
+    ) -> Recalled:
+        """Gives new tracks the identities of lost people they look like (see `recall.recall`)."""
+        if self.look.max_lost_seconds == 0 or not self.gallery.dimension:
+            return NOBODY
+        return recall(
+            store,
+            self.gallery,
+            self.memory,
+            new=new,
+            dropped=dropped,
+            gate=(gate, max(gate, self.impostors.threshold(unknown=(1.0 + gate) / 2))),
+            edges=self.edges,
+            clock=clock,
+            frame_rate=frame_rate,
+            max_lost_seconds=self.look.max_lost_seconds,
+        )
 
-    def _to_exemplars(self, row: IntArray, embedding: Float32Array) -> FloatArray:
-        each = np.einsum("kjd,kd->kj", self.exemplars[row], embedding).astype(np.float64)
-        return np.fmax.reduce(each, axis=1)
+    def remember(self, store: Store, gone: IntArray) -> None:
+        """Puts tracks at `(k,)` positions that have an identity and a face into the memory."""
+        if self.look.max_lost_seconds > 0 and self.gallery.dimension:
+            known = (store.track_id[gone] > 0) & ~np.isnan(self.gallery.mean[gone, 0])
+            self.memory.add(store, gone[known], gallery=self.gallery)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Returns a copy of everything by name."""
+        return {
+            f"{part}.{name}": getattr(_find(self, part), name).copy()
+            for part, names in _PARTS.items()
+            for name in names
+        }
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Takes what `arrays` returned.
+
+        Raises:
+            ValueError: if something is missing or does not fit.
+        """
+        for part, names in _PARTS.items():
+            for name in names:
+                owner, key = _find(self, part), f"{part}.{name}"
+                old, value = getattr(owner, name), arrays.get(key)
+                fixed = name in ("counts", "xyxy")
+                if (
+                    value is None
+                    or value.dtype != old.dtype
+                    or value.ndim != old.ndim
+                    or (
+                        (name == "exemplars" and value.shape[1] != old.shape[1]) or (fixed and value.shape != old.shape)
+                    )
+                ):
+                    raise ValueError(
+                        f"tracker state, '{key}': got {None if value is None else value.shape}; "
+                        f"expected {old.dtype} of {old.ndim} dimensions; load it into a tracker of the same preset"
+                    )
+                setattr(owner, name, value.copy())
 
 
-class Memory:
-    """People who left: their public identity, class, time of leaving and gallery; bounded in number and in time.
+def _find(looks: Looks, part: str) -> Any:
+    owner: Any = looks
+    for name in part.split("."):
+        owner = getattr(owner, name)
+    return owner
 
-    Attributes:
-        track_id: `(n,)`.
-        class_id: `(n,)`.
-        left: `(n,)` time in frames of the last sight.
-        last: `(4, n)` box of the last sight.
-        gallery: embeddings of the n people.
-    """
 
-    __slots__ = ("class_id", "gallery", "last", "left", "size", "track_id")
+def _known(boxes: Boxes) -> BoolArray:
+    """Returns which boxes have an embedding that may be used: those of the high band."""
+    assert boxes.embedding is not None
+    known = ~np.isnan(boxes.embedding[:, 0])
+    known[boxes.high :] = False
+    return known
 
-    def __init__(self, size: int, *, slots: int) -> None:
-        self.size = size
-        self.track_id: IntArray = np.zeros(0, np.int64)
-        self.class_id: IntArray = np.zeros(0, np.int64)
-        self.left: FloatArray = np.zeros(0)
-        self.last: FloatArray = np.zeros((4, 0))
-        self.gallery = Gallery(slots)
 
-    def __len__(self) -> int:
-        return len(self.track_id)
-
-    def add(self, store: Store, gone: IntArray, *, gallery: Gallery) -> None:
-        """Remembers the tracks at `(k,)` positions of the store; beyond the size those who left first are forgotten."""
-        self.track_id = np.concatenate((self.track_id, store.track_id[gone]))
-        self.class_id = np.concatenate((self.class_id, store.class_id[gone]))
-        self.left = np.concatenate((self.left, store.seen[gone]))
-        self.last = np.concatenate((self.last, store.last[:, gone]), axis=1)
-        self.gallery.extend(gallery.select(gone))
-        if len(self) > self.size:
-            self.keep(np.sort(self.left.argsort(kind="stable")[-self.size :]))
-
-    def keep(self, index: IntArray) -> None:
-        """Keeps the people at `(k,)` positions."""
-        self.track_id, self.class_id = self.track_id.take(index), self.class_id.take(index)
-        self.left, self.last = self.left.take(index), self.last.take(index, axis=1)
-        self.gallery.keep(index)
-
-    def forget_before(self, time: float) -> None:
-        """Forgets those who left before `time` (frames)."""
-        if len(self) and self.left.min() < time:
-            self.keep(np.flatnonzero(self.left >= time))
+def _covered(boxes: Boxes) -> BoolArray:
+    """Returns which boxes overlap another one much."""
+    pairs = overlapping_pairs(boxes.xyxy, boxes.xyxy)
+    covered = np.zeros(len(boxes.score), np.bool_)
+    covered[pairs.row[(pairs.iou > _COVERED) & (pairs.row != pairs.column)]] = True
+    return covered

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mot_reid.tracking.appearance import Gallery, Memory
 from mot_reid.tracking.assignment import gated
+from mot_reid.tracking.memory import Gallery, Memory
 from mot_reid.tracking.store import Store
 
 FloatArray = NDArray[np.floating[Any]]

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from mot_reid.structures import Decisions, Tracks, as_detections
 from mot_reid.tracking import lifecycle
+from mot_reid.tracking.appearance import Looks
 from mot_reid.tracking.camera import CameraMethod, CameraMotion
 from mot_reid.tracking.costs import Pairs, Scene
-from mot_reid.tracking.embedding import AppearanceMode, EmbedderLike, EmbeddingSource
+from mot_reid.tracking.embed_on_demand import AppearanceMode, EmbedderLike, EmbeddingSource
 from mot_reid.tracking.knobs import find_preset, refuse_unknown, with_knobs
-from mot_reid.tracking.looks import Looks
 from mot_reid.tracking.matching import Boxes, Matches, arrange, associate, candidates
 from mot_reid.tracking.motion import Filter
 from mot_reid.tracking.presets import Preset

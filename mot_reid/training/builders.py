@@ -12,12 +12,12 @@ import torch
 from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
 
-from mot_reid.config import LEAST_SIDE, Config
 from mot_reid.data.identities import IdentitySplits
 from mot_reid.data.splits import read as read_data_set
 from mot_reid.reid import checkpoint
 from mot_reid.reid.network import ReIDNetwork
 from mot_reid.reid.preprocess import Preprocess
+from mot_reid.settings.load import LEAST_SIDE, Config
 from mot_reid.training.augment import BatchAugment
 from mot_reid.training.checkpointing import AtomicCheckpointIO, SaveOnInterrupt
 from mot_reid.training.datamodule import ReIDDataModule

@@ -16,11 +16,11 @@ import torch
 from lightning import Trainer, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from mot_reid.config import Config, save_config
 from mot_reid.data.identities import IdentityTable
 from mot_reid.files import writing
 from mot_reid.metrics.calibration import calibrate
 from mot_reid.reid import checkpoint
+from mot_reid.settings.load import Config, save_config
 from mot_reid.training.builders import (
     build_data,
     build_module,

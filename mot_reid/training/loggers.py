@@ -15,7 +15,7 @@ from urllib.request import urlopen
 
 from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 
-from mot_reid.config import Config
+from mot_reid.settings.load import Config
 
 log = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 
 from mot_reid import __version__
-from mot_reid.config import Config
 from mot_reid.data.identities import IdentityTable
+from mot_reid.settings.load import Config
 
 log = logging.getLogger(__name__)
 

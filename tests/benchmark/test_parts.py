@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from mot_reid.benchmark import association, embed, retrieval, train
-from mot_reid.benchmark.figures import Figure
+from mot_reid.benchmark.results import Figure
 from mot_reid.training.dataset import Batch
 
 

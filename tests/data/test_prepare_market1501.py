@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mot_reid.data import market1501, readers
+from mot_reid.data import market1501, own_people
 from mot_reid.data.prepare_market1501 import prepare
 
 NAMES = {
@@ -82,7 +82,7 @@ def test_prepare_output_is_read_as_market1501(archive: Path, tmp_path: Path) -> 
 def test_prepare_lists_are_read_as_csv(archive: Path, tmp_path: Path) -> None:
     _prepare(archive, tmp_path / "out")
     for listed, found in zip(
-        readers.read_csv(tmp_path / "out"), market1501.read(tmp_path / "out", official_counts=False)
+        own_people.read_csv(tmp_path / "out"), market1501.read(tmp_path / "out", official_counts=False)
     ):
         assert listed.path.tolist() == found.path.tolist()
         assert listed.person_id.tolist() == found.person_id.tolist()

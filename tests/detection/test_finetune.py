@@ -11,7 +11,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from mot_reid.data.walkers import walkers
+from mot_reid.data.synthetic_clip import walkers
 from mot_reid.detection import finetune, yolo
 from mot_reid.detection.finetune import completed_epochs, fine_tune, write_data_file
 

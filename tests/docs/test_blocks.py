@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mot_reid.config import ROOT
+from mot_reid.settings.load import ROOT
 from tests.helpers.commands import CHECKS, check, commands
 
 PAGES = sorted((ROOT / "docs").glob("*.md"))

@@ -14,8 +14,8 @@ import yaml
 
 import mot_reid
 from mot_reid import Tracker
-from mot_reid.config import ROOT
 from mot_reid.metrics.mot_events import CAUSES
+from mot_reid.settings.load import ROOT
 
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mot_reid.config import ROOT
+from mot_reid.settings.load import ROOT
 from tests.helpers.commands import missing_names
 
 PATH = ROOT / "docs" / "tutorial.ipynb"

@@ -11,7 +11,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from mot_reid.config import ROOT, load_config, load_settings, parse_arguments
+from mot_reid.settings.load import ROOT, load_config, load_settings, parse_arguments
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -97,40 +97,40 @@ def _fit(argv: Sequence[str]) -> None:
 
 
 def _fit_detector(argv: Sequence[str]) -> None:
-    from mot_reid.detector_schema import FitDetectorSettings
-    from tools.fit_detector import BASE, TOOL_KEYS
+    from mot_reid.cli.fit_detector import BASE, TOOL_KEYS
+    from mot_reid.settings.detector import FitDetectorSettings
 
     load_settings(FitDetectorSettings, argv, base=BASE, tool_keys=TOOL_KEYS)
 
 
 def _benchmark(argv: Sequence[str]) -> None:
-    from mot_reid.benchmark_schema import BenchmarkSettings
+    from mot_reid.settings.benchmark import BenchmarkSettings
 
     load_settings(BenchmarkSettings, argv, base="benchmark")
 
 
 def _track(argv: Sequence[str]) -> None:
-    from mot_reid.track_schema import TrackSettings
+    from mot_reid.settings.tracking import TrackSettings
 
     load_settings(TrackSettings, argv, base="track")
 
 
 def _serve(argv: Sequence[str]) -> None:
-    import_module("tools.serve").load(argv)
+    import_module("mot_reid.cli.serve").load(argv)
 
 
 def _known_keys(tool: str, *names: str) -> Check:
     """Returns the check of a tool that knows its keys by name."""
 
     def check_keys(argv: Sequence[str]) -> None:
-        module = import_module(f"tools.{tool}")
+        module = import_module(f"mot_reid.cli.{tool}")
         parse_arguments(argv, allowed=[key for name in names for key in getattr(module, name)])
 
     return check_keys
 
 
 def _prepare_mot17(argv: Sequence[str]) -> None:
-    from tools.prepare_mot17 import CROP_KEYS, LAYOUT_KEYS
+    from mot_reid.cli.prepare_mot17 import CROP_KEYS, LAYOUT_KEYS
 
     crops = "crops=true" in argv
     parse_arguments(argv, allowed=("source", "output", "crops", *(CROP_KEYS if crops else LAYOUT_KEYS)))

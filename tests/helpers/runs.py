@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from mot_reid.config import Config, load_config
+from mot_reid.settings.load import Config, load_config
 from mot_reid.training.module import ReIDModule
 
 PEOPLE = (

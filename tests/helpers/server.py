@@ -17,9 +17,9 @@ from typing import Any
 import httpx
 import psutil
 
-from mot_reid.config import ROOT
+from mot_reid.data.synthetic_clip import walkers
 from mot_reid.data.video_writer import VideoWriter
-from mot_reid.data.walkers import walkers
+from mot_reid.settings.load import ROOT
 
 START_SECONDS = 120.0
 

@@ -19,7 +19,7 @@ import psutil
 from PIL import Image
 from websockets.sync.client import connect
 
-from mot_reid.data.walkers import walkers
+from mot_reid.data.synthetic_clip import walkers
 from tests.helpers.server import Server
 
 _LIMITS = (

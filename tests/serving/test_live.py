@@ -15,9 +15,9 @@ from PIL import Image
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from mot_reid.config import load_settings
-from mot_reid.jobs.work import build_detector
-from mot_reid.track_schema import TrackSettings
+from mot_reid.pipeline.run import build_detector
+from mot_reid.settings.load import load_settings
+from mot_reid.settings.tracking import TrackSettings
 from mot_reid.tracking.tracker import Tracker
 from tests.helpers.server import Scene, Server
 

@@ -8,12 +8,12 @@ from typing import get_args
 
 import pytest
 
-from mot_reid.config import load_settings
-from mot_reid.serve_schema import ServeSettings
+from mot_reid.serving.http.schemas import Preset
 from mot_reid.serving.refusal import Refusal
-from mot_reid.serving.schemas import Preset
 from mot_reid.serving.service import Service
-from mot_reid.track_schema import TrackSettings
+from mot_reid.settings.load import load_settings
+from mot_reid.settings.serving import ServeSettings
+from mot_reid.settings.tracking import TrackSettings
 from mot_reid.tracking.presets import PRESETS
 
 

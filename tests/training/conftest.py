@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mot_reid.data import synthetic
+from mot_reid.data import synthetic_dataset
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -30,4 +30,6 @@ def heard_interrupts() -> Iterator[None]:
 def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Ten drawn persons to train on and three to test on, as `helpers.runs.PEOPLE` says."""
     root = tmp_path_factory.mktemp("drawn") / "people"
-    return synthetic.generate(root, identities=10, test_identities=3, cameras=2, images_per_camera=2, progress=False)
+    return synthetic_dataset.generate(
+        root, identities=10, test_identities=3, cameras=2, images_per_camera=2, progress=False
+    )

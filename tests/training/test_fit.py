@@ -13,13 +13,13 @@ import pytest
 import torch
 from lightning import seed_everything
 
-from mot_reid.config import load_config
 from mot_reid.data.identities import IdentityTable
 from mot_reid.data.images import decode
 from mot_reid.metrics.retrieval import RetrievalResult, evaluate_retrieval
 from mot_reid.reid import checkpoint
 from mot_reid.reid.network import ReIDNetwork
 from mot_reid.reid.preprocess import Preprocess
+from mot_reid.settings.load import load_config
 from mot_reid.training import fit as fit_module
 from mot_reid.training.builders import build_data, build_module, build_preprocess, read_splits
 from mot_reid.training.fit import FitResult, fit

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from mot_reid.config import ROOT
+from mot_reid.settings.load import ROOT
 
 COUNT = """
 import resource, sys

@@ -11,7 +11,7 @@ from lightning import Trainer
 from PIL import Image
 
 from mot_reid.data.motchallenge import write_detections, write_ground_truth
-from mot_reid.data.walkers import Clip, walkers
+from mot_reid.data.synthetic_clip import Clip, walkers
 from mot_reid.metrics.mot import evaluate_mot
 from mot_reid.reid.embedder import Embedder
 from mot_reid.structures import TrackTable

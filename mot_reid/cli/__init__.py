@@ -1,0 +1,1 @@
+"""How a person calls it: one module per command."""

@@ -1,0 +1,117 @@
+"""Trains a Re-ID model: `python tools/fit.py experiment=NAME [key=value ...]`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mot_reid.cli.command import run
+from mot_reid.settings.load import Config, ConfigError, describe_keys, load_config, parse_arguments
+
+if TYPE_CHECKING:
+    from mot_reid.training.fit import FitResult
+
+USAGE = """usage: python tools/fit.py experiment=NAME [ckpt=last|PATH] [group=name] [section.key=value ...]
+
+Trains a person re-identification model and writes it, with its configuration, curves and scores, to run.dir.
+"""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs one experiment; returns the exit code: 0, 1 for a failed run, 2 for a mistake in it, 130 if interrupted."""
+    return run(_run, argv, usage=_usage, judge=_judge, interrupted="interrupted before training began")
+
+
+def _usage() -> str:
+    return USAGE + "\n" + describe_keys()
+
+
+def _run(argv: Sequence[str]) -> int:
+    """Trains and reports; returns the exit code."""
+    arguments = parse_arguments(argv)
+    result = _fit(load_config(argv, tool_keys=("ckpt",)), arguments.get("ckpt"))
+    if not result.interrupted:
+        if _tells():
+            _report(result)
+        return 0
+    if _tells():
+        again = [argument for argument in argv if not argument.removeprefix("--").startswith("ckpt=")]
+        saved = (result.folder / "checkpoints" / "last.ckpt").exists()
+        hint = f"go on with: python tools/fit.py {shlex.join(again)} ckpt=last" if saved else "nothing was saved yet"
+        print(f"interrupted; {hint}", file=sys.stderr)
+    return 130
+
+
+def _fit(config: Config, resume: str | None) -> FitResult:
+    """Trains, with the run's own messages alone on the screen."""
+    from mot_reid.training.fit import fit
+    from mot_reid.training.quiet import quieten
+
+    quieten()
+    return fit(config, resume=resume)
+
+
+def _judge(error: Exception) -> tuple[str, int] | None:
+    """Returns one line and the exit code: 1 for a run that failed, 2 for a mistake in its settings."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    if lines[0].startswith("Caught "):  # in a worker process, with its traceback
+        lines = [lines[-1].partition(": ")[2]]
+    line = " ".join(" ".join(lines).split())
+    if isinstance(error, FloatingPointError):
+        return line, 1
+    return (line, 2) if _is_mistake(error) else None
+
+
+def _is_mistake(error: Exception) -> bool:
+    """Whether an error is the user's, told in one line, and not the program's, which shows where it happened.
+
+    Ours and Lightning's checks raise in their own code; whatever comes from deeper was not expected by anybody.
+    """
+    if isinstance(error, (ConfigError, OSError)) or str(error).startswith("Caught ValueError in DataLoader worker"):
+        return True
+    if type(error).__name__ == "MisconfigurationException":  # Lightning's, which may not be imported yet
+        return True
+    origin = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
+    files = (sys.modules[name].__file__ for name in ("mot_reid", "lightning") if name in sys.modules)
+    checked = any(origin.is_relative_to(Path(file).parent) for file in files if file)
+    return checked and isinstance(error, (ValueError, RuntimeError, ModuleNotFoundError))
+
+
+def _tells() -> bool:
+    """Whether this is the one process of a run that speaks."""
+    from lightning.pytorch.utilities import rank_zero_only
+
+    return not rank_zero_only.rank
+
+
+def _report(result: FitResult) -> None:
+    """Prints the table of scores, and draws the curves."""
+    from mot_reid.viewing.plots import plot_training
+
+    names = ("mAP", "rank1", "rank5", "rank10", "mINP")
+    rows = [("test, untrained", "test", result.untrained), ("validation", "val", result.scores)]
+    rows.append(("test", "test", result.scores))
+    if not {"val/mAP", "test/mAP"} & {*result.scores, *result.untrained}:
+        if result.model is not None:
+            print("\nno scores, no threshold: no test split was scored, and data.validation holds nobody out")
+    else:
+        print(
+            f"\n{'':<16}" + "".join(f"{name:>9}" for name in ("mAP", "Rank-1", "Rank-5", "Rank-10", "mINP")) + "   (%)"
+        )
+    for title, stage, scores in rows:
+        if f"{stage}/mAP" in scores:
+            cells = (
+                f"{100 * scores[key]:9.1f}" if (key := f"{stage}/{name}") in scores else f"{'':9}" for name in names
+            )
+            print(f"{title:<16}" + "".join(cells))
+    metrics = result.folder / "metrics.csv"
+    if metrics.exists():
+        print(f"\ncurves         {plot_training(metrics, result.folder / 'curves.png')}")
+    if result.model is not None:
+        print(f"model          {result.model}")
+    speed = result.images_per_second
+    print(f"time           {result.minutes:.1f} min" + (f", {speed:.0f} images/s in training" if speed else ""))

@@ -1,0 +1,1 @@
+"""How a model or a tracker is scored, tuned and shown."""

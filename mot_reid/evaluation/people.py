@@ -1,0 +1,104 @@
+"""Whom a model is scored on: the persons it was trained for, or those of any other data set."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mot_reid.data import splits
+from mot_reid.data.identities import IdentityTable
+from mot_reid.settings.load import ConfigError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """What is asked, what answers, and how to say where it comes from.
+
+    Attributes:
+        query: Crops that ask.
+        gallery: Crops that answer.
+        kind: Of the data set, one of `splits.KINDS`.
+        root: Where it is.
+        split: Which part of it, one of `splits.PARTS`.
+    """
+
+    query: IdentityTable
+    gallery: IdentityTable
+    kind: str
+    root: str
+    split: str
+
+    @property
+    def paths(self) -> list[str]:
+        """All crops, queries first."""
+        return [*self.query.path, *self.gallery.path]
+
+    @property
+    def ids(self) -> dict[str, Any]:
+        """The keywords of the metrics; cameras only where both sides know them."""
+        query, gallery = self.query, self.gallery
+        known = query.camera_id is not None and gallery.camera_id is not None
+        return {
+            "query_person_id": query.person_id,
+            "gallery_person_id": gallery.person_id,
+            "query_camera_id": query.camera_id if known else None,
+            "gallery_camera_id": gallery.camera_id if known else None,
+        }
+
+    def __str__(self) -> str:
+        seen = [camera for name, camera in self.ids.items() if "camera" in name]
+        cameras = "cameras unknown" if seen[0] is None else f"{len(np.union1d(*seen))} cameras"
+        return (
+            f"{self.kind} {self.split} ({self.root}): {len(self.query):,} queries of "
+            f"{len(np.unique(self.query.person_id)):,} persons, {len(self.gallery):,} gallery images, {cameras}"
+        )
+
+
+def read_people(
+    provenance: Mapping[str, Any],
+    *,
+    kind: str | None = None,
+    root: str | None = None,
+    split: str = "test",
+    validation: float | None = None,
+    official_counts: bool | None = None,
+) -> People:
+    """Returns query and gallery of the data set that was asked for, or else of the one the model was trained on.
+
+    Args:
+        provenance: Of the model.
+        kind: Of the data set; None for what it looks like.
+        root: Where it is; None for that of the model.
+        split: One of `splits.PARTS`.
+        validation: Share of its training persons that were held out; None for what the model says.
+        official_counts: Require the published numbers of Market-1501; None for what the model or the kind implies.
+
+    Raises:
+        FileNotFoundError: There is no such data set.
+        ValueError: The data set is not as its kind says, or has no such part.
+    """
+    trained = provenance.get("config", {}).get("data", {})
+    own = root is None and kind in (None, trained.get("kind"))
+    place = trained.get("root") if own else root
+    if place is None:
+        raise ConfigError("command line: data.root is missing; expected data.root=PATH of the data set to score on")
+    layout = kind or (trained["kind"] if own else splits.recognise(place))
+    if official_counts is None:
+        official_counts = trained["official_counts"] if own else kind is not None
+    drawing = provenance["config"].get("synthetic") if own and layout == "synthetic" else None
+    data_set = splits.read(layout, place, official_counts=official_counts, drawing=drawing)
+    held_out = trained.get("validation", 0.0) if validation is None else validation
+    query, gallery = splits.choose(data_set, split, validation=held_out)
+    if split == "train" and "root" in trained and Path(place).resolve() == Path(trained["root"]).resolve():
+        log.warning(
+            "data.split=train: the model was trained on these persons, so its scores on them say nothing about others; "
+            "use data.split=test"
+        )
+    return People(query, gallery, layout, str(place), split)

@@ -1,1 +1,0 @@
-"""From one source to its tracks, its annotated video and its summary."""

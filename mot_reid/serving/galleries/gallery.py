@@ -1,0 +1,329 @@
+"""Known people: enrolled by name, found again by embedding, and forgotten for good.
+
+SQLite holds who there is, one npz file a person holds the embeddings. A file is written under a fresh name before the
+row that points to it, and removed after the row has let go of it, so that whatever dies in between leaves at most a
+file that nobody points to, which the next start removes. Every write happens under SQLite's write lock, so that several
+threads and processes may use one folder. After somebody was forgotten, the rows are written anew without them.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import time
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mot_reid.serving.galleries.database import GalleryDatabase
+from mot_reid.serving.galleries.embedding_files import Embedding, EmbeddingFiles, unit_vectors
+from mot_reid.serving.galleries.index import GalleryIndices
+from mot_reid.serving.http.uploads import random_id
+from mot_reid.serving.refusal import Refusal
+from mot_reid.settings.serving import Limits
+
+_GALLERY_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_NAME_LETTERS = 100
+_JOINER = "\u200d"  # of several scripts, and of emoji
+_LINE_ENDS = ("Zl", "Zp")
+_NO_GALLERY = "gallery: there is none of that name; enrol somebody to make it"
+_NOTED_SECONDS = 3600.0
+_DAY_SECONDS = 86400.0
+
+_COLUMNS = "id, name, crops, enrolled, seen"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody known.
+
+    Attributes:
+        id: random letters.
+        name: as enrolled.
+        crops: how many embeddings are kept.
+        enrolled: when the last of them came, in seconds since 1970.
+        seen: when the person was last enrolled or recognised, to the hour.
+    """
+
+    id: str
+    name: str
+    crops: int
+    enrolled: float
+    seen: float
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A person of the gallery beside an embedding.
+
+    Attributes:
+        person: who.
+        similarity: the largest cosine similarity to an embedding of that person.
+    """
+
+    person: Person
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Who an embedding shows.
+
+    Attributes:
+        person: the most similar one, if similar enough; None for nobody who is known.
+        threshold: the similarity that is enough.
+        matches: the most similar people, the best first, similar enough or not.
+    """
+
+    person: Person | None
+    threshold: float
+    matches: tuple[Match, ...]
+
+
+class Galleries:
+    """Galleries of known people in a folder. Safe to call from any thread.
+
+    Args:
+        folder: of the galleries; made where it is missing.
+        limits: how many galleries, persons and crops there may be, and for how long.
+    """
+
+    def __init__(self, folder: Path, limits: Limits) -> None:
+        self._files, self._limits = EmbeddingFiles(folder), limits
+        self._indices = GalleryIndices(self._files)
+        self._database = GalleryDatabase(folder / "galleries.sqlite")
+        self.sweep()
+
+    def close(self) -> None:
+        """Closes the database."""
+        self._database.close()
+
+    def names(self) -> dict[str, int]:
+        """Returns the number of persons in each gallery, by name."""
+        with self._database.reading() as rows:
+            found = rows.execute(
+                "SELECT galleries.name, count(persons.id) FROM galleries LEFT JOIN persons ON gallery = galleries.name "
+                "GROUP BY galleries.name ORDER BY galleries.name"
+            )
+            return dict(found.fetchall())
+
+    def persons(self, gallery: str) -> list[Person]:
+        """Returns the persons of a gallery, by name.
+
+        Raises:
+            Refusal: there is no such gallery.
+        """
+        with self._database.reading() as rows:
+            _find(rows, gallery)
+            found = rows.execute(f"SELECT {_COLUMNS} FROM persons WHERE gallery = ? ORDER BY name", (gallery,))
+            return [Person(*row) for row in found]
+
+    def enrol(self, gallery: str, name: str, embedding: Embedding, *, model: str) -> Person:
+        """Adds embeddings to a person, who is made where unknown, as is the gallery.
+
+        Args:
+            gallery: small letters, digits, - and _.
+            name: of the person, up to 100 letters of any script.
+            embedding: `(K, D)` vectors of unit length.
+            model: what they come from; all of a gallery come from one.
+
+        Raises:
+            Refusal: a name is none, the vectors are of another model, or there would be too many.
+        """
+        name, added = _person_name(name), unit_vectors(embedding)
+        now = time.time()
+        with self._writing() as rows:
+            self._make(rows, gallery, model=model, dimension=added.shape[1])
+            known = rows.execute(
+                "SELECT id, file FROM persons WHERE gallery = ? AND name = ?", (gallery, name)
+            ).fetchone()
+            if known is None:
+                _check_count(rows, "persons", "gallery", self._limits.persons, "persons WHERE gallery = ?", (gallery,))
+            kept = added if known is None else np.concatenate((self._files.load(known[1]), added))
+            if len(kept) > self._limits.crops:
+                raise Refusal(
+                    "conflict",
+                    f"person: would have {len(kept)} crops; expected at most {self._limits.crops}; "
+                    "delete the person and enrol the best ones",
+                )
+            file, id = self._files.save(kept), random_id() if known is None else known[0]
+            rows.execute(
+                "INSERT INTO persons (id, gallery, name, crops, file, enrolled, seen) VALUES (?, ?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (id) DO UPDATE SET crops = excluded.crops, file = excluded.file, "
+                "enrolled = excluded.enrolled, seen = excluded.seen",
+                (id, gallery, name, len(kept), file, now, now),
+            )
+        if known is not None:
+            self._files.remove(known[1])
+        return Person(id, name, len(kept), now, now)
+
+    def search(self, gallery: str, embedding: Embedding, *, model: str, threshold: float, most: int = 5) -> Answer:
+        """Returns who an embedding shows, which may be nobody.
+
+        Args:
+            gallery: its name.
+            embedding: `(D,)` of unit length.
+            model: what it comes from.
+            threshold: the least similarity of the same person.
+            most: how many matches are told.
+
+        Raises:
+            Refusal: there is no such gallery, or it is of another model.
+        """
+        asked = unit_vectors(np.asarray(embedding)[None])[0]
+        with self._database.reading() as rows:
+            _check_model(_find(rows, gallery), model=model, dimension=len(asked))
+            index = self._indices.of(gallery, rows)
+            if not index.number:
+                return Answer(None, threshold, ())
+            similarity = np.maximum.reduceat(index.embedding @ asked, index.first)
+            best = np.argsort(-similarity, kind="stable")[:most]
+            matches = tuple(
+                Match(_person(rows, index.number[place]), min(float(similarity[place]), 1.0)) for place in best
+            )
+        found = matches[0].person if matches and matches[0].similarity >= threshold else None
+        if found is not None and time.time() - found.seen > _NOTED_SECONDS:
+            with self._writing() as rows:
+                rows.execute("UPDATE persons SET seen = ? WHERE id = ?", (time.time(), found.id))
+        return Answer(found, threshold, matches)
+
+    def rename(self, gallery: str, id: str, name: str) -> Person:
+        """Gives a person another name, and returns the person.
+
+        Raises:
+            Refusal: there is no such person, the name is none, or another one has it.
+        """
+        name = _person_name(name)
+        with self._writing(forgetting=True) as rows:
+            try:
+                changed = rows.execute("UPDATE persons SET name = ? WHERE gallery = ? AND id = ?", (name, gallery, id))
+            except sqlite3.IntegrityError:
+                raise Refusal("conflict", "name: another person of this gallery has it; choose another") from None
+            if not changed.rowcount:
+                raise _nobody()
+            row = rows.execute(f"SELECT {_COLUMNS} FROM persons WHERE id = ?", (id,)).fetchone()
+        self._database.wipe()
+        return Person(*row)
+
+    def delete_person(self, gallery: str, id: str) -> None:
+        """Forgets a person: the row is overwritten on disk, the embeddings are removed.
+
+        Raises:
+            Refusal: there is no such person.
+        """
+        if not self._delete("gallery = ? AND id = ?", (gallery, id)):
+            raise _nobody()
+
+    def delete_gallery(self, gallery: str) -> None:
+        """Forgets a gallery with everybody in it.
+
+        Raises:
+            Refusal: there is no such gallery.
+        """
+        with self._writing(forgetting=True) as rows:
+            files = _files_of(rows, "gallery = ?", (gallery,))
+            if not rows.execute("DELETE FROM galleries WHERE name = ?", (gallery,)).rowcount:
+                raise Refusal("not_found", _NO_GALLERY)
+            self._indices.forget(gallery)
+        self._wipe(files)
+
+    def sweep(self) -> None:
+        """Forgets persons who were not seen for long enough, and removes files that belong to nobody."""
+        if self._limits.person_days is not None:
+            long_ago = time.time() - self._limits.person_days * _DAY_SECONDS
+            with self._database.reading() as rows:
+                unseen = _files_of(rows, "seen < ?", (long_ago,))
+            if unseen:
+                self._delete("seen < ?", (long_ago,))
+        with self._writing() as rows:  # nobody else is between a file and its row now
+            self._files.keep_only(_files_of(rows, "TRUE", ()))
+        self._database.wipe()
+
+    # ---- inside -------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _writing(self, *, forgetting: bool = False) -> Iterator[sqlite3.Connection]:
+        with self._database.writing(forgetting=forgetting) as rows:
+            yield rows
+            self._indices.clear()
+
+    def _delete(self, where: str, values: tuple[Any, ...]) -> int:
+        """Forgets persons; returns how many."""
+        with self._writing(forgetting=True) as rows:
+            files = _files_of(rows, where, values)
+            rows.execute(f"DELETE FROM persons WHERE {where}", values)
+        self._wipe(files)
+        return len(files)
+
+    def _wipe(self, files: list[str]) -> None:
+        for file in files:
+            self._files.remove(file)
+        self._database.wipe()
+
+    def _make(self, rows: sqlite3.Connection, gallery: str, *, model: str, dimension: int) -> None:
+        """Makes a gallery where there is none of that name; checks that the one there is of this model."""
+        found = _look_up(rows, gallery)
+        if found is not None:
+            _check_model(found, model=model, dimension=dimension)
+            return
+        if not _GALLERY_NAME.fullmatch(gallery):
+            raise Refusal("invalid", "gallery: expected a name of small letters, digits, - and _, 64 at most")
+        _check_count(rows, "galleries", "server", self._limits.galleries, "galleries", ())
+        rows.execute("INSERT INTO galleries (name, model, dimension) VALUES (?, ?, ?)", (gallery, model, dimension))
+
+
+def _look_up(rows: sqlite3.Connection, gallery: str) -> tuple[str, int] | None:
+    """Returns model and dimension of a gallery."""
+    found: tuple[str, int] | None = rows.execute(
+        "SELECT model, dimension FROM galleries WHERE name = ?", (gallery,)
+    ).fetchone()
+    return found
+
+
+def _find(rows: sqlite3.Connection, gallery: str) -> tuple[str, int]:
+    found = _look_up(rows, gallery)
+    if found is None:
+        raise Refusal("not_found", _NO_GALLERY)
+    return found
+
+
+def _check_model(found: tuple[str, int], *, model: str, dimension: int) -> None:
+    if found != (model, dimension):
+        raise Refusal(
+            "conflict",
+            f"gallery: it holds embeddings of another model ({found[1]} numbers each, got {dimension}); "
+            "choose another gallery, or delete it and enrol again",
+        )
+
+
+def _check_count(
+    rows: sqlite3.Connection, what: str, where: str, most: int, table: str, values: tuple[Any, ...]
+) -> None:
+    if rows.execute(f"SELECT count(*) FROM {table}", values).fetchone()[0] >= most:
+        raise Refusal("conflict", f"{what}: the {where} has {most} already, which is the limit; delete some")
+
+
+def _person(rows: sqlite3.Connection, number: int) -> Person:
+    return Person(*rows.execute(f"SELECT {_COLUMNS} FROM persons WHERE number = ?", (number,)).fetchone())
+
+
+def _person_name(name: str) -> str:
+    """Returns the name in one spelling, without space around it."""
+    name = unicodedata.normalize("NFC", name).strip()
+    kinds = [unicodedata.category(letter) for letter in name.replace(_JOINER, "")]
+    if not kinds or len(name) > _NAME_LETTERS or any(kind[0] == "C" or kind in _LINE_ENDS for kind in kinds):
+        raise Refusal("invalid", f"name: expected 1 to {_NAME_LETTERS} letters, without control characters")
+    return name
+
+
+def _files_of(rows: sqlite3.Connection, where: str, values: tuple[Any, ...]) -> list[str]:
+    return [file for (file,) in rows.execute(f"SELECT file FROM persons WHERE {where}", values)]
+
+
+def _nobody() -> Refusal:
+    return Refusal("not_found", "person: there is nobody of that id in this gallery")

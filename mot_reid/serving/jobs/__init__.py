@@ -1,0 +1,1 @@
+"""Uploads that the server works on."""

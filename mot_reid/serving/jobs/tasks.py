@@ -1,0 +1,210 @@
+"""What the worker processes do: look into uploads, track videos, and answer for images and live sessions."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from importlib import metadata
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from mot_reid.serving.http.logs import told_of
+from mot_reid.serving.refusal import Refusal, sentence_of
+from mot_reid.settings.serving import Limits
+from mot_reid.settings.tracking import TrackSettings
+
+Task = Callable[..., Any]
+
+_PROGRESS_SECONDS = 0.25
+_CHECKER_BYTES = 4 << 30
+_PACKAGES = ("mot-reid", "numpy", "opencv-python", "torch", "openvino", "ultralytics")
+# The containers of `content.video_format`; no protocol but files, so that no video makes the server open an address.
+_FFMPEG = "protocol_whitelist;file|format_whitelist;avi,mov,matroska,mpeg,mpegts,flv,asf"
+
+
+def serve_models(pipe: Connection, settings: TrackSettings, limits: Limits, nice: int) -> None:
+    """The life of a worker with detector and embedder: loads both, then does tasks until the server is gone."""
+    begin(nice)
+    from mot_reid.serving.worker.models import Models
+
+    def load() -> tuple[dict[str, Task], dict[str, Any]]:
+        models = Models(settings, limits)
+        tasks: dict[str, Task] = {
+            "track_video": lambda *job: track_video(models, _throttled(pipe), *job),
+            "track_image": models.track_image,
+            "embed": models.embed,
+            "embed_people": models.embed_people,
+            "open_live": models.open_live,
+            "track_live": models.track_live,
+            "close_live": models.close_live,
+        }
+        return tasks, models.facts | {"versions": _versions()}
+
+    answer_all(pipe, load)
+
+
+def serve_checks(pipe: Connection, limits: Limits, nice: int) -> None:
+    """The life of the worker that looks into uploads: it has no models, and little memory to lose."""
+    begin(nice)
+    _bound_memory(_CHECKER_BYTES)
+
+    def load() -> tuple[dict[str, Task], dict[str, Any]]:
+        import cv2
+
+        return {"check_video": lambda path: check_video(path, limits)}, {"opencv": cv2.__version__}
+
+    answer_all(pipe, load)
+
+
+def check_video(path: str, limits: Limits) -> dict[str, Any]:
+    """Returns width, height, frame rate and length of a video whose first frame can be decoded.
+
+    Raises:
+        Refusal: it cannot, or has too many pixels or frames.
+    """
+    from mot_reid.data.video import VideoReader, describe_video
+
+    try:
+        told = describe_video(path)
+        if told.width * told.height > limits.pixels:
+            raise Refusal(
+                "invalid",
+                f"video: got frames of {told.width} x {told.height}; expected at most {limits.pixels:,} pixels",
+            )
+        if told.length is not None and told.length > limits.frames:
+            raise Refusal("invalid", f"video: got {told.length:,} frames; expected at most {limits.frames:,}")
+        with VideoReader(path, ahead=1) as reader:
+            return {"width": reader.width, "height": reader.height, "frames": reader.length}
+    except (OSError, ValueError, RuntimeError, MemoryError) as error:
+        raise Refusal("invalid", sentence_of(error, path)) from None
+
+
+def track_video(
+    models: Any, tell: Callable[[Any], None], source: str, preset: str, output: str | None, results: str
+) -> dict[str, Any]:
+    """Tracks one video as `tools/track.py` does; returns its summary.
+
+    Args:
+        models: `Models` of this process.
+        tell: sends progress.
+        source: the upload.
+        preset: of the tracker.
+        output: the annotated video; None for none.
+        results: the MOT file.
+
+    Raises:
+        Refusal: the video cannot be tracked, or has more frames or pixels than the limits allow.
+    """
+    from mot_reid.pipeline import run
+    from mot_reid.pipeline.plan import Job
+    from mot_reid.pipeline.steps import Step
+
+    limits = models.limits
+
+    def progress(done: int, length: int | None, step: Step) -> None:
+        if done > limits.frames:
+            raise Refusal("invalid", f"video: got more than {limits.frames:,} frames; expected fewer; cut it")
+        if step.image.shape[0] * step.image.shape[1] > limits.pixels:
+            raise Refusal("invalid", f"video: got more than {limits.pixels:,} pixels in frame {step.number}")
+        tell([done, length])
+
+    try:
+        embedder = models.embedder_for(preset)
+        job = Job("upload", source, preset, models.settings.reid if embedder else None, output, results)
+        summary = run.run(models.settings, job, progress=progress, detector=models.detector, embedder=embedder)
+    except (OSError, ValueError, ImportError, RuntimeError, MemoryError) as error:
+        raise Refusal("invalid", sentence_of(error, source)) from None
+    return {name: value for name, value in summary.items() if name != "source"}
+
+
+def answer_all(pipe: Connection, load: Callable[[], tuple[Mapping[str, Task], dict[str, Any]]]) -> None:
+    """Tells the server that the process is ready, or why it is not, and does the tasks that it sends."""
+    try:
+        tasks, facts = load()
+    except Exception as error:  # whatever the packages of the models raise
+        _send(pipe, "refused", ["internal", f"server: {sentence_of(error)}"])
+        return
+    _send(pipe, "done", facts)
+    while True:
+        try:
+            name, payload = pipe.recv()
+        except (EOFError, OSError):
+            return
+        try:
+            kind, answer = "done", tasks[name](*payload)
+        except Refusal as refusal:
+            kind, answer = "refused", [refusal.kind, refusal.sentence]
+        except Exception as error:  # one bad file must not end the process
+            _send(pipe, "failed", told_of(error))
+            kind, answer = "refused", ["internal", "server: it failed at this; its log has the reason"]
+        _send(pipe, kind, answer)
+
+
+def _send(pipe: Connection, kind: str, answer: Any) -> None:
+    try:
+        pipe.send_bytes(json.dumps([kind, answer]).encode())
+    except OSError:  # the server is gone
+        os._exit(1)
+
+
+def _throttled(pipe: Connection) -> Callable[[Any], None]:
+    """Returns what sends progress a few times a second, and the first at once."""
+    last = -_PROGRESS_SECONDS
+
+    def tell(told: Any) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _PROGRESS_SECONDS:
+            last = time.monotonic()
+            _send(pipe, "progress", told)
+
+    return tell
+
+
+def begin(nice: int) -> None:
+    """Makes a fresh process a worker: polite, deaf to the terminal, and gone when the server is."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # What libraries print, with bytes of the upload in it at times, has no place in the log of the server.
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    threading.Thread(target=_end_with_server, name="end-with-server", daemon=True).start()
+    os.environ["OPENCV_VIDEOIO_PRIORITY_LIST"] = "FFMPEG"
+    os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = _FFMPEG
+    os.environ.setdefault("YOLO_AUTOINSTALL", "false")
+    os.environ.setdefault("YOLO_VERBOSE", "false")
+    # OpenMP's idle threads otherwise spin on the cores that the detector works on.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    if hasattr(os, "nice"):
+        os.nice(nice)
+    if hasattr(os, "SCHED_BATCH"):  # the answering process is woken at once and need not wait for a slice to end
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+
+
+def _end_with_server() -> None:
+    server = parent_process()
+    if server is not None:
+        wait([server.sentinel])
+        os._exit(1)
+
+
+def _bound_memory(most: int) -> None:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

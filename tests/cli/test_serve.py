@@ -1,0 +1,62 @@
+"""The command line of tools/serve.py."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+tool: Any = importlib.import_module("mot_reid.cli.serve")
+
+
+def test_keys_of_the_server_and_of_tracking_share_a_command_line(tmp_path: Path) -> None:
+    (tmp_path / "track.yaml").write_text("min_score: 0.1\ntracker: {high: 0.5}\n")
+    settings, tracking = tool.load(
+        ["port=0", "limits.jobs=2", "reid=null", f"tracking={tmp_path / 'track.yaml'}", "tracker.high=0.4"]
+    )
+    assert (settings.port, settings.limits.jobs, settings.reid) == (0, 2, None)
+    assert (tracking.min_score, tracking.tracker.high, tracking.reid) == (0.1, 0.4, None)
+
+
+def test_key_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MOT_REID_API_KEY", raising=False)
+    assert tool.load([])[0].api_key is None
+    monkeypatch.setenv("MOT_REID_API_KEY", "open sesame")
+    assert tool.load([])[0].api_key == "open sesame"
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("prot=1", "command line: no key 'prot'; did you mean 'port'?"),
+        ("source=a.mp4", "command line: no key 'source'"),
+        ("limits.jobs=0", "limits.jobs: got 0; expected a number of at least 1"),
+        ("port=70000", "port: got 70000; expected a number of at least 0 and at most 65535"),
+        ("tracker.high=2", "tracker.high: got 2.0; expected"),
+    ],
+)
+def test_mistake_is_one_line_and_exit_code_2(argument: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tool.main([argument]) == 2
+    told = capsys.readouterr().err
+    assert message in told and told.count("\n") == 1
+
+
+def test_address_that_is_taken_is_told_before_anything_is_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging, "basicConfig", lambda **_: None)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert tool.main([f"port={port}", f"folder={tmp_path / 'served'}"]) == 2
+    assert f"host, port: got 127.0.0.1 and {port}" in capsys.readouterr().err
+    assert not (tmp_path / "served").exists()
+
+
+def test_help_lists_every_limit(capsys: pytest.CaptureFixture[str]) -> None:
+    assert tool.main(["--help"]) == 0
+    told = capsys.readouterr().out
+    assert "limits.upload_bytes: int = 500000000" in told and "tools/track.py" in told

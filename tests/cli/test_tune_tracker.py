@@ -1,0 +1,62 @@
+"""The command line of tools/tune_tracker.py."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mot_reid.cli import tune_tracker as tool
+from tests.helpers.sequences import NAMES, write_sequences
+
+pytest.importorskip("optuna")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return write_sequences(tmp_path / "truth")
+
+
+def test_tuning_finds_a_high_band_that_holds_the_boxes(root: Path, tmp_path: Path) -> None:
+    """Fails when: the objective is minimised, knobs do not reach the tracker, or the default is reported as tuned."""
+    file = tmp_path / "out" / "tuned.json"
+    done = tool.main([f"ground_truth={root}", "benchmark=MOT15", "knobs=high", "trials=4", "seed=1", f"json={file}"])
+    assert done == 0
+    content = json.loads(file.read_text())
+    assert content["default"]["hota"] == 0
+    assert content["held_out"]["hota"] > 0.9
+    assert content["knobs"]["high"] < 0.45
+    assert {name: part["knobs"]["high"] < 0.45 for name, part in content["sequences"].items()} == dict.fromkeys(
+        NAMES, True
+    )
+
+
+def test_table_shows_default_and_tuned(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tool.main([f"ground_truth={root}", "benchmark=MOT15", "knobs=low", "trials=1", "sequences=a,b"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[:4]] == ["held", "a", "b", "combined"]
+    assert "0.00 > 0.00" in lines[3]
+    assert lines[-1] == "knobs tuned on all sequences: those of the preset: nothing was better"
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        (["preset=bytetrak"], "preset: got 'bytetrak'; expected one of .*; did you mean 'bytetrack'?"),
+        (["knobs=high,gate"], "knobs: got 'gate'; expected one of high"),
+        (["objective=mt"], "objective: got 'mt'; expected one of hota"),
+        (["trials=0"], "trials: got '0'; expected a whole number from 1"),
+        (["sequences=a"], "got the one sequence a; expected two or more"),
+        (["detections=det/gone.txt"], "det/gone.txt': no such file"),
+        (["benchmark=MOT1"], "benchmark: got 'MOT1'; expected one of MOT15"),
+        (["embeddings=gone"], "embeddings: got no 'gone/a.npy'; expected it, or reid=PATH"),
+        (["reid=x"], "reid: got it without embeddings=DIR"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_two(
+    root: Path, capsys: pytest.CaptureFixture[str], extra: list[str], message: str
+) -> None:
+    assert tool.main([f"ground_truth={root}", *extra]) == 2
+    told = capsys.readouterr()
+    assert message.split(".*")[0] in told.err and told.err.count("\n") == 1

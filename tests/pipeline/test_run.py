@@ -1,0 +1,95 @@
+"""One job: what it is told of, and what it leaves behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mot_reid.data.motchallenge import read_results
+from mot_reid.pipeline.plan import Job
+from mot_reid.pipeline.run import run
+from mot_reid.pipeline.steps import Step
+from mot_reid.settings.load import load_settings
+from mot_reid.settings.tracking import TrackSettings
+from mot_reid.structures import Detections
+
+SETTINGS = load_settings(TrackSettings, ["max_frames=8"], base="track")
+
+
+def test_progress_is_told_of_every_frame() -> None:
+    told: list[tuple[int, int | None, int]] = []
+    run(
+        SETTINGS,
+        Job("clip", "synthetic", "sort"),
+        progress=lambda done, all_, step: told.append((done, all_, step.number)),
+    )
+    assert told == [(number, 8, number) for number in range(1, 9)]
+
+
+def test_progress_that_raises_ends_the_job_and_leaves_nothing(tmp_path: Path) -> None:
+    class Stopped(Exception):
+        pass
+
+    def stop(done: int, length: int | None, step: Step) -> None:
+        if done == 3:
+            raise Stopped
+
+    job = Job("clip", "synthetic", "sort", output=str(tmp_path / "a.mp4"), results=str(tmp_path / "a.txt"))
+    with pytest.raises(Stopped):
+        run(SETTINGS, job, progress=stop)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_models_that_are_given_are_used(tmp_path: Path) -> None:
+    """The detector sees two people standing still; the embedder says that they look different, and is asked."""
+    asked: list[int] = []
+
+    class Looks:
+        threshold = 0.5
+
+        def __call__(self, image: Any, xyxy: Any) -> Any:
+            asked.append(len(xyxy))
+            return np.eye(2, dtype=np.float32)[(np.asarray(xyxy)[:, 0] > 100).astype(int)]
+
+        def many(self, images: Any, xyxy: Any) -> Any:
+            return [self(image, boxes) for image, boxes in zip(images, xyxy)]
+
+    boxes = Detections(np.array([[20, 20, 60, 120], [200, 20, 240, 120]], float), np.array([0.9, 0.8]))
+    job = Job("clip", "synthetic", "bytetrack_reid", results=str(tmp_path / "a.txt"))
+    summary = run(SETTINGS, job, detector=lambda image: boxes, embedder=Looks())
+    assert summary["tracks"] == 2 and sum(asked) >= 2 and "embed" in summary["stages"]
+    table = read_results(tmp_path / "a.txt")
+    assert np.unique(table.xyxy.round(6), axis=0).tolist() == [[20, 20, 60, 120], [200, 20, 240, 120]]
+
+
+def test_every_box_is_embedded_in_batches_of_frames_where_appearance_is_always_wanted() -> None:
+    sizes: list[int] = []
+
+    class Looks:
+        threshold = 0.5
+
+        def __call__(self, image: Any, xyxy: Any) -> Any:
+            raise AssertionError
+
+        def many(self, images: Any, xyxy: Any) -> Any:
+            sizes.append(len(images))
+            return [np.eye(2, dtype=np.float32)[: len(boxes)] for boxes in xyxy]
+
+    settings = load_settings(
+        TrackSettings, ["max_frames=8", "tracker.appearance=always", "detector.batch=3"], base="track"
+    )
+    boxes = Detections(np.array([[20, 20, 60, 120], [200, 20, 240, 120]], float), np.array([0.9, 0.8]))
+    job = Job("clip", "synthetic", "bytetrack_reid")
+    summary = run(settings, job, detector=lambda image: boxes, embedder=Looks())
+    assert sizes == [3, 3, 2] and summary["tracks"] == 2
+    assert {"detect", "embed", "associate"} <= set(summary["stages"])
+
+
+def test_results_that_cannot_be_written_are_one_sentence(tmp_path: Path) -> None:
+    taken = tmp_path / "a.txt"
+    taken.mkdir()
+    with pytest.raises(OSError, match=r"^results: got '.*a\.txt' \(.*\); expected a file that can be written$"):
+        run(SETTINGS, Job("clip", "synthetic", "sort", results=str(taken)))

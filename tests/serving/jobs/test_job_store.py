@@ -1,0 +1,100 @@
+"""The table of jobs: states, the order of the queue, and what a restart finds."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from mot_reid.serving.jobs.job_store import JobStore
+
+SUMMARY = {"frames": 5, "tracks": 2}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> JobStore:
+    return JobStore(tmp_path / "jobs.sqlite")
+
+
+def add(store: JobStore, *ids: str, most: int = 100) -> list[bool]:
+    return [store.add(id, preset="sort", visualize=False, frames=None, most_queued=most) for id in ids]
+
+
+def states(store: JobStore) -> dict[str, str]:
+    return {job.id: job.state for job in store.newest(most=100)}
+
+
+def test_jobs_are_begun_in_the_order_they_came(store: JobStore) -> None:
+    add(store, "b", "a", "c")
+    assert [job.id for job in iter(store.claim, None)] == ["b", "a", "c"]
+    assert [job.id for job in store.newest(most=2)] == ["c", "a"]
+    assert [job.id for job in store.newest(most=2, skip=2)] == ["b"]
+
+
+def test_queue_has_an_end(store: JobStore) -> None:
+    assert add(store, "a", "b", "c", most=2) == [True, True, False]
+    store.claim()
+    assert add(store, "d", most=2) == [True]
+    assert states(store) == {"a": "running", "b": "queued", "d": "queued"}
+
+
+def test_job_ends_once(store: JobStore) -> None:
+    add(store, "a", "b", "c")
+    assert not store.finish("a", SUMMARY) and not store.fail("a", "no")  # it waits
+    for _ in range(3):
+        store.claim()
+    assert store.finish("a", SUMMARY) and store.fail("b", "why") and store.cancel("c")
+    assert not store.finish("b", SUMMARY) and not store.fail("a", "no") and not store.cancel("a")
+    assert not store.finish("c", SUMMARY) and not store.progress("c", 1, 2)
+    done, failed = store.get("a"), store.get("b")
+    assert done is not None and (done.result, done.frames_done, done.frames, done.error) == (SUMMARY, 5, 5, None)
+    assert failed is not None and (failed.state, failed.error, failed.result) == ("failed", "why", None)
+    assert store.counts() == {"queued": 0, "running": 0, "done": 1, "failed": 1, "cancelled": 1}
+
+
+def test_restart_queues_what_ran_and_gives_up_what_ran_twice(store: JobStore, tmp_path: Path) -> None:
+    add(store, "twice", "once", "waits")
+    store.claim()
+    assert JobStore(tmp_path / "jobs.sqlite").recover(2) == (1, 0)
+    store.claim(), store.claim()
+    again = JobStore(tmp_path / "jobs.sqlite")
+    assert again.recover(2) == (1, 1)
+    assert states(again) == {"twice": "failed", "once": "queued", "waits": "queued"}
+    job = again.get("twice")
+    assert job is not None and job.error == "job: the server stopped each of the 2 times it worked on this"
+
+
+def test_job_put_back_has_not_been_begun(store: JobStore) -> None:
+    add(store, "a", "b")
+    store.claim()
+    store.progress("a", 3, 5)
+    store.put_back("a")
+    job = store.get("a")
+    assert job is not None and (job.state, job.attempts, job.frames_done) == ("queued", 0, 0)
+    claimed = store.claim()
+    assert claimed is not None and claimed.id == "a"
+
+
+def test_old_jobs_are_those_that_ended_long_ago(store: JobStore) -> None:
+    add(store, "ended", "runs", "waits")
+    store.claim()
+    store.finish("ended", SUMMARY)
+    store.claim()
+    assert store.expired(-1) == ["ended"] and store.expired(60) == []
+
+
+def test_no_job_is_begun_twice_by_many_threads(store: JobStore) -> None:
+    ids = [f"job{n}" for n in range(60)]
+    add(store, *ids)
+    begun: list[str] = []
+
+    def work() -> None:
+        begun.extend(job.id for job in iter(store.claim, None))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(begun) == sorted(ids)
