@@ -74,10 +74,10 @@ TABLE = {
         top="numpy scipy torch lightning PIL",
         lazy="onnxruntime onnxscript faiss",
     ),
-    "viewing": room("boxes structures files metrics", top="numpy", lazy="cv2 matplotlib"),
+    "viewing": room("boxes structures files metrics", top="numpy jinja2 markupsafe", lazy="cv2 matplotlib"),
     "serving": room(
         "settings structures data detection reid tracking pipeline viewing",
-        top="numpy fastapi pydantic python_multipart prometheus_client",
+        top="numpy markupsafe fastapi pydantic python_multipart prometheus_client",
         lazy="gradio uvicorn cv2",
     ),
 }

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from html import escape
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import ArrayLike, NDArray
 
 LEFT, RIGHT, TOP, BOTTOM = 44, 12, 12, 40
@@ -126,7 +127,7 @@ def whisker(frame: Frame, x: float, low: float, high: float, *, color: str) -> s
     return f'<line class="line {color}" x1="{place:.1f}" x2="{place:.1f}" y1="{top:.1f}" y2="{end:.1f}"/>'
 
 
-def chart(frame: Frame, *shapes: str, title: str, legend: Mapping[str, str] | None = None) -> str:
+def chart(frame: Frame, *shapes: str, title: str, legend: Mapping[str, str] | None = None) -> Markup:
     """Returns a figure: grid, axes, the shapes in their order and, below, what the colours mean.
 
     Args:
@@ -136,7 +137,7 @@ def chart(frame: Frame, *shapes: str, title: str, legend: Mapping[str, str] | No
         legend: Colour class by name.
     """
     keys = "".join(f'<span class="key {color}">{escape(name)}</span>' for name, color in (legend or {}).items())
-    return (
+    return Markup(
         f'<figure class="chart"><figcaption>{escape(title)}</figcaption>'
         f'<svg viewBox="0 0 {frame.width} {frame.height}" role="img" aria-label="{escape(title)}">'
         f"{_grid(frame)}{''.join(shapes)}</svg>" + (f'<div class="legend">{keys}</div>' if keys else "") + "</figure>"

@@ -1,11 +1,10 @@
-"""Pictures of people in a report: rank lists, and where a network looks."""
+"""Pictures of people for a report: crops of a rank list, and where a network looks."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,6 @@ LARGEST = 256
 QUALITY = 85
 HEAT = 0.55
 """Share of the warm colour where a map is 1."""
-MARKS = {"match": "✓", "wrong": "✗", "ignored": "–"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,27 +59,6 @@ class Evidence:
     answer_map: NDArray[np.floating]
 
 
-def example_html(example: Example) -> str:
-    """Returns a query and its answers in a row."""
-    answers = "".join(_crop_html(crop) for crop in example.answers)
-    return (
-        f'<div class="example"><div class="asked">{_crop_html(example.query)}'
-        f'<p class="ap">AP {100 * example.ap:.1f}%</p></div><div class="answers">{answers}</div></div>'
-    )
-
-
-def evidence_html(evidence: Evidence) -> str:
-    """Returns both pictures, each beside itself with the map laid over."""
-    parts = []
-    for crop, heat in ((evidence.query, evidence.query_map), (evidence.answer, evidence.answer_map)):
-        overlaid = _img(overlay(crop.image, heat), f"{_who(crop)}, with the places that count")
-        parts.append(
-            f'<figure class="crop {crop.status}"><div>{_img(crop.image, _who(crop))}{overlaid}</div>'
-            f"<figcaption>{_caption(crop)}</figcaption></figure>"
-        )
-    return f'<div class="pair">{"".join(parts)}</div>'
-
-
 def overlay(image: Image, heat: NDArray[np.floating]) -> Image:
     """Returns the picture with a map laid over, warm where the map is high and unchanged where it is 0.
 
@@ -113,31 +90,3 @@ def data_uri(image: Image) -> str:
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     _, encoded = cv2.imencode(".jpg", np.ascontiguousarray(image[:, :, ::-1]), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
     return "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode()
-
-
-def _crop_html(crop: Crop) -> str:
-    return (
-        f'<figure class="crop {crop.status}">{_img(crop.image, _who(crop))}'
-        f"<figcaption>{_caption(crop)}</figcaption></figure>"
-    )
-
-
-def _img(image: Image, text: str) -> str:
-    return f'<img src="{data_uri(image)}" alt="{escape(text)}" loading="lazy">'
-
-
-def _who(crop: Crop) -> str:
-    person = {0: "distractor", -1: "junk"}.get(crop.person_id, f"person {crop.person_id}")
-    camera = "" if crop.camera_id is None else f", camera {crop.camera_id}"
-    return f"{crop.status}: {person}{camera}"
-
-
-def _caption(crop: Crop) -> str:
-    """Returns rank and similarity, then who and where."""
-    who = {0: "distractor", -1: "junk"}.get(crop.person_id, str(crop.person_id))
-    where = "" if crop.camera_id is None else f" · c{crop.camera_id}"
-    if crop.status == "query":
-        return f"<b>query</b><span>{who}{where}</span>"
-    similarity = "" if crop.similarity is None else f"{crop.similarity:.2f}"
-    rank = f"{crop.rank}" if crop.rank else ""
-    return f"<b>{MARKS[crop.status]} {rank}</b> {similarity}<span>{who}{where}</span>"

@@ -34,6 +34,12 @@ def colour(track_id: int) -> Colour:
     return round(255 * blue), round(255 * green), round(255 * red)
 
 
+def css_colour(identity: int) -> str:
+    """Returns the colour of an identity, as `colour` gives it, for a page."""
+    blue, green, red = colour(identity)
+    return f"rgb({red},{green},{blue})"
+
+
 class Annotator:
     """Draws what a tracker says on the frames of one video, in order: `annotator(image, tracks)`.
 

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from mot_reid.boxes import FloatArray
 from mot_reid.metrics.mot_events import MotEvent
 from mot_reid.structures import TrackTable
 from mot_reid.viewing.crops import data_uri
-from mot_reid.viewing.draw import colour
+from mot_reid.viewing.draw import css_colour
 
 Image = NDArray[np.uint8]
 Region = tuple[float, float, float, float]
@@ -84,7 +85,7 @@ def shot_svg(
     result: TrackTable,
     tracks: tuple[int, int],
     expected: FloatArray | None = None,
-) -> str:
+) -> Markup:
     """Returns a shot with its boxes: those of the two tracks and, dashed, the person's own; others thin.
 
     Args:
@@ -112,7 +113,7 @@ def shot_svg(
         parts.append(_outline(expected, f'stroke="{css_colour(tracks[0])}"', width=1.6 * unit, dash=(unit, 2 * unit)))
     for box in truth.xyxy[(truth.frame == shot.frame) & (truth.track_id == person)]:
         parts.append(_outline(box, 'class="own"', width=1.2 * unit, dash=(3 * unit, 2.2 * unit)))
-    return (
+    return Markup(
         f'<svg class="shot" viewBox="{x1:.1f} {y1:.1f} {x2 - x1:.1f} {y2 - y1:.1f}" role="img" '
         f'aria-label="person {person} in frame {shot.frame}">{"".join(parts)}</svg>'
     )
@@ -121,12 +122,6 @@ def shot_svg(
 def looks(event: MotEvent) -> tuple[tuple[int, FloatArray], tuple[int, FloatArray]]:
     """Returns frame and box of the two crops whose similarity is the event's `cosine`."""
     return (event.last_frame, event.last_box), (event.frame, event.box)
-
-
-def css_colour(identity: int) -> str:
-    """Returns the colour of an identity, as in `draw.colour`, for a page."""
-    blue, green, red = colour(identity)
-    return f"rgb({red},{green},{blue})"
 
 
 def _around(box: FloatArray, height: float) -> Region:

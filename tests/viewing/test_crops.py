@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from mot_reid.viewing.crops import Crop, data_uri, example_html, overlay
+from mot_reid.viewing.crops import Crop, data_uri, overlay
 from mot_reid.viewing.crops import Example as RankedExample
+from mot_reid.viewing.html.examples import rank_lists_html
 
 
 def decoded(uri: str) -> np.ndarray:
@@ -47,11 +48,11 @@ def test_overlay_is_warm_where_the_map_is_high() -> None:
 @pytest.mark.parametrize(("status", "rank", "mark"), [("match", 1, "✓ 1"), ("wrong", 2, "✗ 2"), ("ignored", 0, "–")])
 def test_example_says_of_an_answer_whether_it_is_right(status: str, rank: int, mark: str) -> None:
     answer = Crop(red(), 5, 2, status, rank, 0.734)
-    html = example_html(RankedExample(Crop(red(), 7, 1), [answer], 0.25))
+    html = rank_lists_html([RankedExample(Crop(red(), 7, 1), [answer], 0.25)])
     assert f'class="crop {status}"' in html and mark in html
     assert "0.73" in html and "5 · c2" in html and "7 · c1" in html and "AP 25.0%" in html
 
 
 def test_example_names_distractors_and_unknown_cameras() -> None:
-    html = example_html(RankedExample(Crop(red(), 7), [Crop(red(), 0, None, "wrong", 1, 0.5)], 0.5))
+    html = rank_lists_html([RankedExample(Crop(red(), 7), [Crop(red(), 0, None, "wrong", 1, 0.5)], 0.5)])
     assert "distractor" in html and "· c" not in html

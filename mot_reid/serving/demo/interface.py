@@ -9,9 +9,9 @@ from typing import Any
 
 from fastapi import Response
 
+from mot_reid.serving.demo import answers
 from mot_reid.serving.demo.guard import DemoGuard
 from mot_reid.serving.demo.people_tab import PeoplePage, build_people_page
-from mot_reid.serving.demo.style import STYLE
 from mot_reid.serving.demo.video_tab import VideoPage, build_video_page
 from mot_reid.serving.service import Service
 
@@ -55,7 +55,7 @@ def mount_demo(app: Any, service: Service) -> Any:
     plain = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"]
     theme = gr.themes.Default(primary_hue="blue", font=plain, font_mono=["ui-monospace", "monospace"])
     mounted = gr.mount_gradio_app(
-        app, demo, path="/demo", theme=theme, css=STYLE, show_error=False, ssr_mode=False, footer_links=[],
+        app, demo, path="/demo", theme=theme, css=answers.style(), show_error=False, ssr_mode=False, footer_links=[],
         run_history=False, enable_monitoring=False, pwa=False, mcp_server=False,
         max_file_size=service.limits.upload_bytes,
     )  # fmt: skip

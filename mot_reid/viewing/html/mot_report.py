@@ -9,18 +9,20 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
+from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from mot_reid.metrics.mot import ClearPairs, MotScores
 from mot_reid.metrics.mot_events import CAUSES, MotEvent
 from mot_reid.structures import TrackTable
 from mot_reid.viewing.charts import Axis, Frame, chart, line
-from mot_reid.viewing.html.mot_style import MOT_STYLE
+from mot_reid.viewing.draw import css_colour
 from mot_reid.viewing.html.page import Section, page_html
+from mot_reid.viewing.html.templates import render
 from mot_reid.viewing.html.timelines import Mark, Row, person_rows, timeline_svg, track_rows
-from mot_reid.viewing.mot_pictures import Picture, Shot, css_colour, of_event, shot_svg
+from mot_reid.viewing.mot_pictures import Picture, Shot, of_event, shot_svg
 
 TILES = {"HOTA": "hota", "DetA": "deta", "AssA": "assa", "MOTA": "mota", "IDF1": "idf1"}
 COUNTS = {"Switches": "idsw", "Fragments": "frag", "False alarms": "fp", "Misses": "fn"}
@@ -78,11 +80,10 @@ class MotReport:
         return event.cause(gate=self.gate, threshold=self.threshold)
 
 
-def mot_report_html(report: MotReport) -> str:
+def mot_report_html(report: MotReport) -> Markup:
     """Returns the whole page."""
-    table = scores_table(report) if len(report.sequences) > 1 else ""
     sections = [
-        Section("scores", "Scores", tiles_html(report.combined) + table),
+        Section("scores", "Scores", scores_html(report)),
         Section("causes", "Causes", causes_html(report)),
     ]
     for number, sequence in enumerate(report.sequences):
@@ -95,61 +96,34 @@ def mot_report_html(report: MotReport) -> str:
         for name, (title, body) in parts.items():
             sections.append(Section(f"{name}{number}", prefix + title if prefix else title.capitalize(), body))
     title = f"{report.title}: why did it switch?"
-    return page_html(title, heading=title, subtitle=report.measured, sections=sections, style=MOT_STYLE)
+    return page_html(title, heading=title, subtitle=report.measured, sections=sections, style="mot_report.css")
 
 
-def tiles_html(scores: MotScores) -> str:
-    """Returns the headline scores as tiles."""
-    values = scores.to_dict()
-    tiles = [(name, f"{100 * values[key]:.1f}<small>%</small>") for name, key in TILES.items()]
-    tiles += [(name, f"{values[key]:,}") for name, key in COUNTS.items()]
-    return (
-        '<div class="tiles">'
-        + "".join(f'<div class="tile"><b>{name}</b><strong>{value}</strong></div>' for name, value in tiles)
-        + "</div>"
-    )
+def scores_html(report: MotReport) -> Markup:
+    """Returns the scores of all boxes together as tiles, and a table where there are several sequences."""
+    entries = [(one.name, one.scores) for one in report.sequences]
+    rows = [(name, _headline_scores(scores)) for name, scores in [*entries, ("Together", report.combined)]]
+    values = {"tiles": _headline_scores(report.combined), "counts": COUNTS, "rows": rows if len(entries) > 1 else []}
+    return render("mot_report/scores.html", values)
 
 
-def scores_table(report: MotReport) -> str:
-    """Returns the scores of each sequence and of all together."""
-    head = "".join(f"<th>{name}</th>" for name in (*TILES, *COUNTS))
-    rows = []
-    entries = [*((one.name, one.scores) for one in report.sequences), ("Together", report.combined)]
-    for name, scores in entries:
-        values = scores.to_dict()
-        cells = "".join(f"<td>{100 * values[key]:.1f}</td>" for key in TILES.values())
-        cells += "".join(f"<td>{values[key]:,}</td>" for key in COUNTS.values())
-        rows.append(f"<tr><th>{escape(name)}</th>{cells}</tr>")
-    return f'<div class="scroll"><table class="numbers"><tr><th></th>{head}</tr>{"".join(rows)}</table></div>'
-
-
-def causes_html(report: MotReport) -> str:
+def causes_html(report: MotReport) -> Markup:
     """Returns how many switches and fragments each cause has."""
-    counts = {kind: _causes(report, kind) for kind in ("switch", "fragment")}
+    switches, fragments = (_causes(report, kind) for kind in ("switch", "fragment"))
     found = sorted(
-        (cause for cause in CAUSES if counts["switch"][cause] or counts["fragment"][cause]),
-        key=lambda cause: (-counts["switch"][cause], -counts["fragment"][cause]),
+        (cause for cause in CAUSES if switches[cause] or fragments[cause]),
+        key=lambda cause: (-switches[cause], -fragments[cause]),
     )
-    if not found:
-        return "<p>No switch and no fragment: every person was followed without interruption.</p>"
-    rows = "".join(
-        f"<tr><th>{_badge(cause)}</th><td>{counts['switch'][cause] or '–'}</td>"
-        f"<td>{counts['fragment'][cause] or '–'}</td><td class='text'>{escape(CAUSES[cause])}</td></tr>"
+    causes = [
+        {"name": cause, "switches": switches[cause], "fragments": fragments[cause], "meaning": CAUSES[cause]}
         for cause in found
-    )
-    both = sum(one.scores.clear.frag for one in report.sequences) - counts["fragment"].total()
-    return (
-        "<p>A switch: a person is matched to another track than before. A fragment: a person is matched again after an "
-        f"interruption; the {both} in which the track is another one, too, are told of among the switches. The cause "
-        "is the first that fits what was measured. The old track is expected where constant velocity takes it; it is "
-        f"elsewhere if the overlap is below {report.gate:g}. Looks differ if they were compared and the similarity is "
-        f"below {report.threshold:.3g}.</p>"
-        '<div class="scroll"><table class="numbers causes"><tr><th>Cause</th><th>Switches</th><th>Fragments</th>'
-        f"<th></th></tr>{rows}</table></div>"
-    )
+    ]
+    both = sum(one.scores.clear.frag for one in report.sequences) - fragments.total()
+    values = {"causes": causes, "both": both, "gate": f"{report.gate:g}", "threshold": f"{report.threshold:.3g}"}
+    return render("mot_report/causes.html", values)
 
 
-def timelines_html(sequence: SequenceReport, number: int) -> str:
+def timelines_html(sequence: SequenceReport, number: int) -> Markup:
     """Returns the rows of persons and of tracks, and the switches and fragments over time."""
     marks: dict[int, list[Mark]] = {}
     for place, event in enumerate(sequence.events):
@@ -162,39 +136,53 @@ def timelines_html(sequence: SequenceReport, number: int) -> str:
         for row in person_rows(sequence.truth[~sequence.truth.ignore], sequence.pairs)
         if row.identity in counted or row.bars
     ]
-    return (
-        "<h3>Persons</h3><p>A row for each person of the ground truth, with the tracks that followed them; pale where "
-        "nobody did. An arrow is a switch.</p>"
-        + timeline_svg(persons, length=sequence.length, what="person")
-        + "<h3>Tracks</h3><p>A row for each track, with the persons it was on; pale where it was on nobody (a false "
-        "alarm). A good track has one colour.</p>"
-        + timeline_svg(track_rows(sequence.result, sequence.pairs), length=sequence.length, what="track")
-        + (_over_time(sequence) if sequence.events else "")
-    )
+    tracks = track_rows(sequence.result, sequence.pairs)
+    values = {
+        "persons": timeline_svg(persons, length=sequence.length, what="person"),
+        "tracks": timeline_svg(tracks, length=sequence.length, what="track"),
+        "over_time": _over_time(sequence) if sequence.events else "",
+    }
+    return render("mot_report/timelines.html", values)
 
 
-def events_html(report: MotReport, number: int, kind: str) -> str:
-    """Returns a card for each event of a kind, worst first where there are more than `CARDS`."""
+def events_html(report: MotReport, number: int, kind: str) -> Markup:
+    """Returns a card for each event of a kind; where there are more than `CARDS`, the shorter ones are only listed."""
     sequence = report.sequences[number]
     chosen = [(place, event) for place, event in enumerate(sequence.events) if event.kind == kind]
     if not chosen:
-        return ""
-    longest = sorted(chosen, key=lambda item: -item[1].between)[:CARDS]
-    shown = {place for place, _ in longest}
-    cards = "".join(_card(report, number, place, event) for place, event in chosen if place in shown)
-    rest = [(place, event) for place, event in chosen if place not in shown]
-    more = f"<p>The {CARDS} longest; {len(rest):,} shorter ones below.</p>" if rest else ""
-    listed = "".join(f'<li id="{_anchor(number, place)}">{_headline(report, event)}</li>' for place, event in rest)
-    key = (
-        '<p class="note">Dashed white: the person in the ground truth. In colour: tracks, with their number those of '
-        "the event. Dotted: where the old track was expected when the person was matched again.</p>"
-    )
-    return f'{key}{more}<div class="events">{cards}</div>' + (f'<ul class="rest">{listed}</ul>' if listed else "")
+        return Markup("")
+    longest = {place for place, _ in sorted(chosen, key=lambda item: -item[1].between)[:CARDS]}
+    cards = [
+        {**_shown(report, number, place, event), "facts": _facts(event), "shots": _shots(sequence, event)}
+        for place, event in chosen
+        if place in longest
+    ]
+    listed = [_shown(report, number, place, event) for place, event in chosen if place not in longest]
+    return render("mot_report/events.html", {"cards": cards, "listed": listed})
 
 
-def _card(report: MotReport, number: int, place: int, event: MotEvent) -> str:
-    sequence = report.sequences[number]
-    figures = []
+def _headline_scores(scores: MotScores) -> dict[str, Any]:
+    values = scores.to_dict()
+    return {name: values[key] for name, key in {**TILES, **COUNTS}.items()}
+
+
+def _shown(report: MotReport, number: int, place: int, event: MotEvent) -> dict[str, Any]:
+    """Returns the headline of an event, and where it stands."""
+    return {
+        "anchor": _anchor(number, place),
+        "cause": report.cause(event),
+        "person": event.person,
+        "last_track": _track(event.last_track),
+        "track": _track(event.track),
+        "last_frame": event.last_frame,
+        "frame": event.frame,
+    }
+
+
+def _shots(sequence: SequenceReport, event: MotEvent) -> list[dict[str, Any]]:
+    """Returns the pictures of an event; the track is that of the person in the frame."""
+    tracks = {event.last_frame: event.last_track, event.frame: event.track}
+    shown = []
     for shot, picture in of_event(event, sequence.truth, sequence.pictures):
         svg = shot_svg(
             shot,
@@ -205,20 +193,13 @@ def _card(report: MotReport, number: int, place: int, event: MotEvent) -> str:
             tracks=(event.last_track, event.track),
             expected=event.expected if shot.frame == event.frame else None,
         )
-        figures.append(f"<figure>{svg}<figcaption>{_when(event, shot.frame)}</figcaption></figure>")
-    facts = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in _facts(event))
-    return (
-        f'<article class="event" id="{_anchor(number, place)}"><h3>{_headline(report, event)}</h3>'
-        f'<div class="shots">{"".join(figures)}</div><dl>{facts}</dl></article>'
-    )
+        track = _track(tracks[shot.frame]) if shot.frame in tracks else None
+        shown.append({"svg": svg, "frame": shot.frame, "track": track})
+    return shown
 
 
-def _headline(report: MotReport, event: MotEvent) -> str:
-    change = (
-        _chip(event.track) if event.track == event.last_track else f"{_chip(event.last_track)} → {_chip(event.track)}"
-    )
-    frames = f"frames {event.last_frame} → {event.frame}"
-    return f"{_badge(report.cause(event))}<span>person {event.person}</span><span>{change}</span><span>{frames}</span>"
+def _track(track: int) -> dict[str, Any]:
+    return {"id": track, "colour": css_colour(track)}
 
 
 def _facts(event: MotEvent) -> list[tuple[str, str]]:
@@ -227,7 +208,7 @@ def _facts(event: MotEvent) -> list[tuple[str, str]]:
     if not math.isnan(event.camera_iou) and abs(event.camera_iou - event.iou) >= 0.1:
         facts.append(("… moved as the others did", f"{event.camera_iou:.2f}"))
     if not math.isnan(event.cosine):
-        facts.append(("Similarity of the looks", f"{event.cosine:.2f}"))
+        facts.append(("Similarity of the appearance", f"{event.cosine:.2f}"))
     if event.between:
         facts.append(("Frames between", f"{event.between}"))
         facts.append(("… without a box of their own", f"{event.missing}"))
@@ -241,15 +222,7 @@ def _facts(event: MotEvent) -> list[tuple[str, str]]:
     return facts
 
 
-def _when(event: MotEvent, frame: int) -> str:
-    if frame == event.last_frame:
-        return f"frame {frame}: {_chip(event.last_track, word=False)}"
-    if frame == event.frame:
-        return f"frame {frame}: {_chip(event.track, word=False)}"
-    return f"frame {frame}: none"
-
-
-def _over_time(sequence: SequenceReport) -> str:
+def _over_time(sequence: SequenceReport) -> Markup:
     """Returns how switches and fragments add up over the frames."""
     frame = Frame(
         Axis("frame", 1, max(sequence.length, 2)),
@@ -269,14 +242,6 @@ def _over_time(sequence: SequenceReport) -> str:
 
 def _causes(report: MotReport, kind: str) -> Counter[str]:
     return Counter(report.cause(event) for one in report.sequences for event in one.events if event.kind == kind)
-
-
-def _badge(cause: str) -> str:
-    return f'<b class="badge {cause.replace(" ", "-")}">{escape(cause)}</b>'
-
-
-def _chip(track: int, *, word: bool = True) -> str:
-    return f'<i class="chip" style="background:{css_colour(track)}"></i>{"track " if word else ""}{track}'
 
 
 def _anchor(number: int, place: int) -> str:

@@ -9,17 +9,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from mot_reid.metrics.camera_pairs import CameraPairs
 from mot_reid.metrics.scores import RANKS, Scores, verification_scores
 from mot_reid.metrics.verification import PairSimilarities
 from mot_reid.viewing.charts import Axis, Frame, area, chart, dot, line, rule, whisker
-from mot_reid.viewing.crops import Evidence, Example, evidence_html, example_html
+from mot_reid.viewing.crops import Evidence, Example
+from mot_reid.viewing.html.examples import evidence_html, rank_lists_html
 from mot_reid.viewing.html.page import Section, page_html
+from mot_reid.viewing.html.templates import render
 from mot_reid.viewing.plots import PANELS, Curve
 
 NAMES = {"rank1": "Rank-1", "mean_ap": "mAP", "mean_inp": "mINP", "rank5": "Rank-5", "rank10": "Rank-10"}
@@ -60,12 +62,12 @@ class ReportCard:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
 
-def report_html(card: ReportCard) -> str:
+def report_html(card: ReportCard) -> Markup:
     """Returns the whole page."""
     sections = [
         Section("scores", "Scores", scores_html(card.scores)),
         Section("similarity", "Same or different", similarity_html(card.pairs, card.calibration)),
-        Section("cameras", "Across cameras", "" if card.cameras is None else cameras_html(card.cameras)),
+        Section("cameras", "Across cameras", Markup("") if card.cameras is None else cameras_html(card.cameras)),
         Section("worst", "Answered worst", examples_html(card.worst, "The queries with the lowest average precision")),
         Section("best", "Answered best", examples_html(card.best, "The queries with the highest average precision")),
         Section("evidence", "Where the network looks", evidence_section_html(card.evidence)),
@@ -75,30 +77,19 @@ def report_html(card: ReportCard) -> str:
     return page_html(f"{card.title}: report card", heading=card.title, subtitle=card.measured, sections=sections)
 
 
-def scores_html(scores: Mapping[str, Scores]) -> str:
+def scores_html(scores: Mapping[str, Scores]) -> Markup:
     """Returns the headline scores as tiles, the CMC, and a table where there is more than one way of ranking."""
-    plain = scores["plain"]
-    values = plain.to_dict()
-    tiles = "".join(
-        f'<div class="tile"><b>{name}</b><strong>{100 * values[key]:.1f}<small>%</small></strong>'
-        f"<span>{_interval(plain, key)}</span></div>"
-        for key, name in NAMES.items()
-    )
-    note = ""
-    if plain.intervals:
-        note = '<p class="note">Ranges hold 95% of the scores of resampled sets of persons (bootstrap).</p>'
-    table = _rankings_table(scores) if len(scores) > 1 else ""
-    return f'<div class="tiles">{tiles}</div>{note}<div class="charts">{cmc_html(scores)}{table}</div>'
+    rows = [
+        {"name": RANKINGS.get(ranking, ranking), "cells": [_cell(found, key) for key in NAMES]}
+        for ranking, found in scores.items()
+    ]
+    tiles = [{"name": name, **_cell(scores["plain"], key)} for key, name in NAMES.items()]
+    values = {"tiles": tiles, "rows": rows, "intervals": scores["plain"].intervals, "cmc": cmc_html(scores)}
+    return render("report/scores.html", values)
 
 
-def _rankings_table(scores: Mapping[str, Scores]) -> str:
-    head = "".join(f"<th>{name}</th>" for name in NAMES.values())
-    rows = []
-    for ranking, found in scores.items():
-        values = found.to_dict()
-        cells = "".join(f"<td>{100 * values[key]:.1f}<small>{_interval(found, key)}</small></td>" for key in NAMES)
-        rows.append(f"<tr><th>{escape(RANKINGS.get(ranking, ranking))}</th>{cells}</tr>")
-    return f'<div class="scroll"><table class="numbers"><tr><th>%</th>{head}</tr>{"".join(rows)}</table></div>'
+def _cell(scores: Scores, key: str) -> dict[str, Any]:
+    return {"value": scores.to_dict()[key], "interval": _interval(scores, key)}
 
 
 def _interval(scores: Scores, key: str) -> str:
@@ -108,7 +99,7 @@ def _interval(scores: Scores, key: str) -> str:
     return f"{100 * low:.1f} – {100 * high:.1f}"
 
 
-def cmc_html(scores: Mapping[str, Scores]) -> str:
+def cmc_html(scores: Mapping[str, Scores]) -> Markup:
     """Returns the CMC curves, with the intervals of the plain one at the headline ranks."""
     curves = {name: found.result.cmc for name, found in scores.items()}
     intervals = {rank: scores["plain"].intervals.get(f"rank{rank}") for rank in RANKS}
@@ -123,58 +114,46 @@ def cmc_html(scores: Mapping[str, Scores]) -> str:
     return chart(frame, *shapes, title="Queries (%) answered within the first ranks (CMC)", legend=legend)
 
 
-def cameras_html(cameras: CameraPairs) -> str:
+def cameras_html(cameras: CameraPairs) -> Markup:
     """Returns mAP from camera to camera as a coloured matrix; nothing where no two cameras see one person."""
     if np.isnan(cameras.mean_ap).all():
-        return ""
-    head = "".join(f"<th>{camera}</th>" for camera in cameras.gallery_camera)
+        return Markup("")
     low, high = np.nanmin(cameras.mean_ap), np.nanmax(cameras.mean_ap)
-    rows = []
-    for a, camera in enumerate(cameras.query_camera):
-        cells = []
-        for value, queries in zip(cameras.mean_ap[a], cameras.queries[a]):
-            if np.isnan(value):
-                cells.append('<td class="none">–</td>')
-                continue
-            weight = (value - low) / max(high - low, 1e-9)
-            cells.append(f'<td style="--w:{8 + 52 * weight:.0f}%" title="{queries} queries">{100 * value:.1f}</td>')
-        rows.append(f"<tr><th>{camera}</th>{''.join(cells)}</tr>")
+
+    def cell(value: float, queries: int) -> dict[str, Any] | None:
+        weight = 8 + 52 * (value - low) / max(high - low, 1e-9)
+        return None if np.isnan(value) else {"value": value, "queries": queries, "weight": f"{weight:.0f}"}
+
+    rows = [
+        {"camera": camera, "cells": [cell(*pair) for pair in zip(cameras.mean_ap[a], cameras.queries[a])]}
+        for a, camera in enumerate(cameras.query_camera)
+    ]
     worst = np.unravel_index(np.nanargmin(cameras.mean_ap), cameras.mean_ap.shape)
-    pair = cameras.query_camera[worst[0]], cameras.gallery_camera[worst[1]]
-    hardest = f"from camera {pair[0]} to camera {pair[1]}, {100 * low:.1f}%"
-    return (
-        "<p>mAP (%) of queries of one camera (rows) searched among the images of one other camera (columns). "
-        f"Hardest: {hardest}.</p>"
-        f'<div class="scroll"><table class="matrix"><tr><th></th>{head}</tr>{"".join(rows)}</table></div>'
-    )
+    hardest = {
+        "query": cameras.query_camera[worst[0]],
+        "gallery": cameras.gallery_camera[worst[1]],
+        "value": low,
+    }
+    return render("report/cameras.html", {"columns": cameras.gallery_camera, "rows": rows, "hardest": hardest})
 
 
-def similarity_html(pairs: PairSimilarities, calibration: Mapping[str, Any] | None) -> str:
+def similarity_html(pairs: PairSimilarities, calibration: Mapping[str, Any] | None) -> Markup:
     """Returns the histograms of similarity, the ROC, and what the calibrated threshold does on these persons."""
     found = verification_scores(pairs, calibration)
     if not found:
-        return ""
-    text = f"<p>{pairs.genuine.sum():,} pairs of one person and {pairs.impostor.sum():,} pairs of two. "
-    text += f"Equal error rate {100 * found['equal_error_rate']:.2f}%.</p>"
-    if calibration is not None:
-        text += _threshold_table(found)
-        text += f'<p class="note">Promised by {calibration["identities"]} persons held out of training.</p>'
-    return text + f'<div class="charts">{_histogram(pairs, found.get("threshold"))}{_roc_chart(pairs, found)}</div>'
+        return Markup("")
+    values = {
+        "found": found,
+        "calibration": calibration,
+        "genuine": pairs.genuine.sum(),
+        "impostor": pairs.impostor.sum(),
+        "histogram": _histogram(pairs, found.get("threshold")),
+        "roc": _roc_chart(pairs, found),
+    }
+    return render("report/similarity.html", values)
 
 
-def _threshold_table(found: Mapping[str, float]) -> str:
-    rates = {name: 100 * value for name, value in found.items() if name.endswith("rate")}
-    return (
-        '<div class="scroll"><table class="numbers">'
-        f"<tr><th>Threshold {found['threshold']:.3f}</th><th>Promised</th><th>Measured here</th></tr>"
-        f"<tr><th>Strangers taken for one</th><td>{rates['promised_false_match_rate']:.3f}%</td>"
-        f"<td>{rates['false_match_rate']:.3f}%</td></tr>"
-        f"<tr><th>Same persons recognised</th><td>{rates['promised_true_match_rate']:.1f}%</td>"
-        f"<td>{rates['true_match_rate']:.1f}%</td></tr></table></div>"
-    )
-
-
-def _histogram(pairs: PairSimilarities, threshold: float | None) -> str:
+def _histogram(pairs: PairSimilarities, threshold: float | None) -> Markup:
     legend = {"same person, two cameras": "c3", "different persons": "c2"}
     # as fine as the rarer kind of pair allows without noise, in powers of two
     fewer = min(pairs.genuine.sum(), pairs.impostor.sum())
@@ -193,7 +172,7 @@ def _histogram(pairs: PairSimilarities, threshold: float | None) -> str:
     return chart(frame, *shapes, title="Share of pairs (%) by similarity", legend=legend)
 
 
-def _roc_chart(pairs: PairSimilarities, found: Mapping[str, float]) -> str:
+def _roc_chart(pairs: PairSimilarities, found: Mapping[str, float]) -> Markup:
     roc = pairs.roc()
     least = max(FEWEST, 10 ** np.floor(np.log10(1 / roc.impostor)))
     frame = Frame(
@@ -209,30 +188,19 @@ def _roc_chart(pairs: PairSimilarities, found: Mapping[str, float]) -> str:
     return chart(frame, *shapes, title="Same persons recognised (%) (ROC)")
 
 
-def examples_html(examples: Sequence[Example], what: str) -> str:
+def examples_html(examples: Sequence[Example], what: str) -> Markup:
     """Returns rank lists with pictures."""
     if not examples:
-        return ""
-    key = (
-        f"<p>{escape(what)}, and the most similar gallery images, each with its cosine similarity. "
-        '<span class="mark match">right</span> <span class="mark wrong">wrong</span> '
-        '<span class="mark ignored">not counted: same person, same camera</span></p>'
-    )
-    return key + "".join(example_html(example) for example in examples)
+        return Markup("")
+    return render("report/examples.html", {"what": what, "lists": rank_lists_html(examples)})
 
 
-def evidence_section_html(evidence: Sequence[Evidence]) -> str:
+def evidence_section_html(evidence: Sequence[Evidence]) -> Markup:
     """Returns queries and their first answers with the places that make them alike."""
-    if not evidence:
-        return ""
-    text = (
-        "<p>A query and its first answer. Warm places add to the similarity of the two "
-        "(gradient times activation of the last feature map).</p>"
-    )
-    return f'{text}<div class="pairs">{"".join(evidence_html(one) for one in evidence)}</div>'
+    return render("report/evidence.html", {"pairs": evidence_html(evidence)}) if evidence else Markup("")
 
 
-def curves_html(curves: Mapping[str, Curve]) -> str:
+def curves_html(curves: Mapping[str, Curve]) -> Markup:
     """Returns the curves of the training, a chart for each of `plots.PANELS`."""
     charts = []
     for title, starts in PANELS.items():
@@ -253,17 +221,16 @@ def curves_html(curves: Mapping[str, Curve]) -> str:
         shapes = [line(frame, *curves[name], color=color) for name, color in zip(names, COLORS)]
         shown = title + (" (%)" if title == "score" else "")
         charts.append(chart(frame, *shapes, title=shown.capitalize(), legend=dict(zip(names, COLORS))))
-    return f'<div class="charts">{"".join(charts)}</div>' if charts else ""
+    return render("report/training.html", {"charts": charts}) if charts else Markup("")
 
 
-def provenance_html(provenance: Mapping[str, Any]) -> str:
+def provenance_html(provenance: Mapping[str, Any]) -> Markup:
     """Returns a table of where the model comes from; nested mappings unfold on a click."""
-    rows = []
-    for name, value in provenance.items():
-        if isinstance(value, Mapping):
-            text = escape(json.dumps(value, indent=2, ensure_ascii=False, default=str))
-            cell = f"<details><summary>{len(value)} entries</summary><pre>{text}</pre></details>"
-        else:
-            cell = escape("–" if value is None else str(value))
-        rows.append(f"<tr><th>{escape(name)}</th><td>{cell}</td></tr>")
-    return f'<div class="scroll"><table class="facts">{"".join(rows)}</table></div>' if rows else ""
+    if not provenance:
+        return Markup("")
+    texts = {
+        name: json.dumps(value, indent=2, ensure_ascii=False, default=str)
+        for name, value in provenance.items()
+        if isinstance(value, Mapping)
+    }
+    return render("report/provenance.html", {"facts": provenance, "texts": texts})

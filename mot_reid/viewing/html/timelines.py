@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from html import escape
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from mot_reid.metrics.mot import ClearPairs
@@ -60,7 +61,7 @@ def track_rows(result: TrackTable, pairs: ClearPairs) -> list[Row]:
     return _rows(result, pairs.track, pairs.frame, pairs.person)
 
 
-def timeline_svg(rows: Sequence[Row], *, length: int, what: str) -> str:
+def timeline_svg(rows: Sequence[Row], *, length: int, what: str) -> Markup:
     """Returns the rows below each other.
 
     Args:
@@ -80,7 +81,7 @@ def timeline_svg(rows: Sequence[Row], *, length: int, what: str) -> str:
     return _framed(parts, floor, f"{what.capitalize()}s over the frames of the sequence")
 
 
-def seen_svg(table: TrackTable, *, length: int, frame_rate: float, most: int, width: int = WIDTH) -> str:
+def seen_svg(table: TrackTable, *, length: int, frame_rate: float, most: int, width: int = WIDTH) -> Markup:
     """Returns who was seen when, over the seconds of a video without a ground truth: a row for each track.
 
     Args:
@@ -115,8 +116,8 @@ def _grid(axis: Axis, floor: int, ticks: Sequence[float], *, width: int = WIDTH,
     return parts
 
 
-def _framed(parts: Sequence[str], floor: int, label: str, width: int = WIDTH) -> str:
-    return (
+def _framed(parts: Sequence[str], floor: int, label: str, width: int = WIDTH) -> Markup:
+    return Markup(
         f'<div class="scroll"><svg class="timeline" viewBox="0 0 {width} {floor + 20}" role="img" '
         f'aria-label="{label}">{"".join(parts)}</svg></div>'
     )

@@ -14,7 +14,7 @@ from mot_reid.serving.jobs.job_store import StoredJob
 from mot_reid.structures import TrackTable
 
 NASTY = '<img src=x onerror="alert(1)">&'
-ESCAPED = "&lt;img src=x onerror=&quot;alert(1)&quot;&gt;&amp;"
+ESCAPED = "&lt;img src=x onerror=&#34;alert(1)&#34;&gt;&amp;"
 
 
 def person(name: str) -> Person:
