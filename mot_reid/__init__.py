@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mot_reid.detection.onnx import OnnxDetector as OnnxDetector
     from mot_reid.detection.yolo import YoloDetector as YoloDetector
     from mot_reid.metrics.mot import evaluate_mot as evaluate_mot
     from mot_reid.metrics.retrieval import evaluate_retrieval as evaluate_retrieval
@@ -24,6 +25,7 @@ __version__ = "0.1.0"
 _HOME = {
     "Detections": "mot_reid.structures",
     "Embedder": "mot_reid.reid.embedder",
+    "OnnxDetector": "mot_reid.detection.onnx",
     "TrackTable": "mot_reid.structures",
     "Tracker": "mot_reid.tracking.tracker",
     "Tracks": "mot_reid.structures",

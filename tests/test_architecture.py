@@ -52,7 +52,7 @@ TABLE = {
     ),
     "data": room("boxes structures files", top="numpy PIL", lazy="cv2 av tqdm"),
     "metrics": room("boxes structures", top="numpy scipy", lazy="pandas faiss"),
-    "detection": room("boxes structures files data", top="numpy", lazy="ultralytics openvino cv2"),
+    "detection": room("boxes structures files data", top="numpy", lazy="ultralytics openvino onnxruntime cv2"),
     "tracking": room("boxes structures", top="numpy scipy", lazy="cv2"),
     "reid": room(
         "boxes structures files", top="numpy torch timm safetensors", lazy="onnx onnxruntime onnxscript openvino tqdm"

@@ -17,15 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mot_reid.boxes import FloatArray, clip, cxcywh_to_xyxy
+from mot_reid.detection.heads import yolo
+from mot_reid.detection.letterbox import Image, letterbox, unletterbox
 from mot_reid.detection.rectangle import fitting, reshaped, strides_of
 from mot_reid.detection.suppression import suppress
 from mot_reid.structures import Detections
 
-Image = NDArray[np.uint8]
-
-_GREY = 114
-_END_TO_END_COLUMNS = 6
 _SHAPES = 4  # networks that are kept ready, one for each shape of image
 
 
@@ -83,12 +80,12 @@ class OpenVinoYolo:
         if self._strides:
             size = fitting(width, height, size=self._size, stride=max(self._strides))
         output = self._infer(image, size)
-        rows = _rows(output, self._min_score)
+        rows = yolo(output, self._min_score)
         if self._classes is not None:
             rows = rows[np.isin(rows[:, 5], self._classes)]
         xyxy, score, class_id = rows[:, :4].astype(np.float64), rows[:, 4], rows[:, 5].astype(np.int64)
         kept = suppress(xyxy, score, class_id, limit=self._nms_iou, most=self._max_detections)
-        return Detections(_unletterbox(xyxy[kept], size, width, height), score[kept], class_id[kept])
+        return Detections(unletterbox(xyxy[kept], size, width, height), score[kept], class_id[kept])
 
     def _infer(self, image: Image, size: tuple[int, int]) -> NDArray[np.float32]:
         """Returns the (C, A) output for one image, valid until the thread's next one."""
@@ -108,78 +105,42 @@ class OpenVinoYolo:
         return _compile(reshaped(self._model, size=self._size, new=size, strides=self._strides))
 
 
-def letterbox(image: Image, size: tuple[int, int], *, out: Image | None = None) -> Image:
-    """Returns the image enlarged or shrunk to fit into `size`, in the middle of a grey picture.
-
-    Args:
-        image: (H, W, 3) uint8.
-        size: height and width of the result.
-        out: where the result is written, instead of an array of its own.
-
-    Reference:
-        Ultralytics' LetterBox, whose rounding this follows to the pixel.
-    """
-    import cv2
-
-    boxed = np.empty((*size, 3), dtype=np.uint8) if out is None else out
-    wide, tall, left, top = _placed(image.shape[1], image.shape[0], size)
-    inner = boxed[top : top + tall, left : left + wide]
-    if (wide, tall) != (image.shape[1], image.shape[0]):
-        cv2.resize(image, (wide, tall), dst=inner, interpolation=cv2.INTER_LINEAR)
-    else:
-        inner[...] = image
-    boxed[:top], boxed[top + tall :] = _GREY, _GREY
-    boxed[:, :left], boxed[:, left + wide :] = _GREY, _GREY
-    return boxed
-
-
-def _placed(width: int, height: int, size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Returns width, height, left and top of an image within its letterbox."""
-    scale = min(size[0] / height, size[1] / width)
-    wide, tall = max(round(width * scale), 1), max(round(height * scale), 1)
-    return wide, tall, round((size[1] - wide) / 2 - 0.1), round((size[0] - tall) / 2 - 0.1)
-
-
-def _unletterbox(xyxy: FloatArray, size: tuple[int, int], width: int, height: int) -> FloatArray:
-    """Returns boxes in pixels of the image instead of its letterbox."""
-    wide, tall, left, top = _placed(width, height, size)
-    scale = np.array([wide / width, tall / height] * 2)
-    return clip((xyxy - [left, top, left, top]) / scale, width, height)
-
-
-def _rows(output: NDArray[np.float32], min_score: float) -> NDArray[np.float32]:
-    """Returns the (N, 6) corners, score and class of the boxes whose best class scores above the floor."""
-    if output.shape[1] == _END_TO_END_COLUMNS:
-        return output[output[:, 4] > min_score]
-    found = output[:, (output[4:].max(axis=0) > min_score)].T
-    best = found[:, 4:].argmax(axis=1)
-    score = found[np.arange(len(found)), 4 + best]
-    return np.column_stack((cxcywh_to_xyxy(found[:, :4]), np.minimum(score, 1), best)).astype(np.float32)
-
-
 def _read(folder: Path) -> tuple[Any, tuple[int, int]]:
     """Returns the network and the height and width of its input."""
+    model = read_model(folder)
+    shape = model.inputs[0].get_partial_shape()
+    if len(model.outputs) != 1 or shape.is_dynamic or list(shape)[1] != 3:
+        raise ValueError(f"detector: '{folder}' is no plain detector of images of one size; run it by Ultralytics")
+    return model, (int(list(shape)[2].get_length()), int(list(shape)[3].get_length()))
+
+
+def read_model(path: Path) -> Any:
+    """Returns OpenVINO's model of a detector.
+
+    Args:
+        path: an `.xml` file with its `.bin`, or a folder with one.
+
+    Raises:
+        ImportError: OpenVINO is not installed.
+        ValueError: there is no network, or several, or one made for something else than detection.
+    """
     try:
         import openvino
     except ImportError:
-        raise ImportError(
-            f"detector: '{folder}' needs OpenVINO, which is not installed; pip install openvino"
-        ) from None
-    files = sorted(folder.glob("*.xml"))
+        raise ImportError(f"detector: '{path}' needs OpenVINO, which is not installed; pip install openvino") from None
+    files = sorted(path.glob("*.xml")) if path.is_dir() else [path]
     if len(files) != 1:
-        raise ValueError(f"detector: got '{folder}' with {len(files)} .xml files; expected one exported network")
+        raise ValueError(f"detector: got '{path}' with {len(files)} .xml files; expected one exported network")
+    described = files[0].with_name("metadata.yaml")
+    task = re.search(r"^task: (\w+)", described.read_text("utf-8"), re.MULTILINE) if described.is_file() else None
+    if task and task[1] != "detect":
+        raise ValueError(f"detector: got '{path}', made for task '{task[1]}'; expected a detector; export a plain one")
     try:
-        model = openvino.Core().read_model(files[0])
+        return openvino.Core().read_model(files[0])
     except RuntimeError as error:
         # Before the reason come the places in OpenVINO's own source.
         reason = next((line for line in str(error).splitlines() if not line.startswith(("Exception", "Check"))), "")
         raise ValueError(f"detector: '{files[0]}' is no OpenVINO network: {reason.strip()}") from None
-    described = folder / "metadata.yaml"
-    task = re.search(r"^task: (\w+)", described.read_text("utf-8"), re.MULTILINE) if described.is_file() else None
-    shape = model.inputs[0].get_partial_shape()
-    if (task and task[1] != "detect") or len(model.outputs) != 1 or shape.is_dynamic or list(shape)[1] != 3:
-        raise ValueError(f"detector: '{folder}' is no plain detector of images of one size; run it by Ultralytics")
-    return model, (int(list(shape)[2].get_length()), int(list(shape)[3].get_length()))
 
 
 def _compile(model: Any) -> Any:

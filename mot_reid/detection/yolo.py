@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mot_reid.detection.letterbox import Image
 from mot_reid.detection.openvino import OpenVinoYolo
 from mot_reid.structures import Detections, as_detections
 
-Image = NDArray[np.uint8]
 PERSON = 0
 
 
@@ -56,7 +55,7 @@ class YoloDetector:
         device: str = "auto",
         max_detections: int = 300,
     ) -> None:
-        _check(min_score=min_score, nms_iou=nms_iou, image_size=image_size, max_detections=max_detections)
+        check_options(min_score=min_score, nms_iou=nms_iou, image_size=image_size, max_detections=max_detections)
         self.weights = os.fspath(weights)
         wanted = None if classes is None else tuple(int(number) for number in classes)
         path = Path(self.weights)
@@ -104,8 +103,7 @@ class YoloDetector:
             ValueError: an image is of another kind, or the network does not take it.
         """
         for image in images:
-            if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
-                raise ValueError(f"image: got {image.dtype} of shape {image.shape}; expected uint8 (H, W, 3)")
+            check_image(image)
         if self._openvino is not None:
             return [self._openvino(image) for image in images]
         results = self._model.predict([np.ascontiguousarray(image) for image in images], **self._options)
@@ -120,13 +118,20 @@ class YoloDetector:
             raise ValueError(f"detector: '{self.weights}' cannot be run: {reason}") from None
 
 
-def _check(*, min_score: float, nms_iou: float, image_size: int | None, max_detections: int) -> None:
+def check_options(*, min_score: float, nms_iou: float, image_size: int | None, max_detections: int) -> None:
+    """Raises ValueError for a value that no detector takes."""
     for name, share in (("min_score", min_score), ("nms_iou", nms_iou)):
         if not 0 <= share <= 1:
             raise ValueError(f"detector {name}: got {share}; expected a number from 0 to 1")
     for name, count in (("image_size", image_size), ("max_detections", max_detections)):
         if count is not None and count < 1:
             raise ValueError(f"detector {name}: got {count}; expected 1 or more")
+
+
+def check_image(image: Image) -> None:
+    """Raises ValueError for what is no BGR image of bytes."""
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+        raise ValueError(f"image: got {image.dtype} of shape {image.shape}; expected uint8 (H, W, 3)")
 
 
 def _is_openvino(path: Path) -> bool:

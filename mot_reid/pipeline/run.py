@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mot_reid.data.tables import write_tracks
 from mot_reid.data.video_writer import VideoWriter
+from mot_reid.detection.onnx import OnnxDetector
 from mot_reid.detection.public import PublicDetector
 from mot_reid.detection.yolo import YoloDetector
 from mot_reid.pipeline.embed_ahead import EmbedAhead
@@ -132,9 +133,24 @@ def build_detector(settings: TrackSettings, source: str, *, drawn: list[Detectio
         return PublicDetector(chosen.public.replace("{source}", source), min_score=chosen.min_score)
     if drawn is not None and chosen.weights is None:
         return PublicDetector(drawn, min_score=chosen.min_score)
+    if chosen.kind is not None or (chosen.weights or "").endswith(".onnx"):
+        return _onnx_detector(settings)
     return YoloDetector(
         chosen.weights or _DEFAULT_WEIGHTS, min_score=chosen.min_score, nms_iou=chosen.nms_iou, classes=chosen.classes,
         image_size=chosen.image_size, rectangular=chosen.rectangular, device=settings.device,
+    )  # fmt: skip
+
+
+def _onnx_detector(settings: TrackSettings) -> OnnxDetector:
+    """Returns the detector of an ONNX file, or of an OpenVINO folder whose kind is named."""
+    chosen = settings.detector
+    if chosen.weights is None:
+        raise ConfigError(f"detector.kind: got '{chosen.kind}' without weights; expected detector.weights=FILE.onnx")
+    if chosen.rectangular:
+        raise ConfigError(f"detector.rectangular: got true for '{chosen.weights}'; its size is fixed; leave it out")
+    return OnnxDetector(
+        chosen.weights, kind=chosen.kind, min_score=chosen.min_score, nms_iou=chosen.nms_iou, classes=chosen.classes,
+        image_size=chosen.image_size, device=settings.device,
     )  # fmt: skip
 
 

@@ -17,7 +17,13 @@ class DetectorSettings:
 
     weights: Annotated[
         str | None,
-        "a YOLO model of any of Ultralytics' formats; null: the drawn boxes of source=synthetic, else yolov8s.pt",
+        "an .onnx file, or a YOLO model of any of Ultralytics' formats; null: the drawn boxes of source=synthetic, "
+        "else yolov8s.pt",
+    ]
+    kind: Annotated[
+        str | None,
+        OneOf(("yolox", "yolo", "rtdetr", "rfdetr")),
+        "whose network an .onnx file or OpenVINO folder is; null: told by its outputs",
     ]
     public: Annotated[str | None, "a det.txt instead of a network; {source} in it stands for the path of the source"]
     min_score: Annotated[float, Share, "least score of a box"]

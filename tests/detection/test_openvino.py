@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from mot_reid.detection import openvino
-from mot_reid.detection.openvino import OpenVinoYolo, letterbox
+from mot_reid.detection.letterbox import letterbox
+from mot_reid.detection.openvino import OpenVinoYolo
 
 
 class Tensor:
@@ -154,11 +155,6 @@ def test_answers_from_several_threads_are_those_from_one(network: Network) -> No
     assert all(np.array_equal(answer.xyxy, found(image).xyxy) for answer, image in zip(answers, images))
 
 
-def test_output_without_suppression_is_read_as_rows() -> None:
-    rows = np.array([[1, 2, 3, 4, 0.9, 0], [1, 2, 3, 4, 0.1, 0]], dtype=np.float32)
-    assert openvino._rows(rows, 0.5).tolist() == [rows[0].tolist()]
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", [(360, 480), (480, 360), (100, 641), (640, 640), (3, 999)])
 def test_letterbox_is_that_of_ultralytics(shape: tuple[int, int]) -> None:
@@ -173,12 +169,12 @@ def test_letterbox_is_that_of_ultralytics(shape: tuple[int, int]) -> None:
 def test_missing_package_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(ImportError, match="needs OpenVINO, which is not installed; pip install openvino"):
-        openvino._read(tmp_path)
+        openvino.read_model(tmp_path)
 
 
 def test_folder_with_rubbish_is_one_sentence(tmp_path: Path) -> None:
     pytest.importorskip("openvino")
     (tmp_path / "a.xml").write_text("<net/>")
     with pytest.raises(ValueError, match="is no OpenVINO network: Unable to read the model") as caught:
-        openvino._read(tmp_path)
+        openvino.read_model(tmp_path)
     assert "\n" not in str(caught.value)

@@ -10,11 +10,12 @@ import pytest
 
 from mot_reid.data.motchallenge import read_results
 from mot_reid.pipeline.plan import Job
-from mot_reid.pipeline.run import run
+from mot_reid.pipeline.run import build_detector, run
 from mot_reid.pipeline.steps import Step
-from mot_reid.settings.load import load_settings
+from mot_reid.settings.load import ConfigError, load_settings
 from mot_reid.settings.tracking import TrackSettings
 from mot_reid.structures import Detections
+from tests.detection.test_onnx import network
 
 SETTINGS = load_settings(TrackSettings, ["max_frames=8"], base="track")
 
@@ -93,3 +94,25 @@ def test_results_that_cannot_be_written_are_one_sentence(tmp_path: Path) -> None
     taken.mkdir()
     with pytest.raises(OSError, match=r"^results: got '.*a\.txt' \(.*\); expected a file that can be written$"):
         run(SETTINGS, Job("clip", "synthetic", "sort", results=str(taken)))
+
+
+def test_onnx_file_is_tracked_by_its_name(tmp_path: Path) -> None:
+    """A network that sees one person of the whole picture in every frame, whatever it is shown."""
+    path = network(tmp_path / "a.onnx", {"output0": np.array([[[2, 2, 60, 60, 0.9, 0]]], np.float32)})
+    settings = load_settings(TrackSettings, ["max_frames=8", f"detector.weights={path}"], base="track")
+    assert run(settings, Job("clip", "synthetic", "bytetrack"))["tracks"] == 1
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        (
+            ["detector.kind=yolox"],
+            r"detector\.kind: got 'yolox' without weights; expected detector\.weights=FILE\.onnx",
+        ),
+        (["detector.weights=a.onnx", "detector.rectangular=true"], r"detector\.rectangular: got true for 'a\.onnx'"),
+    ],
+)
+def test_settings_that_no_onnx_file_takes_are_refused(keys: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        build_detector(load_settings(TrackSettings, keys, base="track"), "")
