@@ -1,8 +1,8 @@
 """Box algebra on `(N, 4)` arrays: conversions, area, clip, IoU.
 
 Boxes are pixels, origin top-left, y down, and `x2`, `y2` are exclusive, so width is `x2 - x1` without a `+ 1`. The
-formats: `xyxy` two corners; `tlwh` top-left corner and size; `cxcywh` centre and size; `xyah` centre, aspect (width /
-height) and height; `xysr` centre, area and aspect. Every function takes `(..., 4)` and returns a new float64 array.
+formats: `xyxy` two corners; `tlwh` top-left corner and size; `cxcywh` centre and size. Every function takes `(..., 4)`
+and returns a new float64 array.
 """
 
 from __future__ import annotations
@@ -42,39 +42,6 @@ def cxcywh_to_xyxy(cxcywh: ArrayLike) -> FloatArray:
     out[..., :2] -= out[..., 2:] / 2
     out[..., 2:] += out[..., :2]
     return out
-
-
-def xyxy_to_xyah(xyxy: ArrayLike) -> FloatArray:
-    """Returns `(..., 4)` centre x, centre y, width / height, height. Heights must be positive."""
-    out = xyxy_to_cxcywh(xyxy)
-    out[..., 2] /= out[..., 3]
-    return out
-
-
-def xyah_to_xyxy(xyah: ArrayLike) -> FloatArray:
-    """Returns `(..., 4)` corners in pixels; the inverse of `xyxy_to_xyah`."""
-    out = np.array(xyah, dtype=np.float64)
-    out[..., 2] *= out[..., 3]
-    return cxcywh_to_xyxy(out)
-
-
-def xyxy_to_xysr(xyxy: ArrayLike) -> FloatArray:
-    """Returns `(..., 4)` centre x, centre y, area in square pixels, width / height. Heights must be positive."""
-    out = xyxy_to_cxcywh(xyxy)
-    width, height = out[..., 2].copy(), out[..., 3].copy()
-    out[..., 2] = width * height
-    out[..., 3] = width / height
-    return out
-
-
-def xysr_to_xyxy(xysr: ArrayLike) -> FloatArray:
-    """Returns `(..., 4)` corners in pixels; the inverse of `xyxy_to_xysr`. Areas must be positive."""
-    out = np.array(xysr, dtype=np.float64)
-    area_, aspect = out[..., 2].copy(), out[..., 3].copy()
-    width = np.sqrt(area_ * aspect)
-    out[..., 2] = width
-    out[..., 3] = area_ / width
-    return cxcywh_to_xyxy(out)
 
 
 def area(xyxy: ArrayLike) -> FloatArray:

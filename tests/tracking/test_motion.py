@@ -53,9 +53,21 @@ def naive(measurements: np.ndarray, noise: dict) -> tuple[np.ndarray, np.ndarray
     return x, covariance
 
 
+def xyah(xyxy):
+    """Centre, aspect (width / height) and height."""
+    x, y, width, height = boxes.xyxy_to_cxcywh(xyxy).T
+    return np.stack([x, y, width / height, height], axis=-1)
+
+
+def xysr(xyxy):
+    """Centre, area and aspect."""
+    x, y, width, height = boxes.xyxy_to_cxcywh(xyxy).T
+    return np.stack([x, y, width * height, width / height], axis=-1)
+
+
 @pytest.mark.parametrize(
     ("preset", "convert"),
-    [(BYTETRACK, boxes.xyxy_to_xyah), (BOTSORT, boxes.xyxy_to_cxcywh), (SORT, boxes.xyxy_to_xysr)],
+    [(BYTETRACK, xyah), (BOTSORT, boxes.xyxy_to_cxcywh), (SORT, xysr)],
     ids=lambda value: getattr(value, "name", ""),
 )
 def test_filter_matches_full_matrices(preset, convert):
