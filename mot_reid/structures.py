@@ -6,7 +6,7 @@ them. Geometry is float64, appearance float32, identities int64; arrays are read
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
@@ -17,7 +17,10 @@ from numpy.typing import ArrayLike, NDArray
 from mot_reid.boxes import FloatArray
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
+    import supervision as sv
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
@@ -208,6 +211,18 @@ class Detections(Columns):
         "embedding": Column(np.float32, -1, optional=True),
     }
 
+    def to_supervision(self) -> sv.Detections:
+        """Returns the boxes as supervision's `Detections`, whose annotators and zones take them.
+
+        Embeddings have no place there and are left out.
+
+        Raises:
+            ImportError: supervision is not installed.
+        """
+        return _supervision().Detections(
+            xyxy=self.xyxy.copy(), confidence=self.score.copy(), class_id=self.class_id.copy()
+        )
+
     def _check(self) -> None:
         _check_boxes("Detections.xyxy", self.xyxy)
         _check_score("Detections.score", self.score)
@@ -244,6 +259,19 @@ class Tracks(Columns):
         "class_id": Column(np.int64, fill=0),
         "detection": Column(np.int64, optional=True),
     }
+
+    def to_supervision(self) -> sv.Detections:
+        """Returns the tracks as supervision's `Detections`, identities as its `tracker_id`.
+
+        Raises:
+            ImportError: supervision is not installed.
+        """
+        return _supervision().Detections(
+            xyxy=self.xyxy.copy(),
+            confidence=self.score.copy(),
+            class_id=self.class_id.copy(),
+            tracker_id=self.track_id.copy(),
+        )
 
     def _check(self) -> None:
         _check_boxes("Tracks.xyxy", self.xyxy)
@@ -303,6 +331,70 @@ class TrackTable(Columns):
         ]
         return cls(number, *joined)
 
+    @classmethod
+    def load(cls, path: str | Path) -> TrackTable:
+        """Returns the tracks in a file: MOTChallenge text, or a CSV or Parquet file that `save` wrote.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if a line is malformed, which is named, or a column is missing.
+            ImportError: if it is a Parquet file and pyarrow is not installed.
+        """
+        from mot_reid.data.tables import read_tracks
+
+        return read_tracks(path)
+
+    def save(self, path: str | Path) -> Path:
+        """Writes the tracks, by frame and identity, and returns the path; the file appears whole or not at all.
+
+        Args:
+            path: a name ending in .txt (MOTChallenge text: to a hundredth of a pixel, without classes), .csv or
+                .parquet (every digit, with classes). `ignore` is kept in none of them.
+
+        Raises:
+            ValueError: if the name ends otherwise.
+            OSError: if the file cannot be written.
+            ImportError: if it is a Parquet file and pyarrow is not installed.
+        """
+        from mot_reid.data.tables import write_tracks
+
+        return write_tracks(path, self)
+
+    def to_coco(
+        self, *, file_name: str = "{frame:06d}.jpg", class_names: Mapping[int, str] | None = None
+    ) -> dict[str, Any]:
+        """Returns the table in COCO's format, ready for `json.dump`: one image a frame, one annotation a box.
+
+        Each annotation has `track_id` and `score` as well; a row to be ignored has `iscrowd` 1.
+
+        Args:
+            file_name: name of a frame's image, in which {frame} is its number.
+            class_names: name of each class; "person" for class 0 and "class_N" for others where not given.
+        """
+        names = class_names or {}
+        images = [{"id": n, "file_name": file_name.format(frame=n), "frame_id": n} for n in _numbers(self.frame)]
+        categories = [
+            {"id": n, "name": names.get(n, "person" if n == 0 else f"class_{n}")} for n in _numbers(self.class_id)
+        ]
+        size = self.xyxy[:, 2:] - self.xyxy[:, :2]
+        columns = (self.frame, self.track_id, self.xyxy[:, :2], size, self.score, self.class_id, self.ignore)
+        annotations = [
+            {
+                "id": number,
+                "image_id": frame,
+                "category_id": class_id,
+                "bbox": [*corner, *extent],
+                "area": extent[0] * extent[1],
+                "iscrowd": int(ignore),
+                "track_id": track_id,
+                "score": score,
+            }
+            for number, (frame, track_id, corner, extent, score, class_id, ignore) in enumerate(
+                zip(*(column.tolist() for column in columns)), start=1
+            )
+        ]
+        return {"images": images, "annotations": annotations, "categories": categories}
+
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Decisions(Columns):
@@ -334,6 +426,19 @@ class Decisions(Columns):
     }
 
 
+def _supervision() -> Any:
+    """Returns the package supervision, which is imported for those only who ask for its types."""
+    try:
+        import supervision
+    except ImportError:
+        raise ImportError("to_supervision: supervision is not installed; pip install supervision") from None
+    return supervision
+
+
+def _numbers(column: IntArray) -> list[int]:
+    return [int(number) for number in np.unique(column)]
+
+
 def as_detections(value: Any) -> Detections:
     """Returns detections from whatever a detector gives.
 
@@ -360,22 +465,62 @@ def as_detections(value: Any) -> Detections:
             raise ValueError("as_detections: got confidence None; expected a score for every box")
         class_id = None if getattr(value, "class_id", None) is None else _class_ids(value.class_id)
         return Detections(_numpy(value.xyxy), _numpy(value.confidence), cast(Any, class_id))
+    _refuse_known_mistakes(value)
     if not isinstance(value, (list, tuple)) and not hasattr(value, "__array__"):
         raise ValueError(f"as_detections: got {type(value).__name__}; {_ACCEPTED}")
-    return _from_array(_numpy(value))
+    try:
+        array = _numpy([_numpy(row) for row in value] if isinstance(value, (list, tuple)) else value)
+    except ValueError:  # NumPy's, on rows of several lengths
+        raise ValueError(f"as_detections: got rows of several lengths in {_short(value)}; {_ACCEPTED}") from None
+    return _from_array(array)
 
 
 _ACCEPTED = "expected Detections, an (N, 5) or (N, 6) array, an Ultralytics result or a supervision Detections"
+
+
+def _refuse_known_mistakes(value: Any) -> None:
+    """Raises ValueError for what people pass who come from another library, with the line that mends it."""
+    if isinstance(value, Mapping):
+        raise ValueError(
+            f"as_detections: got a dictionary with {', '.join(map(str, value)) or 'no keys'}; {_ACCEPTED}; "
+            "pass Detections(xyxy, score, class_id) made of its values"
+        )
+    if isinstance(value, Iterator):
+        raise ValueError(
+            f"as_detections: got a {type(value).__name__}, which holds the results of many images; "
+            "expected the result of one; call update for each item of it"
+        )
+    if not isinstance(value, (list, tuple)) or not value:
+        return
+    first, kind = value[0], type(value[0]).__name__
+    if hasattr(first, "boxes") or hasattr(first, "xyxy") or isinstance(first, Mapping):
+        what = "a dictionary" if isinstance(first, Mapping) else kind
+        one = "pass results[0]" if len(value) == 1 else "call update for each of them"
+        raise ValueError(
+            f"as_detections: got a list of {len(value)} results ({what}), one for each image; "
+            f"expected the result of one image; {one}"
+        )
+    if len(value) in (2, 3) and not isinstance(first, (list, tuple)) and _numpy(first).ndim == 2:
+        what, names = ("a pair of boxes and scores", "boxes, scores")
+        if len(value) == 3:
+            what, names = ("three arrays, such as boxes, scores and classes", "boxes, scores, class_id")
+        raise ValueError(f"as_detections: got {what}; {_ACCEPTED}; pass Detections({names})")
+    if isinstance(first, (list, tuple)) and first and np.ndim(cast(Any, first[0])) == 1:
+        raise ValueError(
+            "as_detections: got a list of (box, score, class) rows as DeepSORT takes them; expected one row of numbers "
+            "for each box; pass np.array([[l, t, l + w, t + h, score, class_id] for (l, t, w, h), score, class_id in "
+            "rows])"
+        )
 
 
 def _from_array(array: Array) -> Detections:
     if array.size == 0 and array.ndim <= 2:
         return Detections.empty()
     if array.ndim != 2 or array.shape[1] not in (5, 6):
-        raise ValueError(f"as_detections: got an array of shape {array.shape}; {_ACCEPTED}")
-    class_id = _class_ids(array[:, 5]) if array.shape[1] == 6 else np.zeros(len(array), np.int64)
+        raise ValueError(f"as_detections: got an array of shape {array.shape}; {_ACCEPTED}{_hint(array.shape)}")
     if array.dtype.kind not in "fiu":
-        return Detections(array[:, :4], array[:, 4], class_id)
+        array = _as_numbers(array)
+    class_id = _class_ids(array[:, 5]) if array.shape[1] == 6 else np.zeros(len(array), np.int64)
     # The same checks as the constructor's, without its search for shapes and types: this runs once per frame.
     array = np.array(array[:, :5], dtype=np.float64)
     xyxy, score = array[:, :4], array[:, 4]
@@ -384,8 +529,37 @@ def _from_array(array: Array) -> Detections:
     return Detections._trusted({"xyxy": xyxy, "score": score, "class_id": class_id, "embedding": None})
 
 
+def _as_numbers(array: Array) -> FloatArray:
+    try:
+        return array.astype(np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"as_detections: got {_short(array.tolist())}; expected rows of numbers") from None
+
+
+def _hint(shape: tuple[int, ...]) -> str:
+    """Returns what an array of a wrong shape probably is, and the remedy."""
+    if len(shape) == 1 and shape[0] in (5, 6):
+        return "; for a single box pass array[None]"
+    if len(shape) == 3 and shape[0] == 1 and shape[2] in (5, 6):
+        return "; this is a batch of one image: pass array[0]"
+    if len(shape) == 3 and shape[2] in (1, 3, 4):
+        return "; this looks like an image: update(detections, image) takes the detections first"
+    if len(shape) != 2:
+        return ""
+    if shape[1] == 4:
+        return "; add a column of scores"
+    if shape[1] == 7:
+        return "; leave out the column of track identities"
+    return "; pass array.T" if shape[0] in (5, 6) else ""
+
+
 def _class_ids(values: object) -> IntArray:
     array = _numpy(values)
+    if array.dtype.kind not in "biuf":
+        try:
+            array = array.astype(np.float64)
+        except (TypeError, ValueError):
+            raise ValueError(f"class_id: got {_short(str(array.flat[0]))}; expected whole numbers") from None
     if array.dtype.kind == "f" and not np.array_equal(array, np.trunc(array)):
         raise ValueError(f"class_id: got {array.tolist()}; expected whole numbers")
     return array.astype(np.int64)

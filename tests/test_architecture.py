@@ -41,7 +41,7 @@ def room(package: str = "", *, top: str = "", lazy: str = "") -> Room:
 # DESIGN's table. A room may always import itself.
 TABLE = {
     "boxes": room(top="numpy"),
-    "structures": room("boxes", top="numpy", lazy="pandas"),
+    "structures": room("boxes", top="numpy", lazy="pandas supervision"),
     "files": room(),
     "settings": room("files", lazy="omegaconf"),
     # Calls every other room; nobody uses it.
@@ -50,7 +50,7 @@ TABLE = {
         "serving benchmark",
         lazy="tqdm lightning torch numpy ultralytics uvicorn",
     ),
-    "data": room("boxes structures files", top="numpy PIL", lazy="cv2 av tqdm"),
+    "data": room("boxes structures files", top="numpy PIL", lazy="cv2 av tqdm pandas"),
     "metrics": room("boxes structures", top="numpy scipy", lazy="pandas faiss"),
     "detection": room("boxes structures files data", top="numpy", lazy="ultralytics openvino onnxruntime cv2"),
     "tracking": room("boxes structures", top="numpy scipy", lazy="cv2"),
@@ -84,6 +84,7 @@ TABLE = {
 
 # Imports against the table, inside functions or for type checkers only: (module that imports, what it imports).
 LAZY_EDGES = {
+    ("structures", "data.tables"),  # TrackTable.save and load
     ("tracking.embed_on_demand", "reid.embedder"),  # Tracker(reid=...)
     ("training.tracking_metric", "tracking.tracker"),  # scores tracking at validation
     ("pipeline.run", "reid.embedder"),  # for videos whose settings name a model

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -220,6 +222,45 @@ def test_as_detections_refuses(value, message):
         as_detections(value)
 
 
+RESULT = SimpleNamespace(boxes=SimpleNamespace(xyxy=XYXY, conf=SCORE, cls=SCORE * 0))
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ([RESULT], r"got a list of 1 results \(SimpleNamespace\), one for each image; .*; pass results\[0\]$"),
+        ((RESULT, RESULT), "got a list of 2 results .* call update for each of them"),
+        ([Detections(XYXY, SCORE)], r"list of 1 results \(Detections\).*pass results\[0\]"),
+        ([{"boxes": XYXY, "scores": SCORE}], r"list of 1 results \(a dictionary\)"),
+        ((result for result in [RESULT]), "got a generator, which holds the results of many images"),
+        ({"boxes": XYXY, "scores": SCORE}, r"got a dictionary with boxes, scores; .*pass Detections\(xyxy, score"),
+        ([([0, 0, 10, 20], 0.9, 0)], r"\(box, score, class\) rows as DeepSORT takes them; .*l \+ w, t \+ h, score"),
+        ([(np.zeros(4), 0.9, "person")], r"\(box, score, class\) rows as DeepSORT"),
+        ((XYXY, SCORE), r"got a pair of boxes and scores; .*pass Detections\(boxes, scores\)"),
+        ([[0, 0, 1, 1, 0.5], [0, 0, 1, 1]], "got rows of several lengths"),
+        ([[0, 0, 1, 1, 0.5, "person"]], "got .*'person'.*; expected rows of numbers"),
+        (np.zeros((480, 640, 3)), r"this looks like an image: update\(detections, image\) takes the detections first"),
+        (np.column_stack([ROWS, SCORE * 0]).T, r"shape \(6, 3\).*pass array.T"),
+        (np.zeros((2, 4)), "add a column of scores"),
+        (np.zeros((2, 7)), "leave out the column of track identities"),
+        (np.zeros((1, 3, 6)), r"a batch of one image: pass array\[0\]"),
+        (np.zeros(6), r"for a single box pass array\[None\]"),
+    ],
+)
+def test_as_detections_names_the_mistake_and_the_remedy(value, message):
+    with pytest.raises(ValueError, match=message):
+        as_detections(value)
+
+
+def test_as_detections_names_the_list_that_a_real_model_returns():
+    results = pytest.importorskip("ultralytics.engine.results")
+    rows = np.column_stack([ROWS, [0, 1, 0]]).astype(np.float32)
+    answer = [results.Results(np.zeros((100, 100, 3), np.uint8), path="", names={0: "person", 1: "car"}, boxes=rows)]
+    with pytest.raises(ValueError, match=r"got a list of 1 results \(Results\).*pass results\[0\]"):
+        as_detections(answer)
+    np.testing.assert_allclose(as_detections(answer[0]).xyxy, XYXY)
+
+
 def test_as_detections_copies_an_array():
     source = ROWS.copy()
     found = as_detections(source)
@@ -233,3 +274,54 @@ def test_as_detections_reads_real_library_objects():
     found = as_detections(SimpleNamespace(boxes=boxes))
     np.testing.assert_allclose(found.xyxy, XYXY, atol=1e-6)
     np.testing.assert_array_equal(found.class_id, [0, 1, 0])
+
+
+TABLE = TrackTable([1, 2], [4, 7], [[0.125, 1, 10, 21], [1, 2, 3, 4]], [0.5, 1], [0, 2], [False, True])
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.csv"])
+def test_track_table_is_saved_and_loaded_by_the_ending_of_its_name(tmp_path, name):
+    assert TABLE.save(tmp_path / name) == tmp_path / name
+    found = TrackTable.load(tmp_path / name)
+    np.testing.assert_array_equal(found.frame, [1, 2])
+    np.testing.assert_array_equal(found.track_id, [4, 7])
+    np.testing.assert_allclose(found.xyxy, TABLE.xyxy, atol=0.0051 if name == "a.txt" else 0)
+    np.testing.assert_array_equal(found.class_id, [0, 0] if name == "a.txt" else [0, 2])
+
+
+def test_track_table_refuses_another_ending(tmp_path):
+    with pytest.raises(ValueError, match=r"expected a name ending in \.txt, \.csv, \.parquet"):
+        TABLE.save(tmp_path / "a.json")
+
+
+def test_to_coco_has_an_image_a_frame_and_an_annotation_a_box():
+    coco = json.loads(json.dumps(TABLE.to_coco(class_names={2: "bag"})))
+    assert coco["images"] == [
+        {"id": 1, "file_name": "000001.jpg", "frame_id": 1},
+        {"id": 2, "file_name": "000002.jpg", "frame_id": 2},
+    ]
+    assert coco["categories"] == [{"id": 0, "name": "person"}, {"id": 2, "name": "bag"}]
+    assert coco["annotations"][0] == {
+        "id": 1, "image_id": 1, "category_id": 0, "bbox": [0.125, 1, 9.875, 20], "area": 197.5, "iscrowd": 0,
+        "track_id": 4, "score": 0.5,
+    }  # fmt: skip
+    assert [row["iscrowd"] for row in coco["annotations"]] == [0, 1]
+
+
+def test_to_supervision_and_back_is_the_same():
+    supervision = pytest.importorskip("supervision")
+    given = Tracks(XYXY, [3, 1, 2], SCORE, [0, 1, 0])
+    theirs = given.to_supervision()
+    assert isinstance(theirs, supervision.Detections) and theirs.tracker_id.tolist() == [3, 1, 2]
+    assert len(theirs[theirs.confidence > 0.4]) == 2
+    for found in (as_detections(theirs), as_detections(detections().to_supervision())):
+        np.testing.assert_array_equal(found.xyxy, XYXY)
+        np.testing.assert_array_equal(found.score, SCORE)
+        np.testing.assert_array_equal(found.class_id, [0, 1, 0])
+    assert len(Tracks.empty().to_supervision()) == 0
+
+
+def test_to_supervision_without_the_package_is_one_sentence(monkeypatch):
+    monkeypatch.setitem(sys.modules, "supervision", None)
+    with pytest.raises(ImportError, match=r"^to_supervision: supervision is not installed; pip install supervision$"):
+        Tracks.empty().to_supervision()

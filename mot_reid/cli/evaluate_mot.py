@@ -23,7 +23,8 @@ Scores a tracker by the rules of MOTChallenge: HOTA, CLEAR and Identity, per seq
 The numbers are TrackEval's.
 
   ground_truth=DIR         sequences, each a folder with seqinfo.ini and gt/gt.txt; or a single such folder
-  results=DIR              one NAME.txt for each sequence (in DIR or DIR/data); or the file of a single sequence
+  results=DIR              one NAME.txt, .csv or .parquet for each sequence (in DIR or DIR/data); or the file of a
+                           single sequence
   benchmark=MOT17          whose rules: MOT15 (no classes: also for data of your own), MOT16, MOT17 or MOT20
   sequences=NAME,NAME      score these only
   bootstrap=0              samples of 95% intervals over the sequences; 0 for none
@@ -54,7 +55,8 @@ def main(argv: Words[str]) -> int:
 
 def _evaluate(argv: Words[str]) -> None:
     """Reads, scores, prints and writes what was asked for."""
-    from mot_reid.data.motchallenge import find_results, read_ground_truth, read_results, read_sequences
+    from mot_reid.data.motchallenge import find_results, read_ground_truth, read_sequences
+    from mot_reid.data.tables import read_tracks
     from mot_reid.metrics.bootstrap import bootstrap_mot
     from mot_reid.metrics.mot import evaluate_mot
     from mot_reid.metrics.mot_rules import BENCHMARKS
@@ -67,7 +69,7 @@ def _evaluate(argv: Words[str]) -> None:
     if samples and len(sequences) == 1:
         raise ConfigError(f"command line: bootstrap: got the one sequence {min(sequences)}; expected two or more")
     truths = {name: read_ground_truth(sequence.ground_truth_path) for name, sequence in sequences.items()}
-    results = {name: read_results(file) for name, file in files.items()}
+    results = {name: read_tracks(file) for name, file in files.items()}
     lengths = {name: sequence.length for name, sequence in sequences.items()}
     scored = evaluate_mot(truths, results, benchmark=benchmark, lengths=lengths)
     intervals = bootstrap_mot(scored, samples=samples) if samples else {}

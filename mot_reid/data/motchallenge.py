@@ -25,6 +25,8 @@ from mot_reid.files import write_text
 from mot_reid.structures import Detections, TrackTable
 
 PEDESTRIAN = 1
+RESULT_ENDINGS = (".txt", ".csv", ".parquet")
+"""Endings of the names of result files; only .txt is MOTChallenge's own."""
 _NUMBERS = ("frame", "identity", "left", "top", "width", "height", "confidence")
 _MOST_COLUMNS = 10
 
@@ -154,7 +156,14 @@ def read_ground_truth(path: str | Path) -> TrackTable:
         raise ValueError(f"'{path}': got no line; expected a ground truth; check the file")
     has_class = numbers.shape[1] in (8, 9)
     if has_class:
-        _check_whole(path, numbers[:, 7], "class", least=1)
+        _refuse_rows(
+            path,
+            (numbers[:, 7] != np.round(numbers[:, 7])) | (numbers[:, 7] < 1),
+            numbers[:, 7],
+            "class",
+            "1 for a person, or another class of MOTChallenge (2 to 13); a ground truth without classes has 7 numbers "
+            "a line, so drop the columns after the seventh and score it with benchmark=MOT15",
+        )
     return _table(
         path,
         numbers,
@@ -195,32 +204,44 @@ def find_results(root: str | Path, names: Sequences[str], *, chosen: bool = Fals
     """Returns the result file of each sequence.
 
     Args:
-        root: A folder of files, one with a folder `data` of them, or the file of a single sequence.
+        root: A folder of files (.txt, .csv or .parquet), one with a folder `data` of them, or the file of a single
+            sequence.
         names: Of the sequences.
         chosen: Whether other files may be there, too.
 
     Raises:
         FileNotFoundError: A sequence has no file.
-        ValueError: A file belongs to no sequence.
+        ValueError: A file belongs to no sequence, or a sequence has two.
     """
     root = Path(root)
     if root.is_file() and len(names) == 1:
         return {names[0]: root}
     if not root.is_dir():
         raise FileNotFoundError(f"results: got '{root}'; expected a folder with {names[0]}.txt; check the path")
-    files = {path.stem: path for path in root.glob("*.txt")}
+    files = _result_files(root)
     if not files and (root / "data").is_dir():
-        files = {path.stem: path for path in (root / "data").glob("*.txt")}
+        files = _result_files(root / "data")
     missing, extra = [name for name in names if name not in files], sorted(set(files) - set(names))
     if missing:
         others = f"; these belong to no sequence: {', '.join(extra)}" if extra else ""
         raise FileNotFoundError(f"results: got no {', '.join(f'{name}.txt' for name in missing)} in '{root}'{others}")
     if extra and not chosen:
         raise ValueError(
-            f"results: got {', '.join(f'{name}.txt' for name in extra)} in '{root}', but there is no such sequence; "
+            f"results: got {', '.join(files[name].name for name in extra)} in '{root}', but there is no such sequence; "
             f"take them away, or name those to score by sequences={','.join(names)}"
         )
     return {name: files[name] for name in names}
+
+
+def _result_files(folder: Path) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for path in sorted(path for path in folder.iterdir() if path.suffix in RESULT_ENDINGS):
+        other = found.setdefault(path.stem, path)
+        if other != path:
+            raise ValueError(
+                f"results: got {other.name} and {path.name} in '{folder}'; expected one file of a sequence; remove one"
+            )
+    return found
 
 
 def read_results(path: str | Path) -> TrackTable:
@@ -233,7 +254,11 @@ def read_results(path: str | Path) -> TrackTable:
         ValueError: A malformed line, which is named.
     """
     numbers = _read(path).copy()
-    _check_whole(path, numbers[:, 1], "identity", least=0)
+    identity = numbers[:, 1]
+    rule = "a whole number from 0"
+    if len(identity) and (identity == -1).all():
+        rule += "; -1 in every line is a file of detections: give the file that the tracker wrote"
+    _refuse_rows(path, (identity != np.round(identity)) | (identity < 0), identity, "identity", rule)
     numbers[:, 4:6] = np.maximum(numbers[:, 4:6], 0)
     return _table(path, numbers, score=numbers[:, 6])
 

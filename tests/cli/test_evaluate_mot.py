@@ -255,3 +255,17 @@ def test_mistakes_in_what_the_report_needs_are_one_line(
 def test_keys_of_the_report_need_a_report(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert tool.main([*arguments, "frames=x"]) == 2
     assert "frames: got it without report=FILE" in capsys.readouterr().err
+
+
+def test_table_that_track_wrote_scores_as_its_text_does(arguments: list[str], tmp_path: Path) -> None:
+    """As a folder of CSV files, and as the file of a single sequence."""
+    for name in ("a", "b"):
+        table = TrackTable.load(tmp_path / "results" / f"{name}.txt")
+        table.save(tmp_path / "tables" / f"{name}.csv")
+    for given, scores in ((arguments, "text"), ([arguments[0], f"results={tmp_path / 'tables'}"], "table")):
+        assert tool.main([*given, f"json={tmp_path / scores}.json"]) == 0
+    read = [json.loads((tmp_path / f"{name}.json").read_text()) for name in ("text", "table")]
+    assert read[0]["combined"] == read[1]["combined"] and read[0]["combined"]["idf1"] == pytest.approx(0.75)
+    single = [arguments[0], "sequences=a", f"results={tmp_path / 'tables' / 'a.csv'}"]
+    assert tool.main([*single, f"json={tmp_path / 'one.json'}"]) == 0
+    assert json.loads((tmp_path / "one.json").read_text())["combined"] == read[0]["sequences"]["a"]

@@ -253,3 +253,22 @@ def test_results_may_lie_in_a_data_folder_or_be_a_single_file(tmp_path: Path) ->
         file.rename(results / "data" / file.name)
     assert mot.find_results(results, ["a", "b"])["a"] == results / "data" / "a.txt"
     assert found == {"anything": results / "b.txt"}
+
+
+def test_ground_truth_of_nine_numbers_without_classes_names_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"line 2: class: got -1; expected 1 for a person.*benchmark=MOT15"):
+        mot.read_ground_truth(_file(tmp_path, "1,1,1,2,3,4,1,1,1\n1,2,1,2,3,4,1,-1,-1\n"))
+
+
+def test_detections_given_as_results_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"line 1: identity: got -1; .*a file of detections: give the file that"):
+        mot.read_results(_file(tmp_path, "1,-1,1,2,3,4,1\n2,-1,1,2,3,4,1\n"))
+
+
+def test_results_are_found_as_csv_and_one_file_of_a_sequence_only(tmp_path: Path) -> None:
+    for name in ("a.csv", "b.txt", "notes.md"):
+        (tmp_path / name).touch()
+    assert mot.find_results(tmp_path, ["a", "b"]) == {"a": tmp_path / "a.csv", "b": tmp_path / "b.txt"}
+    (tmp_path / "b.csv").touch()
+    with pytest.raises(ValueError, match=r"got b\.csv and b\.txt in .*; expected one file of a sequence"):
+        mot.find_results(tmp_path, ["a", "b"])

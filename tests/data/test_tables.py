@@ -10,7 +10,7 @@ import pytest
 
 from mot_reid.data import tables
 from mot_reid.data.motchallenge import read_results
-from mot_reid.data.tables import write_tracks
+from mot_reid.data.tables import read_tracks, write_tracks
 from mot_reid.structures import TrackTable
 
 TABLE = TrackTable(
@@ -62,3 +62,51 @@ def test_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(OSError, match="disk full"):
         write_tracks(tmp_path / "a.csv", TABLE)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_tables_are_read_back_to_the_last_digit(tmp_path: Path, ending: str) -> None:
+    if ending == ".parquet":
+        pytest.importorskip("pyarrow")
+    given = TrackTable([2, 1], [7, 1], [[1 / 3, 1, 10, 21], [1, 2, 3, 4]], [0.1, 1], [3, 0])
+    found = read_tracks(write_tracks(tmp_path / f"a{ending}", given))
+    for name in ("frame", "track_id", "xyxy", "score", "class_id"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(given[[1, 0]], name))
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.csv"])
+def test_text_is_recognised_by_its_content(tmp_path: Path, name: str) -> None:
+    """MOTChallenge's lines under any name, and columns with names, in another order, under any name."""
+    (tmp_path / name).write_text("1,4,10,20,30,40,0.5,-1,-1,-1\n")
+    assert read_tracks(tmp_path / name).xyxy.tolist() == [[10, 20, 40, 60]]
+    (tmp_path / name).write_text("\ufefftrack_id, frame,x1,y1,x2,y2,note\r\n4,1,10,20,40,60,tall\r\n\r\n", newline="")
+    found = read_tracks(tmp_path / name)
+    assert (found.frame.tolist(), found.track_id.tolist(), found.xyxy.tolist()) == ([1], [4], [[10, 20, 40, 60]])
+    assert found.score.tolist() == [1] and found.class_id.tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("frame,track_id,x1,y1,x2\n", r"line 1: got columns frame, track_id, x1, y1, x2; expected y2 as well; or MOT"),
+        ("frame,track_id,x1,y1,x2,y2\n1,1,0,0,5,5\n2,1,0,0,5\n", "line 3: got 5 values; expected one for each column"),
+        ("frame,track_id,x1,y1,x2,y2\n1,1,0,0,5,x\n", "line 2: y2: got 'x'; expected a number"),
+        ("frame,track_id,x1,y1,x2,y2\n1,anna,0,0,5,5\n", "line 2: track_id: got 'anna'; expected a number"),
+        ("frame,track_id,x1,y1,x2,y2\n-1,1,0,0,5,5\n", "line 2: frame: got -1; expected a whole number from 1"),
+        ("frame,track_id,x1,y1,x2,y2\n1,1.5,0,0,5,5\n", "line 2: track_id: got 1.5; expected a whole number from 0"),
+        ("frame,track_id,x1,y1,x2,y2,score\n1,1,0,0,5,5,nan\n", "line 2: score: got nan; expected a finite number"),
+        (
+            "frame,track_id,x1,y1,x2,y2\n\n1,1,9,0,5,5\n",
+            r"line 3: got the box \[9.0, .*; expected x1 <= x2",
+        ),
+    ],
+)
+def test_malformed_table_is_refused_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(ValueError, match=rf"a\.csv' {message}"):
+        read_tracks(tmp_path / "a.csv")
+
+
+def test_missing_table_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"gone\.csv': no such file"):
+        read_tracks(tmp_path / "gone.csv")
