@@ -156,13 +156,16 @@ class ClearPairs:
     fragment: NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class MotScores:
     """The three families of scores, of one sequence or of several together."""
 
     hota: Hota
     clear: Clear
     identity: Identity
+
+    def __repr__(self) -> str:
+        return f"MotScores({_spelled(self)})"
 
     def __add__(self, other: MotScores) -> MotScores:
         """Returns the scores of the sequences of both together."""
@@ -183,7 +186,7 @@ class MotScores:
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class MotResult:
     """Scores of a tracker on a benchmark.
 
@@ -197,12 +200,25 @@ class MotResult:
     combined: MotScores
     pairs: dict[str, ClearPairs]
 
+    def __repr__(self) -> str:
+        names = ", ".join(self.sequences) if len(self.sequences) <= 4 else f"{len(self.sequences)} sequences"
+        return f"MotResult({names}: {_spelled(self.combined)})"
+
     def to_dict(self) -> dict[str, dict]:
         """Returns `{"combined": {..}, "sequences": {name: {..}}}` in plain numbers."""
         return {
             "combined": self.combined.to_dict(),
             "sequences": {name: scores.to_dict() for name, scores in self.sequences.items()},
         }
+
+
+def _spelled(scores: MotScores) -> str:
+    clear = scores.clear
+    return (
+        f"HOTA {scores.hota.hota.mean():.2%}, MOTA {clear.mota:.2%}, IDF1 {scores.identity.idf1:.2%}, "
+        f"{clear.idsw:,} identity switches, {clear.fp:,} false alarms, "
+        f"{clear.fn:,} misses, {clear.frames:,} frames"
+    )
 
 
 def evaluate_mot(

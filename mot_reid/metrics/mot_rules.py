@@ -94,7 +94,7 @@ def apply_rules(
 
     Raises:
         ValueError: If the benchmark is unknown, an identity appears twice in a frame, a class is unknown to the
-            benchmark or a frame lies beyond the given length.
+            benchmark, no row of a ground truth counts or a frame lies beyond the given length.
     """
     if benchmark not in DISTRACTOR_CLASSES:
         raise ValueError(f"benchmark: got '{benchmark}'; expected one of {', '.join(BENCHMARKS)}")
@@ -110,6 +110,7 @@ def apply_rules(
     keep = ~ground_truth.ignore
     if benchmark != "MOT15":
         keep = keep & (ground_truth.class_id == PEDESTRIAN)
+    _check_counted(ground_truth, keep, benchmark)
     distractor = np.isin(ground_truth.class_id, DISTRACTOR_CLASSES[benchmark])
     drop = np.zeros(len(result), dtype=bool)
     parts = []
@@ -169,3 +170,22 @@ def _check_classes(ground_truth: TrackTable, benchmark: Benchmark) -> None:
             f"ground truth: got class {ground_truth.class_id[unknown][0]}; expected {CLASSES.start} to "
             f"{CLASSES.stop - 1} on {benchmark}; score data without classes as MOT15"
         )
+
+
+def _check_counted(ground_truth: TrackTable, keep: NDArray[np.bool_], benchmark: Benchmark) -> None:
+    """Raises ValueError for a ground truth with rows of which none is scored: every box would be a false alarm."""
+    if keep.any() or not len(ground_truth):
+        return
+    classes, rows = np.unique(ground_truth.class_id, return_counts=True)
+    found = ", ".join(f"class {number} in {count:,} rows" for number, count in zip(classes, rows))
+    if ground_truth.ignore.all():
+        raise ValueError(
+            f"ground truth: got {found}, all marked to be ignored (0 as the seventh number); "
+            "expected 1 there in the rows that count"
+        )
+    if (ground_truth.class_id == PEDESTRIAN).any():
+        found += f"; those of class {PEDESTRIAN} are marked to be ignored (0 as the seventh number)"
+    raise ValueError(
+        f"ground truth: got no row that counts on {benchmark}: {found}; expected rows of class {PEDESTRIAN} "
+        f"(pedestrian); write class {PEDESTRIAN} for those to score, or score every class with benchmark=MOT15"
+    )

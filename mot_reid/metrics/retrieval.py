@@ -37,7 +37,7 @@ ROWS_PER_TASK = 32
 Similarity = Callable[[slice], NDArray[np.floating]]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class RetrievalResult:
     """Scores of a retrieval run. All scores are fractions; all arrays are read-only.
 
@@ -64,6 +64,15 @@ class RetrievalResult:
             value = getattr(self, field.name)
             if isinstance(value, np.ndarray):
                 value.setflags(write=False)
+
+    def __repr__(self) -> str:
+        ranks = "".join(f"Rank-{k} {self.rank(k):.2%}, " for k in (1, 5) if k <= len(self.cmc))
+        invalid = len(self.valid) - int(self.valid.sum())
+        left_out = f" ({invalid:,} of them without a match)" if invalid else ""
+        return (
+            f"RetrievalResult({ranks}mAP {self.mean_ap:.2%}, mINP {self.mean_inp:.2%}, "
+            f"{len(self.valid):,} queries{left_out})"
+        )
 
     def rank(self, k: int) -> float:
         """Returns Rank-k: the share of valid queries with a match among the first k gallery images.

@@ -326,3 +326,47 @@ def test_bootstrap_of_equal_sequences_has_no_width_and_of_different_ones_has():
 def test_evaluate_mot_refuses(truth, result, options, message):
     with pytest.raises(ValueError, match=message):
         evaluate_mot(truth, result, **options)
+
+
+@pytest.mark.parametrize(
+    ("class_id", "ignore", "benchmark", "message"),
+    [
+        (
+            3,
+            False,
+            "MOT17",
+            r"^a: ground truth: got no row that counts on MOT17: class 3 in 4 rows; expected",
+        ),
+        (
+            1,
+            True,
+            "MOT17",
+            r"got class 1 in 4 rows, all marked to be ignored \(0 as .*; expected 1 there",
+        ),
+        (0, True, "MOT15", r"got class 0 in 4 rows, all marked to be ignored"),
+        (
+            [3, 3, 1, 1],
+            [0, 0, 1, 1],
+            "MOT20",
+            r"class 1 in 2 rows, class 3 in 2 rows; those of class 1 are .*MOT15$",
+        ),
+    ],
+)
+def test_ground_truth_of_which_no_row_counts_is_refused_with_its_classes(class_id, ignore, benchmark, message):
+    truth = walk([1, 2, 3, 4])
+    given = truth.replace(class_id=np.broadcast_to(class_id, 4), ignore=np.broadcast_to(ignore, 4).astype(bool))
+    with pytest.raises(ValueError, match=message):
+        evaluate_mot({"a": given}, {"a": truth}, benchmark=benchmark)
+
+
+def test_ground_truth_of_which_one_row_counts_is_scored():
+    truth = walk([1, 2, 3, 4]).replace(class_id=[3, 3, 3, 1])
+    assert evaluate_mot(truth, truth, benchmark="MOT17").combined.clear.tp == 1
+
+
+def test_repr_of_scores_is_one_line_with_the_main_numbers():
+    """By hand: of two boxes in two frames one is found; the sequences are named."""
+    result = evaluate_mot({"a": walk([1, 2])}, {"a": walk([1])}, benchmark="MOT15")
+    numbers = "HOTA 50.00%, MOTA 50.00%, IDF1 66.67%, 0 identity switches, 0 false alarms, 1 misses, 2 frames"
+    assert repr(result) == f"MotResult(a: {numbers})"
+    assert repr(result.combined) == f"MotScores({numbers})"

@@ -286,3 +286,11 @@ def test_evaluate_distances_refuses_what_is_not_finite(bad):
 def test_rank_refuses_a_rank_that_was_not_computed():
     with pytest.raises(ValueError, match="rank: got 51; expected 1 to 50"):
         by_hand("plain").rank(51)
+
+
+def test_repr_of_a_result_is_one_line_with_the_main_numbers():
+    """By hand: the first query finds its person second of two; the second query has no match."""
+    result = evaluate_distances([[0.1, 0.2], [0.3, 0.4]], query_person_id=[1, 3], gallery_person_id=[2, 1])
+    assert repr(result) == (
+        "RetrievalResult(Rank-1 0.00%, Rank-5 100.00%, mAP 50.00%, mINP 50.00%, 2 queries (1 of them without a match))"
+    )
