@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from mot_reid.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from mot_reid.detection.onnx import OnnxDetector as OnnxDetector
     from mot_reid.detection.yolo import YoloDetector as YoloDetector
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
     from mot_reid.structures import Tracks as Tracks
     from mot_reid.structures import TrackTable as TrackTable
     from mot_reid.tracking.tracker import Tracker as Tracker
-
-__version__ = "0.1.0"
 
 _HOME = {
     "Detections": "mot_reid.structures",

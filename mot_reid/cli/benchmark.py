@@ -1,4 +1,4 @@
-"""Measures speed beside what the machine can do: `python tools/benchmark.py what=train json=new.json`."""
+"""Measures speed next to what the machine can do: `mot-reid benchmark what=train json=new.json`."""
 
 from __future__ import annotations
 
@@ -6,34 +6,32 @@ import json
 import os
 from collections.abc import Sequence
 
-from mot_reid.cli.command import run
-from mot_reid.files import check_writable, write_text
+from mot_reid.cli.command import Command, Given, check_output
+from mot_reid.files import write_text
 from mot_reid.settings.benchmark import BenchmarkSettings
-from mot_reid.settings.load import describe_settings, load_settings
 
-USAGE = """usage: python tools/benchmark.py [what=train|embed|retrieval|track|video|all] [key=value ...]
-
-Medians on synthetic inputs of the real shape; of a video the quickest of three rounds. Beside each figure stands what
-it is measured against, such as the arithmetic alone or the detector alone, and the share of it that is reached. Run
-nothing else meanwhile.
-
-Exit code: 0 done, 2 a mistake in the arguments, 130 interrupted.
-
-keys (the value is that of configs/benchmark.yaml):
-"""
+COMMAND = Command(
+    "benchmark",
+    BenchmarkSettings,
+    usage="[what=train|embed|retrieval|track|video|all] [key=value ...]",
+    about="""
+Measures medians on synthetic inputs of the real shape; of a video the quickest of three rounds. Next to each figure
+stands what it is measured against, such as the arithmetic alone or the detector alone, and the share of it that is
+reached. Run nothing else meanwhile.""",
+    examples=("", "what=train json=new.json", "what=video source=clip.mp4 weights=yolov8s.pt compare=old.json"),
+    exits="0 done, 2 a mistake in the arguments",
+)
 
 
 def main(argv: Sequence[str]) -> int:
-    """Measures and tells; returns the exit code."""
+    """Measures and prints; returns the exit code."""
     for name in ("YOLO_AUTOINSTALL", "YOLO_VERBOSE"):
         os.environ.setdefault(name, "false")
-    return run(_measure, argv, usage=lambda: USAGE + describe_settings(BenchmarkSettings, base="benchmark"))
+    return COMMAND.run(_measure, argv)
 
 
-def _measure(argv: Sequence[str]) -> None:
-    settings = load_settings(BenchmarkSettings, argv, base="benchmark")
-    if settings.json is not None:
-        check_writable(settings.json, "json")
+def _measure(settings: BenchmarkSettings, given: Given) -> None:
+    check_output("json", settings.json)
     from mot_reid.benchmark.results import compare, read
 
     old = None if settings.compare is None else read(settings.compare, what=settings.what)

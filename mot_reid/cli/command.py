@@ -1,20 +1,27 @@
-"""What is the same in every tool: help, one line for a mistake, an exit code, and checks of single arguments."""
+"""What is the same in every command: typed keys, help, one line for a mistake, an exit code."""
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from mot_reid.files import check_writable
-from mot_reid.settings.load import COMMAND_LINE, ConfigError, parse_arguments
-from mot_reid.settings.schema import did_you_mean
+from mot_reid.settings.help import describe_keys, json_schema
+from mot_reid.settings.load import COMMAND_LINE, ConfigError, draft_settings, load_settings
+from mot_reid.settings.sources import parse_arguments
 
-Name = TypeVar("Name", bound=str)
+_T = TypeVar("_T")
+Given = Mapping[str, str]
+"""What was given on the command line, by key."""
 Judge = Callable[[Exception], tuple[str, int] | None]
-"""What is said of an error, and the exit code; None where it is the program's and shows where it happened."""
+"""What is said of an error, and the exit code; None for a fault of the program, which shows where it happened."""
+
+_HELP, _SCHEMA = ("--help", "-h"), "--schema"
 
 
 def mistake(error: Exception) -> tuple[str, int] | None:
@@ -25,139 +32,170 @@ def mistake(error: Exception) -> tuple[str, int] | None:
 
 
 def bad_data(error: Exception) -> tuple[str, int] | None:
-    """Returns exit code 2 for wrong arguments, 1 for bad data, whose files are told line by line."""
+    """Returns exit code 2 for wrong arguments, and 1 for bad data, with a line for each bad file."""
     if isinstance(error, ConfigError) or not isinstance(error, (OSError, ValueError)):
         return mistake(error)
     return str(error), 1
 
 
-def run(
-    work: Callable[[Sequence[str]], int | None],
-    argv: Sequence[str],
-    *,
-    usage: Callable[[], str],
-    judge: Judge = mistake,
-    interrupted: str = "interrupted",
-) -> int:
-    """Does a tool's work; returns the exit code.
-
-    Args:
-        work: Called with the arguments; what it returns is the exit code, None being 0.
-        argv: The arguments, without the program.
-        usage: Gives the text of `--help`.
-        judge: Tells mistakes from faults of the program.
-        interrupted: What is said after Ctrl-C.
-    """
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        if "--help" in argv or "-h" in argv:
-            print(usage())
-            return 0
-        return work(argv) or 0
-    except KeyboardInterrupt:
-        print(interrupted, file=sys.stderr)
-        return 130
-    except Exception as error:
-        judged = judge(error)
-        if judged is None:
-            raise
-        print(judged[0], file=sys.stderr)
-        return judged[1]
-
-
-class Arguments:
-    """The arguments of a tool without a schema, each checked where it is asked for.
-
-    Args:
-        argv: `key=value` or `--key=value`.
-        keys: Those the tool knows.
+@dataclass(frozen=True)
+class Command(Generic[_T]):
+    """A command of `mot-reid`: what it takes, and what its help says.
 
     Attributes:
-        given: What was given, by key.
-
-    Raises:
-        ConfigError: A key is unknown or comes twice; likewise every method, where a value is not as it should be.
+        name: the word after `mot-reid`; the values of its keys are in `configs/<name>.yaml`, with `_` for `-`.
+        settings: the tree of its keys.
+        usage: the arguments that matter most.
+        about: what it does, one paragraph.
+        examples: arguments to copy; at least one.
+        exits: what its exit codes mean, but for that of an interrupt.
     """
 
-    def __init__(self, argv: Sequence[str], keys: Collection[str]) -> None:
-        self.given: Mapping[str, str] = parse_arguments(argv, allowed=keys)
+    name: str
+    settings: type[_T]
+    usage: str
+    about: str
+    examples: tuple[str, ...]
+    exits: str = "0 done, 2 a mistake in the arguments or the files"
 
-    def __contains__(self, key: str) -> bool:
-        return key in self.given
+    @property
+    def base(self) -> str:
+        """The file in `configs/` that holds the values, without its ending."""
+        return self.name.replace("-", "_")
 
-    def text(self, key: str) -> str | None:
-        """Returns a text, None where it is not given."""
-        return self.given.get(key)
+    def load(self, argv: Sequence[str]) -> _T:
+        """Returns the settings that a command line gives.
 
-    def required(self, key: str, expected: str) -> str:
-        """Returns a text that must be given, such as `expected` says."""
-        if not self.given.get(key):
-            raise ConfigError(f"{COMMAND_LINE}: {key} is missing; expected {key}={expected}; see --help")
-        return self.given[key]
+        Args:
+            argv: `key=value` or `--key=value`, without the program.
 
-    def source_and_output(self, *, made: str) -> tuple[Path, Path]:
-        """Returns both paths; the source may be gone where the output holds the file `made` already."""
-        source, output = (Path(self.required(key, "PATH")) for key in ("source", "output"))
-        if not source.exists() and not (output / made).is_file():
-            raise self._wrong("source", str(source), "an existing archive or folder; check the path")
-        return source, output
+        Raises:
+            ConfigError: a key is unknown or missing, or a value is not as it should be.
+        """
+        return load_settings(self.settings, argv, base=self.base)
 
-    def output(self, key: str) -> str | None:
-        """Returns the path of a file to write, None where it is not given; refused before any work if it cannot be."""
-        if key in self.given:
-            check_writable(self.given[key], key)
-        return self.text(key)
+    def values(self, argv: Sequence[str]) -> dict[str, Any]:
+        """Returns the value that each key has with these arguments, without those that are still missing.
 
-    def names(self, key: str) -> list[str] | None:
-        """Returns texts set apart by commas, None where they are not given."""
-        return self.given[key].split(",") if key in self.given else None
+        Args:
+            argv: as in `load`.
+        """
+        return draft_settings(self.settings, argv, base=self.base).values()
 
-    def choice(self, key: str, names: Sequence[Name], default: Name) -> Name:
-        """Returns one of several names."""
-        value = self.given.get(key, default)
-        self.check(key, [value], names)
-        return cast(Name, value)
+    def keys_help(self, argv: Sequence[str]) -> str:
+        """Returns the help text of the keys, with the values they have with these arguments.
 
-    def check(self, key: str, values: Sequence[str], names: Sequence[str]) -> None:
-        """Refuses values that are none of the names."""
-        rule = " or ".join(names) if len(names) == 2 else f"one of {', '.join(names)}"
-        for value in values:
-            if value not in names:
-                raise self._wrong(key, value, f"{rule}{did_you_mean(value, names)}")
+        Args:
+            argv: as in `load`.
+        """
+        return "Keys, with the values they have now:\n" + describe_keys(self.settings, self.values(argv))
 
-    def switch(self, key: str, default: bool) -> bool:
-        """Returns whether it is true, in any case of letters."""
-        text = self.given.get(key, str(default))
-        if text.lower() not in ("true", "false"):
-            raise self._wrong(key, text, "true or false")
-        return text.lower() == "true"
+    def schema(self, argv: Sequence[str]) -> dict[str, Any]:
+        """Returns the JSON Schema of a file for `config=`.
 
-    def whole(self, key: str, default: int, *, low: int = 0) -> int:
-        """Returns a whole number."""
-        return self._whole(key, self.given.get(key, str(default)), low)
+        Args:
+            argv: as in `load`.
+        """
+        return json_schema(self.settings, self.values(argv), title=f"mot-reid {self.name}")
 
-    def wholes(self, key: str, default: int) -> list[int]:
-        """Returns whole numbers set apart by commas."""
-        return [self._whole(key, text, 0) for text in self.given.get(key, str(default)).split(",")]
+    def help(self, argv: Sequence[str]) -> str:
+        """Returns the text of `--help`.
 
-    def number(
-        self, key: str, default: float, *, low: float = 0.0, high: float = float("inf"), below: float = float("inf")
-    ) -> float:
-        """Returns a finite number: `low <= number <= high`, and less than `below`."""
-        text = self.given.get(key, str(default))
+        Args:
+            argv: as in `load`.
+        """
+        examples = "\n".join(f"  mot-reid {self.name} {example}".rstrip() for example in self.examples)
+        return (
+            f"usage: mot-reid {self.name} {self.usage}\n\n{self.about.strip()}\n\nExamples:\n{examples}\n\n"
+            f"Exit code: {self.exits}, 130 interrupted.\n"
+            "--schema prints the keys as JSON Schema, for editors.\n\n" + self.keys_help(argv)
+        )
+
+    def run(
+        self,
+        work: Callable[[_T, Given], int | None],
+        argv: Sequence[str],
+        *,
+        judge: Judge = mistake,
+        interrupted: str = "interrupted",
+    ) -> int:
+        """Does the work of the command; returns the exit code.
+
+        Args:
+            work: called with the settings and with what was given; it returns the exit code, None being 0.
+            argv: the arguments, without the program.
+            judge: tells mistakes from faults of the program.
+            interrupted: what is said after Ctrl-C.
+        """
+        logging.basicConfig(level=logging.INFO, format="%(message)s")
         try:
-            value = float(text)
-        except ValueError:
-            value = float("nan")
-        if not (low <= value <= high and value < below):
-            ends = [f" to below {below:g}"] * (below < float("inf")) + [f" to {high:g}"] * (high < float("inf"))
-            raise self._wrong(key, text, f"a number from {low:g}{''.join(ends)}")
-        return value
+            rest = [word for word in argv if word not in (*_HELP, _SCHEMA)]
+            if any(word in argv for word in _HELP):
+                return self._print_help(rest)
+            if _SCHEMA in argv:
+                print(json.dumps(self.schema(rest), indent=2))
+                return 0
+            return work(self.load(rest), parse_arguments(rest)) or 0
+        except KeyboardInterrupt:
+            print(interrupted, file=sys.stderr)
+            return 130
+        except Exception as error:
+            judged = judge(error)
+            if judged is None:
+                raise
+            print(judged[0], file=sys.stderr)
+            return judged[1]
 
-    def _whole(self, key: str, text: str, low: int) -> int:
-        if not text.isdecimal() or int(text) < low:
-            raise self._wrong(key, text, f"a whole number from {low}")
-        return int(text)
+    def _print_help(self, argv: Sequence[str]) -> int:
+        """Prints the help, also when the other arguments are wrong, whose mistake is then the last line."""
+        try:
+            print(self.help(argv))
+            return 0
+        except ConfigError as error:
+            print(self.help([]))
+            print(error, file=sys.stderr)
+            return 2
 
-    def _wrong(self, key: str, value: str, rule: str) -> ConfigError:
-        return ConfigError(f"{COMMAND_LINE}: {key}: got '{value}'; expected {rule}")
+
+def called_as(name: str) -> str:
+    """Returns how a command was called, so that a message can offer the next call to copy.
+
+    Args:
+        name: of the command.
+    """
+    program = Path(sys.argv[0])
+    if program.suffix == ".py" and program.parent.name == "tools":
+        return f"python {program}"
+    return f"python -m mot_reid {name}" if program.name == "__main__.py" else f"mot-reid {name}"
+
+
+def check_output(key: str, path: str | None) -> None:
+    """Refuses a file that could not be written in the end, before any work is done.
+
+    Args:
+        key: names the file.
+        path: of the file; None is not written.
+
+    Raises:
+        OSError: nothing can be written there.
+    """
+    if path is not None:
+        check_writable(path, key)
+
+
+def check_source(source: str, output: str, *, made: str) -> tuple[Path, Path]:
+    """Returns both paths; the source may be gone where the output was made before.
+
+    Args:
+        source: what is prepared.
+        output: the folder to make.
+        made: name of a file that lies in a finished output.
+
+    Raises:
+        ConfigError: there is no source.
+    """
+    if not Path(source).exists() and not (Path(output) / made).is_file():
+        raise ConfigError(
+            f"{COMMAND_LINE}: source: got '{source}'; expected an existing archive or folder; check the path"
+        )
+    return Path(source), Path(output)

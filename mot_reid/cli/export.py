@@ -1,4 +1,4 @@
-"""Writes a trained model as one portable file: `python tools/export.py checkpoint=PATH|NAME format=onnx`."""
+"""Writes a trained model as one portable file: `mot-reid export checkpoint=PATH|NAME format=onnx`."""
 
 from __future__ import annotations
 
@@ -6,22 +6,25 @@ import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mot_reid.cli.command import Arguments, mistake, run
+from mot_reid.cli.command import Command, Given, mistake
 from mot_reid.files import check_writable
+from mot_reid.settings.export import ExportSettings
 from mot_reid.settings.load import ConfigError
 
-USAGE = """usage: python tools/export.py checkpoint=PATH|NAME [format=FORMAT] [output=PATH] [half=true]
-
-Writes a model for use elsewhere. An ONNX or OpenVINO file is kept only if it agrees with torch at batch 1, 2 and 17.
-
-  checkpoint  a model.safetensors, a Lightning .ckpt of a run, or the name of a model in the box
-  format      safetensors (default), onnx (needs the extra 'onnx') or openvino (needs 'onnx' and 'openvino')
-  output      the file to write; by default beside the checkpoint, with the format's ending
-  half        true stores float16 where it can (default false)
-"""
+COMMAND = Command(
+    "export",
+    ExportSettings,
+    usage="checkpoint=PATH|NAME [format=FORMAT] [output=PATH] [half=true]",
+    about="""
+Writes a model for use elsewhere. An ONNX or OpenVINO file is kept only if it
+agrees with torch at batch 1, 2 and 17.""",
+    examples=(
+        "checkpoint=runs/quickstart/model.safetensors format=onnx",
+        "checkpoint=runs/quickstart/checkpoints/last.ckpt output=model.safetensors half=true",
+    ),
+    exits="0 done, 1 the exported file disagrees with torch, 2 a mistake in the arguments",
+)
 SUFFIXES = {"safetensors": ".safetensors", "onnx": ".onnx", "openvino": ".xml"}
-
-KEYS = ("help", "checkpoint", "format", "output", "half")
 log = logging.getLogger("export")
 
 
@@ -29,38 +32,37 @@ def main(argv: Sequence[str]) -> int:
     """Exports one model; returns the exit code: 0, 1 if the exported file disagrees, 2 for a mistake in the call."""
     for name in ("torch.onnx", "onnxscript", "onnx_ir"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    return run(_export, argv, usage=lambda: USAGE, judge=_judge)
+    return COMMAND.run(_export, argv, judge=_judge)
 
 
 def _judge(error: Exception) -> tuple[str, int] | None:
     return (str(error), 1) if isinstance(error, RuntimeError) else mistake(error)
 
 
-def _export(argv: Sequence[str]) -> None:
-    """Does what the arguments say, and tells the size of the file written."""
-    asked = Arguments(argv, KEYS)
-    kind, half = asked.choice("format", tuple(SUFFIXES), "safetensors"), asked.switch("half", False)
-    if "checkpoint" not in asked:
-        raise ConfigError("command line: no checkpoint given; expected checkpoint=PATH or checkpoint=NAME")
+def _export(settings: ExportSettings, given: Given) -> None:
+    """Writes the model, and prints the size of the file."""
+    kind = settings.format
+    if settings.output is not None:
+        _check_output(Path(settings.output), kind)
     from mot_reid.reid import checkpoint
     from mot_reid.reid import export as exporters
 
-    source = checkpoint.find(asked.given["checkpoint"])
+    source = checkpoint.find(settings.checkpoint)
     beside = Path(source.name) if checkpoint.WEIGHTS in source.parents else source
-    output = _output(asked.text("output"), kind, beside=beside)
+    output = Path(settings.output) if settings.output is not None else beside.with_suffix(SUFFIXES[kind])
+    _check_output(output, kind)
     writers: dict[str, Callable[..., None]] = {
         "safetensors": exporters.export_safetensors,
         "onnx": exporters.export_onnx,
         "openvino": exporters.export_openvino,
     }
-    log.info("exporting %s as %s%s ...", source, kind, " in half precision" if half else "")
-    writers[kind](checkpoint.load(source), output, half=half)
+    log.info("exporting %s as %s%s ...", source, kind, " in half precision" if settings.half else "")
+    writers[kind](checkpoint.load(source), output, half=settings.half)
     print(f"{output} ({output.stat().st_size / 1e6:.2f} MB)")
 
 
-def _output(given: str | None, kind: str, *, beside: Path) -> Path:
-    """Returns the file to write, by default `beside` with the format's ending."""
-    output = Path(given) if given is not None else beside.with_suffix(SUFFIXES[kind])
+def _check_output(output: Path, kind: str) -> None:
+    """Refuses a file whose name does not say what is in it, or that cannot be written."""
     if output.suffix != SUFFIXES[kind]:
         named = next((name for name, suffix in SUFFIXES.items() if suffix == output.suffix), None)
         hint = f"; did you mean format={named}?" if named else ""
@@ -68,4 +70,3 @@ def _output(given: str | None, kind: str, *, beside: Path) -> Path:
     if output.is_dir():
         raise ConfigError(f"command line: output: got the folder '{output}'; expected the name of a file")
     check_writable(output, "output")
-    return output

@@ -1,4 +1,4 @@
-"""Trains a Re-ID model: `python tools/fit.py experiment=NAME [key=value ...]`."""
+"""Trains a Re-ID model: `mot-reid fit experiment=NAME`."""
 
 from __future__ import annotations
 
@@ -6,42 +6,88 @@ import shlex
 import sys
 import traceback
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from mot_reid.cli.command import run
-from mot_reid.settings.load import Config, ConfigError, describe_keys, load_config, parse_arguments
+from mot_reid.cli.command import Command, Given, called_as
+from mot_reid.settings.help import describe_experiments, describe_keys, experiment_schema
+from mot_reid.settings.load import (
+    Config,
+    ConfigError,
+    draft_config,
+    draft_settings,
+    load_config,
+    load_settings,
+    parse_arguments,
+)
+from mot_reid.settings.schema import schema
+from mot_reid.settings.training import FitCall
 
 if TYPE_CHECKING:
     from mot_reid.training.fit import FitResult
 
-USAGE = """usage: python tools/fit.py experiment=NAME [ckpt=last|PATH] [group=name] [section.key=value ...]
 
-Trains a person re-identification model and writes it, with its configuration, curves and scores, to run.dir.
-"""
+@dataclass(frozen=True)
+class _FitCommand(Command[Config]):
+    """Training: its values come from an experiment, and `ckpt` is none of them."""
+
+    def load(self, argv: Sequence[str]) -> Config:
+        load_settings(FitCall, _call(argv), base=self.base)
+        return load_config(argv, tool_keys=schema(FitCall))
+
+    def values(self, argv: Sequence[str]) -> dict[str, Any]:
+        return draft_config(argv, tool_keys=schema(FitCall))[0].values()
+
+    def keys_help(self, argv: Sequence[str]) -> str:
+        call = draft_settings(FitCall, _call(argv), base=self.base).values()
+        named = parse_arguments(argv).get("experiment")
+        origin = f"with the values of {named}" if named else "with their values in configs/base.yaml"
+        keys = describe_keys(FitCall, call) + "\n" + describe_keys(Config, self.values(argv))
+        return f"{describe_experiments()}\n\nKeys, {origin}:\n{keys}"
+
+    def schema(self, argv: Sequence[str]) -> dict[str, Any]:
+        return experiment_schema(Config, self.values(argv), title="experiment of mot-reid fit")
+
+
+COMMAND = _FitCommand(
+    "fit",
+    Config,
+    usage="experiment=NAME [ckpt=last|PATH] [group=name] [section.key=value ...]",
+    about="""
+Trains a person re-identification model and writes it, with its configuration, curves and scores, to run.dir.""",
+    examples=(
+        "experiment=quickstart",
+        "experiment=resnet50_market data=folders data.root=my/people data.validation=0.2",
+        "experiment=resnet50_market optim.lr=1e-3 trainer.max_epochs=60 run.name=fast",
+        "experiment=resnet50_market ckpt=last",
+        "experiment=resnet50_market --help",
+    ),
+    exits="0 done, 1 the run failed, 2 a mistake in its settings",
+)
 
 
 def main(argv: Sequence[str]) -> int:
     """Runs one experiment; returns the exit code: 0, 1 for a failed run, 2 for a mistake in it, 130 if interrupted."""
-    return run(_run, argv, usage=_usage, judge=_judge, interrupted="interrupted before training began")
+    return COMMAND.run(_run, argv, judge=_judge, interrupted="interrupted before training began")
 
 
-def _usage() -> str:
-    return USAGE + "\n" + describe_keys()
+def _call(argv: Sequence[str]) -> list[str]:
+    """Returns the arguments that belong to the call, not to the experiment."""
+    return [f"{key}={text}" for key, text in parse_arguments(argv).items() if key in schema(FitCall)]
 
 
-def _run(argv: Sequence[str]) -> int:
+def _run(config: Config, given: Given) -> int:
     """Trains and reports; returns the exit code."""
-    arguments = parse_arguments(argv)
-    result = _fit(load_config(argv, tool_keys=("ckpt",)), arguments.get("ckpt"))
+    result = _fit(config, given.get("ckpt"))
     if not result.interrupted:
         if _tells():
             _report(result)
         return 0
     if _tells():
-        again = [argument for argument in argv if not argument.removeprefix("--").startswith("ckpt=")]
+        again = shlex.join(f"{key}={text}" for key, text in given.items() if key != "ckpt")
         saved = (result.folder / "checkpoints" / "last.ckpt").exists()
-        hint = f"go on with: python tools/fit.py {shlex.join(again)} ckpt=last" if saved else "nothing was saved yet"
+        hint = f"go on with: {called_as('fit')} {again} ckpt=last" if saved else "nothing was saved yet"
         print(f"interrupted; {hint}", file=sys.stderr)
     return 130
 

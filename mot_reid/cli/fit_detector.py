@@ -1,62 +1,57 @@
-"""Fine-tunes a YOLO network on people: `python tools/fit_detector.py data.root=data/mot17 [key=value ...]`."""
+"""Fine-tunes a YOLO network on people: `mot-reid fit-detector data.root=data/mot17`."""
 
 from __future__ import annotations
 
 import json
 import os
+import shlex
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from mot_reid.cli.command import mistake, run
-from mot_reid.files import check_writable, write_text
-from mot_reid.settings.detector import FitDetectorSettings
-from mot_reid.settings.load import Config, ConfigError, describe_settings, load_settings, parse_arguments, save_config
+from mot_reid.cli.command import Command, Given, called_as, check_output, mistake
+from mot_reid.files import write_text
+from mot_reid.settings.detector import FitDetectorCall, FitDetectorSettings
+from mot_reid.settings.load import Config, save_config
 
 if TYPE_CHECKING:
     from mot_reid.detection.finetune import FineTuneResult
 
-USAGE = """usage: python tools/fit_detector.py [data.root=FOLDER] [ckpt=last] [json=FILE] [section.key=value ...]
-
-Fine-tunes a YOLO network on the folder that tools/prepare_mot17.py makes, and reports its mAP on the validation frames.
-The best weights are run.dir/weights/best.pt, to be used as detector.weights= of tools/track.py. ckpt=last goes on with
-an interrupted run; config=FILE lays a YAML file over the defaults. Ultralytics and what it trains are AGPL-3.0.
-
-Exit code: 0 done, 2 a mistake in the arguments or the data, 130 interrupted.
-
-keys (the value is that of configs/fit_detector.yaml):
-"""
-TOOL_KEYS = ("ckpt", "json")
-BASE = "fit_detector"
+COMMAND = Command(
+    "fit-detector",
+    FitDetectorCall,
+    usage="[data.root=FOLDER] [ckpt=last] [section.key=value ...] [config=FILE]",
+    about="""
+Fine-tunes a YOLO network on the folder that mot-reid prepare-mot17 makes, and reports its mAP on the validation frames.
+The best weights are run.dir/weights/best.pt; give them to mot-reid track as detector.weights=. Ultralytics and what it
+trains are AGPL-3.0.""",
+    examples=(
+        "data.root=data/mot17",
+        "data.root=data/mot17 model.weights=yolov8n.pt trainer.max_epochs=50 logger.name=wandb",
+        "data.root=data/mot17 ckpt=last",
+    ),
+    exits="0 done, 2 a mistake in the arguments or the data",
+)
 
 
 def main(argv: Sequence[str]) -> int:
     """Trains a detector; returns the exit code."""
     os.environ.setdefault("YOLO_AUTOINSTALL", "false")
     warnings.filterwarnings("ignore", message=".*logs directory.*")
-    again = f"interrupted; go on with: python tools/fit_detector.py {' '.join(argv)} ckpt=last"
-    return run(_run, argv, usage=_usage, judge=_judge, interrupted=again)
-
-
-def _usage() -> str:
-    return USAGE + describe_settings(FitDetectorSettings, base=BASE)
+    again = f"interrupted; go on with: {called_as('fit-detector')} {shlex.join(argv)} ckpt=last"
+    return COMMAND.run(_run, argv, judge=_judge, interrupted=again)
 
 
 def _judge(error: Exception) -> tuple[str, int] | None:
-    """Ultralytics tells mistakes as RuntimeError, too."""
+    """Ultralytics raises mistakes as RuntimeError, too."""
     return mistake(ValueError(str(error)) if isinstance(error, RuntimeError) else error)
 
 
-def _run(argv: Sequence[str]) -> None:
+def _run(call: FitDetectorCall, given: Given) -> None:
     """Trains and reports."""
-    arguments = parse_arguments(argv)
-    settings = load_settings(FitDetectorSettings, argv, base=BASE, tool_keys=TOOL_KEYS)
-    if arguments.get("ckpt", "last") != "last":
-        raise ConfigError(f"ckpt: got '{arguments['ckpt']}'; expected last")
-    if "json" in arguments:
-        check_writable(arguments["json"], "json")
-    _report(_fit(settings, resume="ckpt" in arguments), arguments.get("json"))
+    check_output("json", call.json)
+    _report(_fit(call.settings(), resume=call.ckpt is not None), call.json)
 
 
 def _fit(settings: FitDetectorSettings, *, resume: bool) -> FineTuneResult:
@@ -66,7 +61,7 @@ def _fit(settings: FitDetectorSettings, *, resume: bool) -> FineTuneResult:
 
     model, data, trainer, folder = settings.model, settings.data, settings.trainer, Path(settings.run.dir)
     done = completed_epochs(folder) if resume else None
-    save_config(cast(Config, settings), folder / "config.yaml")
+    save_config(settings, folder / "config.yaml")
     # The loggers ask a configuration only for what the two kinds have in common.
     loggers = build_loggers(cast(Config, settings), folder, resumed_step=None if done is None else done + 1)
 

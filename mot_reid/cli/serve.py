@@ -1,4 +1,4 @@
-"""Serves tracking over HTTP: `python tools/serve.py port=8000 detector.weights=yolov8s.pt`."""
+"""Serves tracking over HTTP: `mot-reid serve port=8000 detector.weights=yolov8s.pt`."""
 
 from __future__ import annotations
 
@@ -8,25 +8,17 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from mot_reid.cli.command import run
+from mot_reid.cli.command import Command, Given
 from mot_reid.serving.http.logs import json_logs
-from mot_reid.settings.load import describe_settings, load_settings, parse_arguments
+from mot_reid.settings.load import draft_settings, load_settings, parse_arguments
 from mot_reid.settings.schema import schema
 from mot_reid.settings.serving import ServeSettings
 from mot_reid.settings.tracking import TrackSettings
 
-USAGE = """usage: python tools/serve.py [key=value ...] [config=my_serve.yaml] [tracking=my_track.yaml]
-
-Takes videos, images and live streams over HTTP and answers with the people in them; /docs has the interface.
-The keys of tools/track.py say how people are tracked, on the command line or in the file named by tracking=.
-
-Exit code: 0 stopped, 2 a mistake in the arguments or a folder or port that is taken.
-
-keys (the value is that of configs/serve.yaml):
-"""
-# These say what one run of tools/track.py works on; here, requests do.
+# These say what one run of mot-reid track works on; here, requests do.
 _REQUESTS_SAY = ("source", "output", "results", "json", "montage", "compare", "max_frames", "workers", "engine", "reid")
 _BACKLOG = 512
 _SWITCH_SECONDS = 0.001
@@ -34,30 +26,51 @@ _SWITCH_SECONDS = 0.001
 log = logging.getLogger("mot_reid.serve")
 
 
+@dataclass(frozen=True)
+class _ServeCommand(Command[Any]):
+    """The server: the keys of tracking share its command line."""
+
+    def load(self, argv: Sequence[str]) -> tuple[ServeSettings, TrackSettings]:
+        track_keys, given = _track_keys(), parse_arguments(argv)
+        settings = load_settings(ServeSettings, argv, base=self.base, tool_keys=(*track_keys, "tracking"))
+        tracking = [f"{key}={text}" for key, text in given.items() if key in track_keys]
+        if "tracking" in given:
+            tracking.append(f"config={given['tracking']}")
+        return settings, load_settings(TrackSettings, tracking, base="track")
+
+    def values(self, argv: Sequence[str]) -> dict[str, Any]:
+        return draft_settings(ServeSettings, argv, base=self.base, tool_keys=(*_track_keys(), "tracking")).values()
+
+
+COMMAND = _ServeCommand(
+    "serve",
+    ServeSettings,
+    usage="[key=value ...] [config=FILE] [tracking=FILE]",
+    about="""
+Takes videos, images and live streams over HTTP and answers with the people in them; /docs has the interface. The keys
+of mot-reid track say how people are tracked: give them here, or in the YAML file named by tracking=.""",
+    examples=(
+        "",
+        "port=8000 demo=true detector.weights=yolov8s.pt",
+        "host=0.0.0.0 tracker.preset=bytetrack_reid limits.jobs=2 config=my_serve.yaml",
+    ),
+    exits="0 stopped, 2 a mistake in the arguments, or a folder or port that is taken",
+)
+
+
 def main(argv: Sequence[str]) -> int:
     """Serves until it is told to stop; returns the exit code."""
-    return run(_run, argv, usage=lambda: USAGE + describe_settings(ServeSettings, base="serve"))
+    return COMMAND.run(_run, argv)
 
 
-def _run(argv: Sequence[str]) -> None:
-    settings, tracking = load(argv)
+def _run(settings: tuple[ServeSettings, TrackSettings], given: Given) -> None:
     with json_logs():
-        _serve(settings, tracking)
+        _serve(*settings)
 
 
-def load(argv: Sequence[str]) -> tuple[ServeSettings, TrackSettings]:
-    """Returns the settings of the server and of tracking.
-
-    Raises:
-        ConfigError: a key is unknown, of the wrong type, or has no place here.
-    """
-    track_keys = [key for key in schema(TrackSettings) if key not in _REQUESTS_SAY]
-    given = parse_arguments(argv)
-    settings = load_settings(ServeSettings, argv, base="serve", tool_keys=(*track_keys, "tracking"))
-    tracking = [f"{key}={text}" for key, text in given.items() if key in track_keys]
-    if "tracking" in given:
-        tracking.append(f"config={given['tracking']}")
-    return settings, load_settings(TrackSettings, tracking, base="track")
+def _track_keys() -> list[str]:
+    """The keys of tracking that have a place here."""
+    return [key for key in schema(TrackSettings) if key not in _REQUESTS_SAY]
 
 
 def _serve(settings: ServeSettings, tracking: TrackSettings) -> None:

@@ -1,4 +1,4 @@
-"""Tracks people in videos: `python tools/track.py source=video.mp4 output=annotated.mp4 results=tracks.txt`."""
+"""Tracks people in videos: `mot-reid track source=video.mp4 output=annotated.mp4 results=tracks.txt`."""
 
 from __future__ import annotations
 
@@ -11,33 +11,36 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mot_reid.cli.command import run
-from mot_reid.settings.load import describe_settings, load_settings
+from mot_reid.cli.command import Command, Given
 from mot_reid.settings.tracking import TrackSettings
 
 if TYPE_CHECKING:
     from mot_reid.pipeline.plan import Job
 
-USAGE = """usage: python tools/track.py [source=VIDEO] [key=value ...] [config=my.yaml]
-
-Finds people in videos and gives each an identity. Without a source it tracks a short drawn clip.
-Several sources, presets (compare=) or both: output=, results= are folders then, or names with {name} in them.
-
-Exit code: 0 done, 1 some sources failed, 2 a mistake in the arguments or every source failed, 130 interrupted.
-
-keys (the value is that of configs/track.yaml):
-"""
+COMMAND = Command(
+    "track",
+    TrackSettings,
+    usage="[source=VIDEO] [key=value ...] [config=FILE]",
+    about="""
+Finds people in videos and gives each an identity. Without a source it tracks a short synthetic clip. With several
+sources, several presets (compare=) or both, output= and results= are folders, or names with {name} in them.""",
+    examples=(
+        "source=video.mp4 output=annotated.mp4 results=tracks.txt",
+        "source=video.mp4 tracker.preset=bytetrack_reid reid=osnet_x0_25_market1501 json=summary.json",
+        "source=videos/*.mp4 detector.weights=yolov8n.pt output=annotated workers=2",
+    ),
+    exits="0 done, 1 some sources failed, 2 a mistake in the arguments or every source failed",
+)
 
 
 def main(argv: Sequence[str]) -> int:
     """Tracks every source; returns the exit code."""
     _set_environment()
-    return run(_track, argv, usage=lambda: USAGE + describe_settings(TrackSettings, base="track"))
+    return COMMAND.run(_track, argv)
 
 
-def _track(argv: Sequence[str]) -> int:
+def _track(settings: TrackSettings, given: Given) -> int:
     """Plans the jobs, does them, writes what belongs to all of them; returns the exit code."""
-    settings = load_settings(TrackSettings, argv, base="track")
     from mot_reid.files import write_text
     from mot_reid.pipeline.montage import write_montage
     from mot_reid.pipeline.plan import check_outputs, plan

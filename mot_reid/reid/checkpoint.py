@@ -6,7 +6,6 @@ it must give) and one JSON string in the header. Nothing in it can run code; JSO
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import struct
@@ -20,6 +19,7 @@ import torch
 from torch import Tensor
 
 from mot_reid.files import whole
+from mot_reid.names import did_you_mean
 from mot_reid.reid.checksums import canonical, digest_tensors, sha256, signed
 from mot_reid.reid.network import NetworkConfig, ReIDNetwork, from_config
 from mot_reid.reid.preprocess import Preprocess
@@ -180,8 +180,7 @@ def find(path_or_name: str | os.PathLike[str]) -> Path:
         raise FileNotFoundError(
             f"checkpoint: got the folder '{path}'; expected a file; did you mean '{path / 'model.safetensors'}'?"
         )
-    nearest = difflib.get_close_matches(str(path_or_name), names, n=1)
-    hint = f"; did you mean '{nearest[0]}'?" if nearest else ""
+    hint = did_you_mean(str(path_or_name), names)
     known = f"one of the models in the box: {', '.join(names)}" if names else "a model in the box (there is none)"
     raise FileNotFoundError(f"checkpoint: got '{path_or_name}'; expected an existing file or {known}{hint}")
 

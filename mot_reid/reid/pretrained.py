@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from mot_reid.names import did_you_mean
 from mot_reid.reid import osnet
 
 _CLASSIFIERS = ("fc.", "head.", "classifier.")
@@ -103,8 +103,7 @@ def _create_timm(name: str, pretrained: bool, image_size: tuple[int, int], drop_
     import timm
 
     if not timm.is_model(name):
-        nearest = difflib.get_close_matches(name, [*osnet.WIDTHS, *timm.list_models()], n=3)
-        hint = f"; did you mean {' or '.join(repr(match) for match in nearest)}?" if nearest else ""
+        hint = did_you_mean(name, [*osnet.WIDTHS, *timm.list_models()], most=3)
         raise ValueError(f"backbone: got '{name}'; expected a timm model or one of {', '.join(osnet.WIDTHS)}{hint}")
     options: dict[str, Any] = {"num_classes": 0, "global_pool": ""}
     if drop_path:

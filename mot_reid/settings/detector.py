@@ -5,10 +5,11 @@ Types only: every value is in `configs/fit_detector.yaml`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated
 
-from mot_reid.settings.schema import Between, Count, Logger, Positive, Share
+from mot_reid.settings.schema import Between, Count, OneOf, Positive, Share
+from mot_reid.settings.training import Logger
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,3 +68,15 @@ class FitDetectorSettings:
     optim: DetectorOptim
     trainer: DetectorTrainer
     logger: Logger
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitDetectorCall(FitDetectorSettings):
+    """The settings of a run, and what belongs to the call alone."""
+
+    ckpt: Annotated[str | None, OneOf(("last",)), "last: resume the run in run.dir"]
+    json: Annotated[str | None, "file for the scores, as fractions"]
+
+    def settings(self) -> FitDetectorSettings:
+        """Returns the settings of the run, without what belongs to the call."""
+        return FitDetectorSettings(**{f.name: getattr(self, f.name) for f in fields(FitDetectorSettings)})

@@ -1,328 +1,129 @@
-"""The keys of the configuration: their types, what their values must satisfy, and what they mean.
+"""The language that settings are written in: a tree of dataclasses whose fields say type, rule and meaning.
 
-Types only: every value is in `configs/`. The meaning of a key stands beside its type; `tools/fit.py --help` prints it.
+```python
+@dataclass(frozen=True, kw_only=True)
+class Draw:
+    scores: Annotated[bool, "write the detector's score at each box"]
+    trail_seconds: Annotated[float, Positive, "length of a trail in seconds"]
+```
+
+A tree holds no values: those are in `configs/`. A key is a field by its path, such as `draw.trail_seconds`.
 """
 
 from __future__ import annotations
 
 import math
 import types
-from collections.abc import Collection
-from dataclasses import dataclass, fields, is_dataclass
-from difflib import get_close_matches
+from dataclasses import dataclass, is_dataclass
 from typing import Annotated, Any, Union, cast, get_args, get_origin, get_type_hints
+
+from mot_reid.names import did_you_mean
 
 
 @dataclass(frozen=True)
 class OneOf:
-    """The names a string key may hold."""
+    """The names a string key may hold, or each element of a list of strings."""
 
     names: tuple[str, ...]
 
     def refuse(self, value: object) -> str | None:
         """Returns what was expected instead of `value`, or None where `value` is allowed."""
-        if value in self.names:
-            return None
-        return f"one of {', '.join(self.names)}{did_you_mean(str(value), self.names)}"
+        given = value if isinstance(value, tuple) else (value,)
+        wrong = next((name for name in given if name not in self.names), None)
+        return None if wrong is None else f"one of {', '.join(self.names)}{did_you_mean(str(wrong), self.names)}"
+
+    @property
+    def choices(self) -> str:
+        """The names, for a help text."""
+        return " | ".join(self.names)
 
 
 @dataclass(frozen=True)
 class Between:
-    """The range of a number, or of each number of a list: `low <= value <= high`, `low` itself left out if `above`."""
+    """The range of a number, or of each number of a list.
+
+    Attributes:
+        low: the least value.
+        high: the greatest value.
+        above: whether `low` itself is left out.
+        below: whether `high` itself is left out.
+    """
 
     low: float
     high: float = float("inf")
     above: bool = False
+    below: bool = False
 
     def refuse(self, value: object) -> str | None:
         """Returns what was expected instead of `value`, or None where `value` is allowed."""
         numbers = value if isinstance(value, tuple) else (value,)
-        if all(math.isfinite(x) and self.low <= x <= self.high and not (self.above and x == self.low) for x in numbers):
+        if all(self._holds(number) for number in numbers):
             return None
-        rule = f"a number {'above' if self.above else 'of at least'} {self.low:g}"
-        return rule if self.high == float("inf") else f"{rule} and at most {self.high:g}"
+        low = f"a number above {self.low:g}" if self.above else f"a number of at least {self.low:g}"
+        high = "" if self.high == float("inf") else f" and {'below' if self.below else 'at most'} {self.high:g}"
+        return low + high
+
+    @property
+    def choices(self) -> str:
+        """The range, for a help text."""
+        if self.high == float("inf"):
+            return f"above {self.low:g}" if self.above else f"{self.low:g} or more"
+        return f"{'above ' * self.above}{self.low:g} to {'below ' * self.below}{self.high:g}"
+
+    def _holds(self, number: float) -> bool:
+        inside = math.isfinite(number) and self.low <= number <= self.high
+        return inside and not (self.above and number == self.low) and not (self.below and number == self.high)
 
 
 Positive = Between(0, above=True)
 Weight = Between(0)
 Share = Between(0, 1)
 Count = Between(1)
-LEAST_SIDE = 16
-"""Of a network's input: with less, nothing is left after the strides of the backbones."""
-Side = Between(LEAST_SIDE)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """Which run this is, and where it writes."""
+@dataclass(frozen=True)
+class Form:
+    """How the command line may write a key, beside the usual way.
 
-    name: Annotated[str, "name of the run"]
-    dir: Annotated[str, "folder the run writes to"]
-    seed: Annotated[int, Between(0), "seed of every random number"]
-    score_untrained: Annotated[bool, "score the network on the test split before training, too"]
-    false_match_rate: Annotated[float, Between(0, 0.5, above=True), "share of strangers the stored threshold may match"]
-    score_test: Annotated[bool, "score the test split at the end; turn off while choosing settings"]
-    monitor: Annotated[
-        str, OneOf(("val/mAP", "val/rank1", "val/mINP", "val/idf1", "val/hota")), "the score that chooses the model"
-    ]
-    experiment: Annotated[str, "the experiment this came from; filled in while loading"]
+    Attributes:
+        commas: whether a list may be written as `a,b`; otherwise as `[a, b]` only.
+        stands_for_section: whether `section=value` sets this key of the section.
+    """
+
+    commas: bool = False
+    stands_for_section: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Model:
-    """Which network, and what it sees and gives."""
-
-    backbone: Annotated[str, "an osnet_x* of our own, or any timm model name"]
-    weights: Annotated[str, "pretrained, none, or a file with weights of the backbone"]
-    pooling: Annotated[str, OneOf(("avg", "gem", "token")), "how the feature map becomes a vector; token: a ViT's"]
-    neck: Annotated[str, OneOf(("bnneck", "none")), "batch norm between metric losses and classifier"]
-    embedding: Annotated[str, OneOf(("after_neck", "before_neck")), "which of the two vectors identifies a person"]
-    embedding_dim: Annotated[int | None, Count, "size of a projection before the neck; null keeps the backbone's"]
-    last_stride: Annotated[int, Between(1, 2), "stride of a ResNet's last stage; others have none"]
-    drop_path: Annotated[float, Share, "stochastic depth rate"]
-    height: Annotated[int, Side, "height of the network's input in pixels"]
-    width: Annotated[int, Side, "width of the network's input in pixels"]
-    interpolation: Annotated[str, OneOf(("bilinear", "bicubic")), "how images are resized"]
-    mean: Annotated[tuple[float, float, float], "RGB mean taken off, for values 0 to 1"]
-    std: Annotated[tuple[float, float, float], Positive, "RGB standard deviation divided by, for values 0 to 1"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Data:
-    """Which images, and how they become batches."""
-
-    kind: Annotated[str, OneOf(("market1501", "folders", "csv", "synthetic")), "how the images are laid out"]
-    root: Annotated[str, "folder of the data set"]
-    official_counts: Annotated[bool, "refuse a Market-1501 folder without exactly the official numbers of images"]
-    validation: Annotated[float, Between(0, 0.9), "share of training persons kept to choose a model; 0 for none"]
-    identities: Annotated[int, Count, "persons per batch (P)"]
-    images: Annotated[int, Count, "images per person in a batch (K)"]
-    batches_per_epoch: Annotated[int | None, Count, "length of an epoch; null is training images // batch size"]
-    cache: Annotated[
-        str,
-        OneOf(("auto", "device", "memory", "none")),
-        "keep decoded images on the device that trains, or in the host's memory; auto: the first of them that has room",
-    ]
-    workers: Annotated[int, Between(0), "processes that decode images when they are not cached"]
-    eval_batch_size: Annotated[int, Count, "images per batch in validation and test"]
-
-    @property
-    def batch_size(self) -> int:
-        """Images in a training batch."""
-        return self.identities * self.images
-
-
-@dataclass(frozen=True, kw_only=True)
-class Synthetic:
-    """The drawn people of `data.kind=synthetic`."""
-
-    identities: Annotated[int, Between(2), "persons to train on"]
-    test_identities: Annotated[int, Between(2), "persons to score on"]
-    cameras: Annotated[int, Between(2), "cameras that see each person"]
-    images_per_camera: Annotated[int, Count, "images of a person per camera"]
-    seed: Annotated[int, Between(0), "seed of the drawing"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Augment:
-    """What happens to a training image, in this order."""
-
-    zoom: Annotated[float, Share, "probability of a random crop after enlarging by 1.125"]
-    flip: Annotated[float, Share, "probability of a mirror image"]
-    pad: Annotated[int, Between(0), "pixels of border added before a random crop back to size; 0 for none"]
-    brightness: Annotated[float, Weight, "largest relative change of brightness"]
-    contrast: Annotated[float, Weight, "largest relative change of contrast"]
-    saturation: Annotated[float, Weight, "largest relative change of saturation"]
-    grayscale: Annotated[float, Share, "probability of losing all colour"]
-    erase: Annotated[float, Share, "probability of erasing a rectangle"]
-    erase_area: Annotated[tuple[float, float], Share, "smallest and largest erased share of the image"]
-    erase_aspect: Annotated[tuple[float, float], Positive, "smallest and largest height / width of the rectangle"]
-    erase_fill: Annotated[str, OneOf(("bot", "mean", "random")), "colour of the rectangle; bot: BoT's constant"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Progressive:
-    """A start with smaller images, which costs less; validation and the model always have the full size."""
-
-    share: Annotated[float, Share, "share of the epochs, from the first, with smaller images; 0 for none"]
-    scale: Annotated[float, Between(0, 1, above=True), "height and width of those images, relative to the full size"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Loss:
-    """The terms of the loss. A weight of 0 leaves a term out."""
-
-    cross_entropy: Annotated[float, Weight, "weight of the classification loss"]
-    classifier: Annotated[
-        str, OneOf(("linear", "circle")), "what gives its logits: a matrix, or circle loss on cosines"
-    ]
-    label_smoothing: Annotated[float, Share, "share of the target spread over all persons"]
-    triplet: Annotated[float, Weight, "weight of the batch-hard triplet loss"]
-    triplet_margin: Annotated[float | None, Weight, "hinge margin; null is the soft margin"]
-    triplet_on: Annotated[str, OneOf(("before_neck", "after_neck")), "which vector the metric losses see"]
-    triplet_normalise: Annotated[bool, "scale that vector to unit length first"]
-    weighted_triplet: Annotated[float, Weight, "weight of the weighted regularised triplet loss"]
-    centre: Annotated[float, Weight, "weight of the centre loss"]
-    centre_lr: Annotated[float, Positive, "learning rate of the centres"]
-    circle: Annotated[float, Weight, "weight of the pairwise circle loss"]
-    circle_margin: Annotated[float, Share, "margin of the circle loss, in either form"]
-    circle_scale: Annotated[float, Positive, "scale of the circle loss, in either form"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrackingMetric:
-    """The video that is tracked at validation, which gives `val/idf1` and `val/hota`."""
-
-    video: Annotated[str | None, "a video file or folder of frames; null: none is tracked"]
-    detections: Annotated[str | None, "its det.txt, with scores from 0 to 1"]
-    ground_truth: Annotated[str | None, "its gt.txt"]
-    scale: Annotated[float, Positive, "pixels of the video for one of those two files"]
-    every_n_epochs: Annotated[int, Count, "validations in other epochs than multiples of this are left out"]
-    preset: Annotated[str, OneOf(("bytetrack_reid", "botsort")), "the tracker"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Optim:
-    """How the weights move."""
-
-    name: Annotated[str, OneOf(("adam", "adamw", "sgd")), "optimiser"]
-    lr: Annotated[float, Positive, "learning rate after the warm-up"]
-    weight_decay: Annotated[float, Weight, "weight decay"]
-    no_decay_norm_and_bias: Annotated[bool, "spare norms and biases the weight decay"]
-    bias_lr_factor: Annotated[float, Positive, "learning rate of biases, relative to lr"]
-    betas: Annotated[tuple[float, float], Share, "decay of Adam's two moments"]
-    amsgrad: Annotated[bool, "AMSGrad's form of Adam and AdamW"]
-    fused: Annotated[
-        bool | None, "the optimiser's single-kernel step; null: where Lightning allows it, which is without clipping"
-    ]
-    momentum: Annotated[float, Share, "momentum of SGD"]
-    nesterov: Annotated[bool, "Nesterov's form of SGD"]
-    schedule: Annotated[str, OneOf(("constant", "step", "multistep", "cosine", "linear")), "after the warm-up"]
-    per: Annotated[str, OneOf(("epoch", "step")), "how often the learning rate is set"]
-    count_from: Annotated[int, Between(0, 1), "the number a recipe gives to its first epoch"]
-    warmup_epochs: Annotated[float, Weight, "epochs of linear warm-up"]
-    warmup_factor: Annotated[float, Share, "share of the learning rate at which the warm-up starts"]
-    milestones: Annotated[tuple[float, ...], Positive, "epochs of a decay (multistep)"]
-    step_epochs: Annotated[float, Positive, "epochs between two decays (step)"]
-    gamma: Annotated[float, Share, "factor of a decay (step, multistep)"]
-    flat_epochs: Annotated[float, Weight, "epoch from which the rate falls, warm-up included (cosine, linear)"]
-    final_factor: Annotated[float, Share, "share of the learning rate at the end (cosine, linear)"]
-    freeze_epochs: Annotated[float, Weight, "epochs at the start during which the backbone stays as it is"]
-    ema: Annotated[
-        float | None, Between(0, 0.999999), "decay of the averaged weights that are scored and kept; null: none"
-    ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Engine:
-    """How the machine is used, where Lightning's Trainer has no say."""
-
-    compile: Annotated[bool, "torch.compile the network: for a GPU; on a CPU it was slower"]
-    compile_mode: Annotated[
-        str, OneOf(("default", "reduce-overhead", "max-autotune")), "of torch.compile; reduce-overhead: CUDA graphs"
-    ]
-    channels_last: Annotated[bool, "keep images and kernels in channels-last order"]
-    threads: Annotated[int | None, Count, "CPU threads of torch; null leaves its own choice"]
-    keep_memory: Annotated[bool, "keep freed memory of the host for the next step (Linux): quicker on a CPU"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Trainer:
-    """The keywords of `lightning.Trainer` that YAML can hold, under their own names and with their own meaning."""
-
-    accelerator: str
-    strategy: str
-    devices: Any
-    num_nodes: int
-    precision: int | str | None
-    fast_dev_run: bool | int
-    max_epochs: int | None
-    min_epochs: int | None
-    max_steps: int
-    min_steps: int | None
-    max_time: Any
-    limit_train_batches: int | float | None
-    limit_val_batches: int | float | None
-    limit_test_batches: int | float | None
-    limit_predict_batches: int | float | None
-    overfit_batches: int | float
-    val_check_interval: Any
-    check_val_every_n_epoch: int | None
-    num_sanity_val_steps: int | None
-    log_every_n_steps: int | None
-    enable_checkpointing: bool | None
-    enable_progress_bar: bool | None
-    enable_model_summary: bool | None
-    accumulate_grad_batches: int
-    gradient_clip_val: Annotated[int | float | None, Weight]
-    gradient_clip_algorithm: str | None
-    deterministic: bool | str | None
-    benchmark: bool | None
-    inference_mode: bool
-    use_distributed_sampler: bool
-    profiler: str | None
-    detect_anomaly: bool
-    barebones: bool
-    sync_batchnorm: bool
-    reload_dataloaders_every_n_epochs: int
-    default_root_dir: str | None
-    model_registry: str | None
-    enable_autolog_hparams: bool | None
-
-    def arguments(self) -> dict[str, Any]:
-        """Returns the keywords for `lightning.Trainer`; the two newest stay away while null, for older releases."""
-        newest = ("model_registry", "enable_autolog_hparams")
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        values = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
-        return {name: value for name, value in values.items() if name not in newest or value is not None}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Logger:
-    """Where the curves go, beside the CSV file that is always written."""
-
-    name: Annotated[str, OneOf(("csv", "wandb", "tensorboard", "mlflow")), "the logger"]
-    project: Annotated[str, "project (W&B) or experiment (MLflow)"]
-    entity: Annotated[str | None, "W&B account; null is the default one"]
-    uri: Annotated[str | None, "MLflow tracking address; null is a database in the run"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config:
-    """Every setting of a training run, resolved and frozen."""
-
-    run: Run
-    model: Model
-    data: Data
-    synthetic: Synthetic
-    augment: Augment
-    progressive: Progressive
-    loss: Loss
-    tracking_metric: TrackingMetric
-    optim: Optim
-    engine: Engine
-    trainer: Trainer
-    logger: Logger
+COMMAS = Form(commas=True)
+SHORT = Form(stands_for_section=True)
 
 
 @dataclass(frozen=True)
 class Key:
-    """What the schema says of one key.
+    """What a tree says of one key.
 
-    Args:
-        hint: Its type.
-        rules: What its value must satisfy.
-        meaning: One line for people.
+    Attributes:
+        hint: its type.
+        rules: what its value must satisfy.
+        meaning: one line for people.
+        form: how the command line may write it.
     """
 
     hint: Any
     rules: tuple[OneOf | Between, ...]
     meaning: str
+    form: Form = Form()
 
     @property
     def optional(self) -> bool:
         """Whether null is a value."""
         return self.hint is Any or type(None) in get_args(self.hint)
+
+    @property
+    def plain(self) -> Any:
+        """The type without null, where only one is left."""
+        kinds = [part for part in get_args(self.hint) if part is not type(None)]
+        return kinds[0] if get_origin(self.hint) in (Union, types.UnionType) and len(kinds) == 1 else self.hint
 
     @property
     def type_name(self) -> str:
@@ -335,17 +136,18 @@ class Key:
             return None
         if value == "":
             return f"a {self.type_name}"
-        sizes = get_args(self.hint) if get_origin(self.hint) is tuple else (Ellipsis,)
+        sizes = get_args(self.plain) if get_origin(self.plain) is tuple else (Ellipsis,)
         if sizes[-1] is not Ellipsis and not (isinstance(value, tuple) and len(value) == len(sizes)):
             return self.type_name  # OmegaConf before 2.4 does not count
         return next((expected for rule in self.rules if (expected := rule.refuse(value))), None)
 
 
-def schema(cls: type = Config) -> dict[str, Key]:
+def schema(cls: type) -> dict[str, Key]:
     """Returns every key there is, as `section.key` (`key` where it lies in no section), in the order of the fields.
 
     Args:
-        cls: A dataclass of sections, themselves dataclasses, and of single keys.
+        cls: a dataclass of sections, themselves dataclasses, and of single keys. Fields without a meaning of their own
+            have that of the class attribute `meaning`.
     """
     found = {}
     for name, hint in get_type_hints(cls, include_extras=True).items():
@@ -353,46 +155,36 @@ def schema(cls: type = Config) -> dict[str, Key]:
             found.update({f"{name}.{key}": spec for key, spec in schema(cast(type, hint)).items()})
             continue
         notes = getattr(hint, "__metadata__", ())
-        plain = get_args(hint)[0] if notes else hint
         rules = tuple(note for note in notes if isinstance(note, (OneOf, Between)))
-        meaning = next((note for note in notes if isinstance(note, str)), "as in lightning.Trainer")
-        found[name] = Key(plain, rules, meaning)
+        meaning = next((note for note in notes if isinstance(note, str)), getattr(cls, "meaning", ""))
+        form = next((note for note in notes if isinstance(note, Form)), Form())
+        found[name] = Key(get_args(hint)[0] if notes else hint, rules, meaning, form)
     return found
 
 
-def sections(cls: type = Config) -> list[tuple[str, type]]:
-    """Returns the sections of a configuration by name, in order.
+def sections(cls: type) -> list[tuple[str, type]]:
+    """Returns the sections of a tree by name, in order.
 
     Args:
-        cls: As in `schema`.
+        cls: as in `schema`.
     """
     return [(name, cast(type, hint)) for name, hint in get_type_hints(cls).items() if is_dataclass(hint)]
-
-
-def did_you_mean(name: str, names: Collection[str]) -> str:
-    """Returns the end of a sentence that offers the nearest of `names`, or nothing where none is near.
-
-    Args:
-        name: What was given.
-        names: What would have been right.
-    """
-    tail = [known for known in names if known.rpartition(".")[2] == name.rpartition(".")[2]]
-    near = tail if len(tail) == 1 else get_close_matches(name, list(names), n=1, cutoff=0.6)
-    return f"; did you mean '{near[0]}'?" if near else ""
 
 
 def type_name(hint: Any) -> str:
     """Returns a type in the words of a YAML file.
 
     Args:
-        hint: A type such as `float`, `int | None` or `tuple[float, float]`.
+        hint: a type such as `float`, `int | None` or `tuple[float, float]`.
     """
     if hint is Any:
         return "any value"
+    if get_origin(hint) is Annotated:
+        return type_name(get_args(hint)[0])
     if get_origin(hint) in (Union, types.UnionType):
         parts = get_args(hint)
         return " or ".join("null" if part is type(None) else type_name(part) for part in parts)
     if get_origin(hint) is tuple:
         element, last = get_args(hint)[0], get_args(hint)[-1]
         return f"a list of {'' if last is Ellipsis else f'{len(get_args(hint))} '}{type_name(element)}s"
-    return {str: "string"}.get(hint, hint.__name__)
+    return {str: "string", bool: "true or false"}.get(hint, hint.__name__)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from difflib import get_close_matches
 from typing import Any
 
+from mot_reid.names import did_you_mean
 from mot_reid.tracking.presets import PRESETS, Appearance, Bands, Preset
 
 _UNIT = ("high", "low", "birth", "limit", "duplicate", "gate", "proximity")
@@ -23,14 +23,14 @@ def find_preset(preset: str | Preset) -> Preset:
     if not isinstance(preset, str):
         raise ValueError(f"preset: got {type(preset).__name__}; expected a Preset or one of {', '.join(PRESETS)}")
     if preset not in PRESETS:
-        raise ValueError(f"preset: got '{preset}'; expected one of {', '.join(PRESETS)}{_nearest(preset, PRESETS)}")
+        raise ValueError(f"preset: got '{preset}'; expected one of {', '.join(PRESETS)}{did_you_mean(preset, PRESETS)}")
     return PRESETS[preset]
 
 
 def refuse_unknown(names: Any, known: Any) -> None:
     """Raises TypeError for the first of `names`, offering the nearest of `known`."""
     for name in names:
-        raise TypeError(f"Tracker: no knob '{name}'; expected one of {', '.join(known)}{_nearest(name, known)}")
+        raise TypeError(f"Tracker: no knob '{name}'; expected one of {', '.join(known)}{did_you_mean(name, known)}")
 
 
 def with_knobs(preset: Preset, **knobs: Any) -> Preset:
@@ -89,8 +89,3 @@ def _check_ranges(given: dict[str, Any]) -> None:
 def _no_place(name: str, preset: Preset) -> ValueError:
     fitting = "bytetrack_reid or botsort" if name != "duplicate" else "bytetrack or botsort"
     return ValueError(f"{name}: preset '{preset.name}' has no use for it; expected no value; or take {fitting}")
-
-
-def _nearest(name: str, known: Any) -> str:
-    close = get_close_matches(name, list(known), n=1)
-    return f"; did you mean '{close[0]}'?" if close else ""

@@ -7,12 +7,13 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
+
+from mot_reid.names import did_you_mean
 
 SCHEDULES = ("constant", "step", "multistep", "cosine", "linear")
 OPTIMIZERS = ("adam", "adamw", "sgd")
@@ -289,6 +290,5 @@ def _places(module: nn.Module) -> dict[str, tuple[dict[str, Any], str]]:
 
 
 def _unknown(key: str, value: str, known: Sequence[str]) -> str:
-    near = get_close_matches(value.lower(), known, n=1)
-    hint = f"did you mean '{near[0]}'?" if near else "choose one of them"
-    return f"{key}: got '{value}'; expected {', '.join(known)}; {hint}"
+    hint = did_you_mean(value.lower(), known) or "; choose one of them"
+    return f"{key}: got '{value}'; expected {', '.join(known)}{hint}"

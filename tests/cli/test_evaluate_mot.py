@@ -109,7 +109,7 @@ def test_a_chosen_sequence_is_scored_alone(arguments: list[str], capsys: pytest.
         (lambda root: (root / "truth" / "a" / "gt" / "gt.txt").write_text(""), [], r"gt\.txt': got no line"),
         (lambda root: None, ["benchmark=MOT18"], "benchmark: got 'MOT18'; expected one of MOT15, MOT16"),
         (lambda root: None, ["sequences=c"], "sequences: got 'c'; expected some of a, b"),
-        (lambda root: None, ["bootstrap=many"], "bootstrap: got 'many'; expected a whole number"),
+        (lambda root: None, ["bootstrap=many"], "bootstrap: got 'many'; expected int"),
         (lambda root: None, ["sequences=b", "bootstrap=9"], "bootstrap: got the one sequence b; expected two or more"),
         (lambda root: None, ["result=x"], "no key 'result'; did you mean 'results'?"),
     ],
@@ -238,9 +238,9 @@ def test_plots_lie_beside_the_results_or_where_they_are_wanted(arguments: list[s
     [
         (["frames=gone.avi"], "frames: got 'gone.avi'; expected a file of a"),
         (["detections=det/gone.txt"], "detections: got 'det/gone.txt'; expected a file of a"),
-        (["scale=0"], "scale: got '0'; expected a number from"),
-        (["gate=2"], "gate: got '2'; expected a number from 1e-06 to 1"),
-        (["threshold=x"], "threshold: got 'x'; expected a number from 0 to 1"),
+        (["scale=0"], "scale: got 0.0; expected a number of at least 1e-06"),
+        (["gate=2"], "gate: got 2.0; expected a number of at least 1e-06 and at most 1"),
+        (["threshold=x"], "threshold: got 'x'; expected float or null"),
         (["reid=gone"], "gone"),
     ],
 )

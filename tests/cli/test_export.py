@@ -137,10 +137,10 @@ def test_half_onnx_opens(source: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "no checkpoint given"),
+        ([], "command line: checkpoint is missing; add checkpoint=VALUE (a model.safetensors"),
         (["checkpoint=nowhere"], "checkpoint: got 'nowhere'; expected an existing file"),
         (["checkpoint=x", "format=pickle"], "format: got 'pickle'; expected one of safetensors, onnx, openvino"),
-        (["checkpoint=x", "half=yes"], "half: got 'yes'; expected true or false"),
+        (["checkpoint=x", "half=maybe"], "half: got 'maybe'; expected true or false"),
         (["chekpoint=x"], "no key 'chekpoint'; did you mean 'checkpoint'?"),
     ],
 )
@@ -151,12 +151,6 @@ def test_mistakes_are_one_line_and_exit_code_two(
     printed = capsys.readouterr().err
     assert message in printed
     assert printed.count("\n") == 1
-
-
-def test_help_names_every_key(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--help"]) == 0
-    printed = capsys.readouterr().out
-    assert all(key in printed for key in ("checkpoint", "format", "output", "half"))
 
 
 @pytest.mark.parametrize(

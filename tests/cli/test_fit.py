@@ -219,7 +219,7 @@ def test_interrupt_tells_how_to_go_on(
         patch.setattr(ReIDModule, "training_step", interrupted)
         code, _, said = run(capsys, *arguments)
     assert code == 130
-    command = said.partition("interrupted; go on with: python tools/fit.py ")[2]
+    command = said.partition("interrupted; go on with: mot-reid fit ")[2]
     assert "'run.name=two words'" in command and command.endswith(" ckpt=last")
     assert run(capsys, *arguments, "ckpt=last")[0] == 0
 

@@ -68,34 +68,20 @@ def test_tool_exits_one_and_names_the_bad_frame(source: Path, tmp_path: Path) ->
     ("arguments", "message"),
     [
         (["source=.", "output=x", "spilt=half"], "no key 'spilt'; did you mean 'split'?"),
-        (["source=."], "output is missing; expected output=PATH"),
+        (["source=."], "output is missing; add output=VALUE (folder to make"),
         (["source=/nowhere", "output=x"], "source: got '/nowhere'; expected an existing archive or folder"),
-        (["source=.", "output=x", "split=third"], "split: got 'third'; expected sequences or half"),
-        (["source=.", "output=x", "classes=1,x"], "classes: got 'x'; expected a whole number from 0"),
+        (["source=.", "output=x", "split=third"], "split: got 'third'; expected one of sequences, half"),
+        (["source=.", "output=x", "classes=1,x"], "classes: got [1, 'x']; expected a list of ints"),
         (["source=.", "output=x", "crops=maybe"], "crops: got 'maybe'; expected true or false"),
         (["source=.", "output=x", "video=y"], "video: does not go with crops=false"),
         (["source=.", "output=x", "crops=true", "split=half"], "split: does not go with crops=true"),
-        (["source=.", "output=x", "crops=true", "train_share=2"], "train_share: got 2.0; expected a number from 0.01"),
+        (
+            ["source=.", "output=x", "crops=true", "train_share=2"],
+            "train_share: got 2.0; expected a number of",
+        ),
     ],
 )
 def test_tool_exits_two_for_wrong_arguments(arguments: list[str], message: str) -> None:
     done = _run(*arguments)
     assert done.returncode == 2
     assert message in done.stderr and done.stderr.count("\n") == 1
-
-
-def test_tool_explains_itself() -> None:
-    done = _run("--help")
-    assert done.returncode == 0
-    for key in (
-        "source=",
-        "output=",
-        "split=",
-        "visibility=",
-        "classes=",
-        "crops=",
-        "video=",
-        "per_second=",
-        "train_share=",
-    ):
-        assert key in done.stdout

@@ -15,7 +15,7 @@ tool: Any = importlib.import_module("mot_reid.cli.serve")
 
 def test_keys_of_the_server_and_of_tracking_share_a_command_line(tmp_path: Path) -> None:
     (tmp_path / "track.yaml").write_text("min_score: 0.1\ntracker: {high: 0.5}\n")
-    settings, tracking = tool.load(
+    settings, tracking = tool.COMMAND.load(
         ["port=0", "limits.jobs=2", "reid=null", f"tracking={tmp_path / 'track.yaml'}", "tracker.high=0.4"]
     )
     assert (settings.port, settings.limits.jobs, settings.reid) == (0, 2, None)
@@ -24,9 +24,9 @@ def test_keys_of_the_server_and_of_tracking_share_a_command_line(tmp_path: Path)
 
 def test_key_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MOT_REID_API_KEY", raising=False)
-    assert tool.load([])[0].api_key is None
+    assert tool.COMMAND.load([])[0].api_key is None
     monkeypatch.setenv("MOT_REID_API_KEY", "open sesame")
-    assert tool.load([])[0].api_key == "open sesame"
+    assert tool.COMMAND.load([])[0].api_key == "open sesame"
 
 
 @pytest.mark.parametrize(
@@ -59,4 +59,4 @@ def test_address_that_is_taken_is_told_before_anything_is_made(
 def test_help_lists_every_limit(capsys: pytest.CaptureFixture[str]) -> None:
     assert tool.main(["--help"]) == 0
     told = capsys.readouterr().out
-    assert "limits.upload_bytes: int = 500000000" in told and "tools/track.py" in told
+    assert "limits.upload_bytes: int = 500000000 (1 or more)" in told and "mot-reid track" in told

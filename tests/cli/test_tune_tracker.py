@@ -46,7 +46,7 @@ def test_table_shows_default_and_tuned(root: Path, capsys: pytest.CaptureFixture
         (["preset=bytetrak"], "preset: got 'bytetrak'; expected one of .*; did you mean 'bytetrack'?"),
         (["knobs=high,gate"], "knobs: got 'gate'; expected one of high"),
         (["objective=mt"], "objective: got 'mt'; expected one of hota"),
-        (["trials=0"], "trials: got '0'; expected a whole number from 1"),
+        (["trials=0"], "trials: got 0; expected a number of at least 1"),
         (["sequences=a"], "got the one sequence a; expected two or more"),
         (["detections=det/gone.txt"], "det/gone.txt': no such file"),
         (["benchmark=MOT1"], "benchmark: got 'MOT1'; expected one of MOT15"),

@@ -111,6 +111,8 @@ def test_table_of_rooms_is_that_of_the_imports() -> None:
     guide = (DOCS / "building.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \| .* \| (.*) \|$", guide, re.MULTILINE)
     told = {name: set(re.findall(r"`(\w+)`", cell)) for name, cell in rows}
+    if ("cli", "every other room") in rows:
+        told["cli"] = TABLE.keys() - {"cli"}
     assert told == {name: set(room.package) for name, room in TABLE.items()}
 
 

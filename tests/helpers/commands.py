@@ -11,7 +11,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from mot_reid.settings.load import ROOT, load_config, load_settings, parse_arguments
+from mot_reid.cli.main import COMMANDS
+from mot_reid.settings.load import ROOT
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -47,11 +48,11 @@ def check(words: Sequence[str]) -> None:
         ConfigError: an argument that the tool would refuse.
         AssertionError: a tool, file or extra that is not there.
     """
-    if list(words[:1]) == ["python"] and words[1].startswith("tools/"):
-        name = words[1].removeprefix("tools/").removesuffix(".py")
-        assert name in CHECKS, f"{words[1]}: no such tool, or none that this table knows"
-        if "--help" not in words:
-            CHECKS[name](words[2:])
+    name, arguments = called(words)
+    if name is not None:
+        assert name in CHECKS, f"{' '.join(words)}: no such command"
+        if "--help" not in arguments:
+            CHECKS[name](arguments)
     if list(words[:2]) == ["python", "-c"]:
         assert missing_names(words[2]) == []
     for word in words:
@@ -61,6 +62,17 @@ def check(words: Sequence[str]) -> None:
     for word in words if words[0] == "pip" else ():
         for extra in re.findall(r"[\w,]+(?=\]$)", word):
             assert set(extra.split(",")) <= extras(), f"{word}: no such extra"
+
+
+def called(words: Sequence[str]) -> tuple[str | None, Sequence[str]]:
+    """Returns the module of the command of ours that words call, None where they call another, and its arguments."""
+    if list(words[:1]) == ["python"] and words[1].startswith("tools/"):
+        return words[1].removeprefix("tools/").removesuffix(".py"), words[2:]
+    if list(words[:3]) == ["python", "-m", "mot_reid"]:
+        words = words[2:]
+    elif list(words[:1]) != ["mot-reid"]:
+        return None, []
+    return (None, []) if len(words) < 2 or words[1].startswith("--") else (words[1].replace("-", "_"), words[2:])
 
 
 def missing_names(code: str) -> list[str]:
@@ -92,61 +104,14 @@ def extras() -> set[str]:
     return set(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"])
 
 
-def _fit(argv: Sequence[str]) -> None:
-    load_config(argv, tool_keys=("ckpt",))
+def _load(command: str) -> Check:
+    """Returns what checks the arguments of a command: the loading of its settings."""
+
+    def load(argv: Sequence[str]) -> None:
+        import_module(f"mot_reid.cli.{command}").COMMAND.load([word for word in argv if word != "--schema"])
+
+    return load
 
 
-def _fit_detector(argv: Sequence[str]) -> None:
-    from mot_reid.cli.fit_detector import BASE, TOOL_KEYS
-    from mot_reid.settings.detector import FitDetectorSettings
-
-    load_settings(FitDetectorSettings, argv, base=BASE, tool_keys=TOOL_KEYS)
-
-
-def _benchmark(argv: Sequence[str]) -> None:
-    from mot_reid.settings.benchmark import BenchmarkSettings
-
-    load_settings(BenchmarkSettings, argv, base="benchmark")
-
-
-def _track(argv: Sequence[str]) -> None:
-    from mot_reid.settings.tracking import TrackSettings
-
-    load_settings(TrackSettings, argv, base="track")
-
-
-def _serve(argv: Sequence[str]) -> None:
-    import_module("mot_reid.cli.serve").load(argv)
-
-
-def _known_keys(tool: str, *names: str) -> Check:
-    """Returns the check of a tool that knows its keys by name."""
-
-    def check_keys(argv: Sequence[str]) -> None:
-        module = import_module(f"mot_reid.cli.{tool}")
-        parse_arguments(argv, allowed=[key for name in names for key in getattr(module, name)])
-
-    return check_keys
-
-
-def _prepare_mot17(argv: Sequence[str]) -> None:
-    from mot_reid.cli.prepare_mot17 import CROP_KEYS, LAYOUT_KEYS
-
-    crops = "crops=true" in argv
-    parse_arguments(argv, allowed=("source", "output", "crops", *(CROP_KEYS if crops else LAYOUT_KEYS)))
-
-
-CHECKS: dict[str, Check] = {
-    "benchmark": _benchmark,
-    "evaluate": _known_keys("evaluate", "KEYS"),
-    "evaluate_mot": _known_keys("evaluate_mot", "KEYS"),
-    "export": _known_keys("export", "KEYS"),
-    "fit": _fit,
-    "fit_detector": _fit_detector,
-    "prepare_market1501": _known_keys("prepare_market1501", "KEYS"),
-    "prepare_mot17": _prepare_mot17,
-    "serve": _serve,
-    "track": _track,
-    "tune_tracker": _known_keys("tune_tracker", "KEYS"),
-}
-"""How the arguments of each tool are checked, by its name."""
+CHECKS: dict[str, Check] = {name.replace("-", "_"): _load(name.replace("-", "_")) for name in COMMANDS}
+"""How the arguments of each command are checked, by the name of its module."""

@@ -1,0 +1,7 @@
+"""`python -m mot_reid COMMAND ...`, the same as `mot-reid COMMAND ...`."""
+
+import sys
+
+from mot_reid.cli.main import main
+
+sys.exit(main())

@@ -1,0 +1,66 @@
+"""The command `mot-reid`: finds the command that was asked for and runs it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from mot_reid.names import did_you_mean
+from mot_reid.version import __version__
+
+COMMANDS = {
+    "fit": "train a Re-ID model",
+    "evaluate": "score a Re-ID model on any data set",
+    "export": "write a Re-ID model as safetensors, ONNX or OpenVINO",
+    "track": "track people in videos",
+    "evaluate-mot": "score tracks by the rules of MOTChallenge",
+    "tune-tracker": "search the parameters of a tracker",
+    "fit-detector": "fine-tune a YOLO detector on people",
+    "prepare-market1501": "check and unpack Market-1501",
+    "prepare-mot17": "check and unpack MOT17, or cut Re-ID crops out of it",
+    "benchmark": "measure speed next to what the machine can do",
+    "serve": "serve tracking over HTTP",
+}
+"""What each command does, by its name; it is the `main` of the module of that name, with `_` for `-`."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command; returns the exit code.
+
+    Args:
+        argv: the command and its arguments, without the program; None takes those of the process.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    name, rest = (argv[0], argv[1:]) if argv else ("", [])
+    if name in COMMANDS:
+        code: int = import_module(f"mot_reid.cli.{name.replace('-', '_')}").main(rest)
+        return code
+    if name in ("--help", "-h", "help"):
+        print(describe())
+        return 0
+    if name == "--version":
+        print(f"mot-reid {__version__}")
+        return 0
+    print(f"mot-reid: no command '{name}'{did_you_mean(name, COMMANDS)}" if name else describe(), file=sys.stderr)
+    if name and not did_you_mean(name, COMMANDS):
+        print(f"the commands are: {', '.join(COMMANDS)}", file=sys.stderr)
+    return 2
+
+
+def describe() -> str:
+    """Returns the help text: every command with what it does."""
+    width = max(map(len, COMMANDS)) + 2
+    lines = [f"  {name:<{width}}{summary}" for name, summary in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: mot-reid COMMAND [key=value ...]",
+            "",
+            "Train person re-identification models and track people with them.",
+            "",
+            *lines,
+            "",
+            "mot-reid COMMAND --help shows examples, and every key with its value.",
+            "mot-reid --version prints the version.",
+        ]
+    )

@@ -1,0 +1,122 @@
+"""The keys of `mot-reid evaluate`, `evaluate-mot` and `tune-tracker`: types, rules and meanings.
+
+Types only: the values are in `configs/evaluate.yaml`, `configs/evaluate_mot.yaml` and `configs/tune_tracker.yaml`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from mot_reid.settings.schema import COMMAS, SHORT, Between, Count, OneOf, Share, Weight
+from mot_reid.settings.training import DATA_KINDS
+
+_Benchmark = OneOf(("MOT15", "MOT16", "MOT17", "MOT20"))
+_LEAST = 1e-6
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateData:
+    """Whose crops a model is scored on."""
+
+    kind: Annotated[
+        str | None, OneOf(DATA_KINDS), SHORT, "how the images are laid out; null: what data.root looks like"
+    ]
+    root: Annotated[str | None, "folder (or CSV file) of the data set; null: the one the model was trained on"]
+    split: Annotated[
+        str,
+        OneOf(("test", "validation", "train")),
+        "test: query and gallery of the data set; validation: the persons that training held out; train: all training "
+        "persons, for data that the model never saw",
+    ]
+    validation: Annotated[
+        float | None, Between(0, 1, below=True), "share of the persons that training held out; null: as the model says"
+    ]
+    official_counts: Annotated[
+        bool | None, "require Market-1501's published numbers of images; null: where data=market1501 is given"
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateSettings:
+    """Which model is scored, on what, and how."""
+
+    checkpoint: Annotated[str, "a model.safetensors, a Lightning .ckpt, a model.onnx, or the name of a bundled model"]
+    data: EvaluateData
+    flip: Annotated[bool, "average the embeddings of each crop and of its mirror image"]
+    rerank: Annotated[bool, "also score k-reciprocal re-ranking (k1=20, k2=6, lambda=0.3)"]
+    expand: Annotated[int, Weight, "also score queries averaged with this many of their nearest answers; 0 for none"]
+    metric: Annotated[str, OneOf(("cosine", "euclidean")), "distance that the gallery is ranked by"]
+    average_precision: Annotated[
+        str, OneOf(("plain", "trapezoid")), "definition; trapezoid is that of Market-1501's own code, which gives less"
+    ]
+    bootstrap: Annotated[int, Weight, "samples of the 95% intervals over persons; 0 for none"]
+    device: Annotated[str, "auto, cpu, cuda, cuda:1 or mps"]
+    precision: Annotated[
+        str, OneOf(("float32", "bfloat16", "float16", "auto")), "of the network; an ONNX file has its own"
+    ]
+    batch_size: Annotated[int, Count, "crops that go through the network at once"]
+    cache: Annotated[str | None, "folder that keeps the embeddings, and from which the next call takes them"]
+    json: Annotated[str | None, "file for the scores, as fractions"]
+    report: Annotated[str | None, "file for the report card, one HTML page with pictures"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateMotSettings:
+    """Which tracks are scored against which ground truth, and what is written about it."""
+
+    ground_truth: Annotated[
+        str, "folder of sequences, each with seqinfo.ini and gt/gt.txt; or the folder of a single sequence"
+    ]
+    results: Annotated[
+        str,
+        "folder with one NAME.txt, .csv or .parquet for each sequence (there or in data/); or the file of a single sequence",
+    ]
+    benchmark: Annotated[str, _Benchmark, "whose rules; MOT15 has no classes, and suits data of your own"]
+    sequences: Annotated[tuple[str, ...] | None, COMMAS, "names of the sequences to score, as A,B; null: all"]
+    bootstrap: Annotated[int, Weight, "samples of the 95% intervals over the sequences; 0 for none"]
+    json: Annotated[str | None, "file for the scores, as fractions"]
+    plots: Annotated[str | None, "folder for pictures of the scores; true: a folder 'plots' next to the results"]
+    report: Annotated[str | None, "file for one HTML page that shows every identity switch and what caused it"]
+    frames: Annotated[
+        str | None,
+        "for the report: video or folder of frames, of a single sequence or relative to the folder of each; null: the "
+        "frames that seqinfo.ini names",
+    ]
+    scale: Annotated[
+        float,
+        Between(_LEAST, 1e6),
+        "for the report: size of the video relative to the ground truth; 0.5 for a video of half its width",
+    ]
+    detections: Annotated[
+        str | None, "for the report: the tracker's input, such as det/det.txt; null: the boxes that it reported"
+    ]
+    reid: Annotated[
+        str | None, "for the report: a Re-ID model, file or name, to compare people before and after a switch"
+    ]
+    threshold: Annotated[
+        float | None,
+        Share,
+        "for the report: least similarity of one person's embeddings; null: the model's; 0: the tracker uses none",
+    ]
+    gate: Annotated[
+        float, Between(_LEAST, 1), "for the report: least overlap of a box with where its track was expected"
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuneTrackerSettings:
+    """Which tracker is tuned, on which sequences, and how long."""
+
+    ground_truth: Annotated[str, "folder with two or more sequences, each with seqinfo.ini, gt/gt.txt and detections"]
+    preset: Annotated[str, OneOf(("bytetrack", "bytetrack_reid", "botsort", "ocsort", "sort")), "the tracker"]
+    detections: Annotated[str, "file in each sequence's folder; scores from 0 to 1"]
+    embeddings: Annotated[str | None, "folder with NAME.npy for each sequence: one row for each line of its detections"]
+    reid: Annotated[str | None, "a Re-ID model, file or name, that computes the embeddings that are missing there"]
+    benchmark: Annotated[str, _Benchmark, "whose rules score the tracks"]
+    sequences: Annotated[tuple[str, ...] | None, COMMAS, "names of the sequences to use, as A,B; null: all"]
+    objective: Annotated[str, OneOf(("hota", "assa", "idf1", "mota")), "the score to raise"]
+    knobs: Annotated[tuple[str, ...] | None, COMMAS, "parameters to search, as high,low; null: all of the preset"]
+    trials: Annotated[int, Count, "tries for each sequence that is held out"]
+    seed: Annotated[int, Weight, "seed of the search"]
+    json: Annotated[str | None, "file for scores, as fractions, and parameters"]
