@@ -120,15 +120,10 @@ def fine_tune(
         ImportError: Ultralytics is not installed.
         ValueError: a setting that Ultralytics refuses, or a run that is already complete.
     """
-    from mot_reid.detection.yolo import open_ultralytics
-
     folder = Path(folder)
     if optimizer == "auto" and lr is not None:
         raise ValueError(f"lr: got {lr} with optimizer 'auto', which chooses its own; expected an optimizer by name")
-    if resume:
-        completed_epochs(folder)
     options: dict[str, Any] = {
-        "data": str(write_data_file(data, folder / "data.yaml")),
         "epochs": epochs,
         "imgsz": image_size,
         "batch": batch_size,
@@ -139,21 +134,41 @@ def fine_tune(
         "workers": workers,
         "device": None if device == "auto" else device,
         "seed": seed,
-        "project": str(folder.resolve().parent),
-        "name": folder.resolve().name,
-        "exist_ok": True,
-        "plots": False,
-        "verbose": False,
     }
     if lr is not None:
         options["lr0"] = lr
-    model = open_ultralytics(str(folder / LAST) if resume else weights)
-    if resume and (model.ckpt or {}).get("epoch", -1) < 0:  # Ultralytics marks what is complete so
+    if resume:
+        completed_epochs(folder)
+    options["data"] = str(write_data_file(data, folder / "data.yaml"))
+    model = _resumed(folder) if resume else _new(weights)
+    return _train(model, {"resume": True} if resume else options | _output(folder), on_epoch)
+
+
+def _new(weights: str) -> Any:
+    from mot_reid.detection.yolo import open_ultralytics
+
+    return open_ultralytics(weights)
+
+
+def _resumed(folder: Path) -> Any:
+    """Returns the network of an interrupted run."""
+    model = _new(str(folder / LAST))
+    if (model.ckpt or {}).get("epoch", -1) < 0:  # Ultralytics marks a complete run like this
         raise ValueError(f"resume: got '{folder}', which is complete; expected an interrupted run; begin a new one")
+    return model
+
+
+def _output(folder: Path) -> dict[str, Any]:
+    """Returns Ultralytics' settings of where a run writes, and of what it leaves out."""
+    whole = folder.resolve()
+    return {"project": str(whole.parent), "name": whole.name, "exist_ok": True, "plots": False, "verbose": False}
+
+
+def _train(model: Any, options: dict[str, Any], on_epoch: EpochHook | None) -> FineTuneResult:
     reporter = _Reporter(on_epoch)
     model.add_callback("on_train_epoch_end", reporter.trained)
     model.add_callback("on_fit_epoch_end", reporter.scored)
-    model.train(trainer=_trainer(), **({"resume": True} if resume else options))
+    model.train(trainer=_trainer(), **options)
     trainer = model.trainer
     scores = {name: value for name, value in _named(trainer.metrics).items() if name in SCORES.values()}
     return FineTuneResult(Path(trainer.best), scores, trainer.epoch + 1)

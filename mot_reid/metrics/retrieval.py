@@ -9,7 +9,6 @@ The protocol, in one place:
 - a query that has no match left is invalid: it is not counted, neither as right nor as wrong;
 - equally similar gallery images keep the order of the gallery (a stable sort).
 
-Market-1501's multi-query setting is the same evaluation on pooled queries: see `pool_queries`.
 To evaluate a set against itself, give every image a camera id of its own: then each query leaves out only itself.
 """
 
@@ -179,33 +178,6 @@ def evaluate_distances(
         return block
 
     return _evaluate(similarity, people, average_precision, max_rank)
-
-
-def pool_queries(
-    embedding: ArrayLike, *, person_id: ArrayLike, camera_id: ArrayLike
-) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
-    """Returns one unit embedding, person and camera per (person, camera): the queries of the multi-query setting.
-
-    Each is the mean of the unit embeddings of all given images of that person by that camera. Market-1501 takes these
-    images from its `gt_bbox` folder: pool those, then evaluate the result as queries.
-
-    Args:
-        embedding: (N, D).
-        person_id: (N,) integers.
-        camera_id: (N,) integers.
-
-    Returns:
-        Embeddings (Q, D), person ids (Q,) and camera ids (Q,), sorted by person, then camera.
-
-    Raises:
-        ValueError: If shapes do not fit, a value is not finite or a vector has no direction.
-    """
-    unit = unit_rows("embedding", check_embedding("embedding", embedding))
-    key = np.stack([check_ids("person_id", person_id, len(unit)), check_ids("camera_id", camera_id, len(unit))], axis=1)
-    pairs, member = np.unique(key, axis=0, return_inverse=True)
-    total = np.zeros((len(pairs), unit.shape[1]), dtype=np.float32)
-    np.add.at(total, member.reshape(-1), unit)
-    return unit_rows("embedding", total), pairs[:, 0], pairs[:, 1]
 
 
 @dataclass(frozen=True, slots=True)

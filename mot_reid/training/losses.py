@@ -133,24 +133,6 @@ def circle_logits(cosine: Tensor, labels: Tensor, *, margin: float = 0.35, scale
     return torch.where(target, own, other)
 
 
-def triplet_statistics(
-    features: Tensor, labels: Tensor, *, margin: float | None = 0.3, normalise: bool = False
-) -> dict[str, Tensor]:
-    """Returns what to log about a batch's hardest triplets: three scalars on the device, without gradient.
-
-    ``active`` is the fraction of anchors whose hardest positive is farther than the hardest negative minus the margin
-    (margin None: 0); ``positive`` and ``negative`` are the mean hardest distances. Only anchors that count enter.
-    """
-    with torch.no_grad():
-        positive, negative, valid = _hardest(features.detach(), labels, normalise=normalise)
-        active = (positive - negative + (margin or 0.0) > 0).to(positive.dtype)
-        return {
-            "active": _mean_where(active, valid),
-            "positive": _mean_where(positive, valid),
-            "negative": _mean_where(negative, valid),
-        }
-
-
 def euclidean_distance(features: Tensor, *, normalise: bool = False) -> Tensor:
     """Returns the (B, B) Euclidean distances between features (B, D), float32 (float64 for float64 features).
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 import mot_reid.metrics.retrieval as retrieval
-from mot_reid.metrics.retrieval import evaluate_distances, evaluate_retrieval, pool_queries
+from mot_reid.metrics.retrieval import evaluate_distances, evaluate_retrieval
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "retrieval.npz"
 
@@ -230,13 +230,6 @@ def test_inputs_are_not_written_to():
     evaluate_retrieval(query, gallery, metric="euclidean", **ids)
     evaluate_distances(distance, **ids)
     assert_array_equal(distance, before)
-
-
-def test_pool_queries_averages_unit_vectors_of_a_person_and_camera():
-    embedding = [[2.0, 0.0], [0.0, 5.0], [0.0, 1.0]]
-    pooled, person, camera = pool_queries(embedding, person_id=[4, 4, 4], camera_id=[2, 2, 1])
-    assert_allclose(pooled, [[0, 1], [0.5**0.5, 0.5**0.5]], atol=1e-6)
-    assert_array_equal([person, camera], [[4, 4], [1, 2]])
 
 
 def test_result_arrays_are_read_only():

@@ -245,24 +245,6 @@ def test_pair_loss_ignores_order_and_names_of_identities(loss: object) -> None:
     torch.testing.assert_close(actual, expected)
 
 
-def test_triplet_statistics_by_hand() -> None:
-    """On a line at 0, 1 | 1.5, 4: gaps -.5, .5, 2, -.5; with margin .3 two of four are active, with margin .6 all."""
-    features, labels = torch.tensor([[0.0], [1.0], [1.5], [4.0]]), torch.tensor([0, 0, 1, 1])
-    found = losses.triplet_statistics(features, labels, margin=0.3)
-    values = {name: value.item() for name, value in found.items()}
-    assert values == pytest.approx(
-        {"active": 0.5, "positive": (1 + 1 + 2.5 + 2.5) / 4, "negative": (1.5 + 2 * 0.5 + 3) / 4}
-    )
-    assert losses.triplet_statistics(features, labels, margin=0.6)["active"] == 1
-
-
-def test_triplet_statistics_active_is_the_fraction_of_nonzero_hinges() -> None:
-    labels = torch.arange(8).repeat_interleave(2)
-    features = drawn(labels, 3)
-    hinges = [max(0, max(p) - min(n) + 0.1) for p, n in triplets_by_loops(features, labels)]
-    assert losses.triplet_statistics(features, labels, margin=0.1)["active"].item() == np.mean([h > 0 for h in hinges])
-
-
 @pytest.mark.parametrize(("module", "function"), MODULES, ids=lambda value: type(value).__name__)
 def test_module_equals_its_function(module: torch.nn.Module, function: object) -> None:
     features = drawn(PK_LABELS, 8)
