@@ -70,7 +70,7 @@ class EvaluateMotSettings:
     ]
     results: Annotated[
         str,
-        "folder with NAME.txt, .csv or .parquet for each sequence (there or in data/), or the file of a single sequence",
+        "folder with NAME.txt, .csv or .parquet for each sequence (also in data/); or the file of a single sequence",
     ]
     benchmark: Annotated[str, _Benchmark, "whose rules; MOT15 has no classes, and suits data of your own"]
     sequences: Annotated[tuple[str, ...] | None, COMMAS, "names of the sequences to score, as A,B; null: all"]
