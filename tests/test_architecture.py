@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import runpy
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -191,6 +192,12 @@ def test_third_party_packages_are_those_of_the_table() -> None:
         if package not in sys.stdlib_module_names and package not in allowed:
             against.append(str(found))
     assert against == []
+
+
+@pytest.mark.parametrize("tool", sorted((ROOT / "tools").glob("*.py")), ids=lambda path: path.stem)
+def test_tool_does_nothing_in_the_processes_that_it_starts(tool: Path) -> None:
+    """A spawned process imports the program under another name; one that runs then would start itself again."""
+    assert callable(runpy.run_path(str(tool), run_name="__mp_main__")["main"])
 
 
 def test_package_itself_imports_the_standard_library_and_its_version_only() -> None:
