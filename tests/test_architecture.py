@@ -87,6 +87,23 @@ TABLE = {
     ),
 }
 
+# The folders inside of serving, and the modules beside them: what each may import of the others. Nothing of it knows
+# HTTP but `http`, and nothing knows the demo.
+SERVING = {
+    "refusal": "",
+    "content": "",
+    "folder": "",
+    "logs": "refusal",
+    "prometheus": "",
+    "galleries": "folder refusal",
+    "worker": "content logs refusal",
+    "jobs": "content folder prometheus refusal worker",
+    "live": "folder prometheus refusal worker",
+    "service": "folder galleries jobs live prometheus refusal worker",
+    "http": "content folder galleries jobs live prometheus refusal service worker",
+    "demo": "folder galleries http jobs refusal service",
+}
+
 # Imports against the table, inside functions or for type checkers only: (module that imports, what it imports).
 LAZY_EDGES = {
     ("structures", "data.tables"),  # TrackTable.save and load
@@ -181,6 +198,24 @@ def test_listed_lazy_edges_are_needed() -> None:
     there = {(found.module, found.target.removeprefix("mot_reid.")) for found in IMPORTS if found.lazy and found.ours}
     present = {name_of(path) for path in MODULES}
     assert {edge for edge in LAZY_EDGES - there if edge[0] in present} == set()
+
+
+def test_serving_knows_http_and_the_demo_only_where_they_are() -> None:
+    against, parts = [], set()
+    for found in (found for found in IMPORTS if found.module.startswith("serving.")):
+        here = found.module.split(".")[1]
+        parts.add(here)
+        target = found.target.removeprefix("mot_reid.").split(".")
+        there = target[1] if target[0] == "serving" and len(target) > 1 else here
+        if there != here and there not in SERVING[here].split():
+            against.append(str(found))
+    assert against == []
+    assert parts | {"content"} == set(SERVING)
+
+
+def test_demo_is_chosen_by_the_command_only() -> None:
+    users = {found.module for found in IMPORTS if found.target.startswith("mot_reid.serving.demo")}
+    assert {module for module in users if not module.startswith("serving.demo")} == {"cli.serve"}
 
 
 def test_third_party_packages_are_those_of_the_table() -> None:

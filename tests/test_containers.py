@@ -106,7 +106,7 @@ def exported() -> tuple[set[str], set[str]]:
     """The names of the service's metrics as Prometheus stores them, and their labels."""
     from prometheus_client.parser import text_string_to_metric_families
 
-    from mot_reid.serving.http.prometheus import Metrics
+    from mot_reid.serving.prometheus import Metrics
 
     metrics = Metrics()
     metrics.requests.labels("GET", "/health", "200").observe(0.1)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mot_reid.cli.command import Command, Given
-from mot_reid.serving.http.logs import json_logs
+from mot_reid.serving.logs import json_logs
 from mot_reid.settings.load import draft_settings, load_settings, parse_arguments
 from mot_reid.settings.schema import schema
 from mot_reid.settings.serving import ServeSettings
@@ -84,11 +84,12 @@ def _serve(settings: ServeSettings, tracking: TrackSettings) -> None:
         raise ImportError(f'serve: a package is missing ({error}); pip install "mot-reid[serve]"') from None
     listening = _listen(settings)
     service = Service(settings, tracking)
-    app: Any = build_app(service)
     if settings.demo:
-        from mot_reid.serving.demo.interface import mount_demo
+        from mot_reid.serving.demo.interface import PAGES, mount_demo
 
-        app = mount_demo(app, service)
+        app: Any = mount_demo(build_app(service, pages=PAGES), service)
+    else:
+        app = build_app(service)
 
     class Server(uvicorn.Server):
         """Refuses new work as soon as it is told to stop, and ends when the requests under way are answered."""

@@ -8,8 +8,8 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from mot_reid.serving.http.prometheus import Metrics
-from mot_reid.serving.http.uploads import random_id
+from mot_reid.serving.folder import random_id
+from mot_reid.serving.prometheus import Metrics
 from mot_reid.serving.refusal import Refusal
 from mot_reid.serving.worker.pool import Worker, WorkerLost
 from mot_reid.settings.serving import Limits

@@ -7,24 +7,23 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 
+from mot_reid.serving.folder import FolderLock
 from mot_reid.serving.galleries.embedding_files import Embedding
 from mot_reid.serving.galleries.gallery import Answer, Galleries, Person
-from mot_reid.serving.http.prometheus import Metrics
-from mot_reid.serving.http.schemas import Preset
-from mot_reid.serving.http.uploads import Uploads
-from mot_reid.serving.jobs.folder import FolderLock
 from mot_reid.serving.jobs.job_store import StoredJob
-from mot_reid.serving.jobs.tasks import serve_checks, serve_models
 from mot_reid.serving.jobs.video_jobs import VideoJobs
 from mot_reid.serving.live import LiveSession, LiveSessions
+from mot_reid.serving.prometheus import Metrics
 from mot_reid.serving.refusal import Refusal, stopping
 from mot_reid.serving.worker.pool import Worker, WorkerLost
+from mot_reid.serving.worker.tasks import serve_checks, serve_models
 from mot_reid.settings.serving import ServeSettings
 from mot_reid.settings.tracking import TrackSettings
+from mot_reid.tracking.presets import PRESETS
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +71,7 @@ class Service:
     Attributes:
         limits: all limits.
         metrics: what Prometheus is told.
-        uploads: receives files into the folder of the service.
+        folder: that uploads, results, galleries and the list of jobs are kept in.
         jobs: of videos; `submit_video` adds one.
         galleries: of known people; `enrol` and `search` below take images.
     """
@@ -81,15 +80,14 @@ class Service:
         self.settings, self.limits = settings, settings.limits
         self.metrics = Metrics()
         self._tracking = replace(tracking, reid=settings.reid)
-        folder = Path(settings.folder).resolve()
-        self._folder_lock = FolderLock(folder)
-        self.uploads = Uploads(folder / "uploads", self.limits)
-        self.galleries = Galleries(folder / "galleries", self.limits)
+        self.folder = Path(settings.folder).resolve()
+        self._folder_lock = FolderLock(self.folder)
+        self.galleries = Galleries(self.folder / "galleries", self.limits)
         models = (self._tracking, self.limits, settings.nice)
         self._job_workers = [Worker(f"jobs-{n}", serve_models, models) for n in range(1, self.limits.jobs + 1)]
         self._callers = [Worker(f"calls-{n}", serve_models, models) for n in range(1, self.limits.callers + 1)]
         self._checker = Worker("checks", serve_checks, (self.limits, settings.nice))
-        self.jobs = VideoJobs(folder, self._job_workers, self._checker, limits=self.limits, metrics=self.metrics)
+        self.jobs = VideoJobs(self.folder, self._job_workers, self._checker, limits=self.limits, metrics=self.metrics)
         self._live = LiveSessions(self._callers, self.limits, self.metrics)
         self._calls = threading.BoundedSemaphore(self.limits.calls)
         self._turn = 0
@@ -262,8 +260,8 @@ class Service:
 
     def _checked_preset(self, preset: str | None) -> str:
         chosen = preset or self.default_preset
-        if chosen not in get_args(Preset):
-            raise Refusal("invalid", f"preset: got '{chosen[:40]}'; expected one of {', '.join(get_args(Preset))}")
+        if chosen not in PRESETS:
+            raise Refusal("invalid", f"preset: got '{chosen[:40]}'; expected one of {', '.join(PRESETS)}")
         if chosen == "bytetrack_reid" and self._tracking.reid is None:
             raise Refusal("invalid", f"preset: got '{chosen}', but the server has no Re-ID model; choose another")
         return chosen

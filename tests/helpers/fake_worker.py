@@ -7,8 +7,8 @@ import time
 from multiprocessing.connection import Connection
 from typing import Any
 
-from mot_reid.serving.jobs.tasks import answer_all, begin
 from mot_reid.serving.refusal import Refusal
+from mot_reid.serving.worker.tasks import answer_all, begin
 
 
 def serve(pipe: Connection, problem: str | None = None) -> None:

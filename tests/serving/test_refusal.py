@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from mot_reid.serving.http.logs import JsonFormatter
+from mot_reid.serving.logs import JsonFormatter
 from mot_reid.serving.refusal import STATUS, Kind, disk_refusal, sentence_of
 
 

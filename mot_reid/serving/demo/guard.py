@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from mot_reid.serving.jobs.folder import size_of
+from mot_reid.serving.folder import size_of
 from mot_reid.serving.refusal import Refusal
 from mot_reid.settings.serving import Limits
 

@@ -10,10 +10,14 @@ from typing import Any
 from fastapi import Response
 
 from mot_reid.serving.demo import answers
-from mot_reid.serving.demo.guard import DemoGuard
+from mot_reid.serving.demo.guard import DEMO_UPLOAD, DemoGuard
 from mot_reid.serving.demo.people_tab import PeoplePage, build_people_page
 from mot_reid.serving.demo.video_tab import VideoPage, build_video_page
+from mot_reid.serving.http.gate import Pages
 from mot_reid.serving.service import Service
+
+PAGES = Pages("/demo", "/demo/assets/", DEMO_UPLOAD)
+"""What the gate has to know of the demo."""
 
 _LEAD = "Finds people in a video, follows them, and knows them again."
 _CLEAN_SECONDS, _KEPT_SECONDS = 600, 3600

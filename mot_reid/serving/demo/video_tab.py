@@ -14,7 +14,7 @@ from mot_reid.data.motchallenge import read_results
 from mot_reid.data.synthetic_clip import walkers
 from mot_reid.data.video_writer import VideoWriter
 from mot_reid.serving.demo import answers
-from mot_reid.serving.http.uploads import random_id
+from mot_reid.serving.folder import random_id
 from mot_reid.serving.jobs.job_store import ENDED, StoredJob
 from mot_reid.serving.refusal import Refusal
 from mot_reid.serving.service import Service

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mot_reid.serving.http.uploads import random_id
+from mot_reid.serving.folder import random_id
 from mot_reid.serving.refusal import Refusal, disk_refusal
 
 Embedding = NDArray[np.float32]

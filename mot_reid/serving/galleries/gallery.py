@@ -20,10 +20,10 @@ from typing import Any
 
 import numpy as np
 
+from mot_reid.serving.folder import random_id
 from mot_reid.serving.galleries.database import GalleryDatabase
 from mot_reid.serving.galleries.embedding_files import Embedding, EmbeddingFiles, unit_vectors
 from mot_reid.serving.galleries.index import GalleryIndices
-from mot_reid.serving.http.uploads import random_id
 from mot_reid.serving.refusal import Refusal
 from mot_reid.settings.serving import Limits
 

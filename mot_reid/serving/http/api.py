@@ -15,7 +15,8 @@ from fastapi.responses import Response
 
 from mot_reid import __version__
 from mot_reid.serving.http import gallery_routes, image_routes, live_routes, status_routes, video_routes
-from mot_reid.serving.http.gate import Gate, problem_body, problem_headers
+from mot_reid.serving.http.gate import Gate, Pages, problem_body, problem_headers
+from mot_reid.serving.http.uploads import Uploads
 from mot_reid.serving.refusal import STATUS, Kind, Refusal
 from mot_reid.serving.service import Service
 
@@ -27,11 +28,12 @@ refusal is a JSON object with a sentence (`error`), a word for programs (`kind`)
 _KINDS: dict[int, Kind] = {status: kind for kind, status in STATUS.items()}
 
 
-def build_app(service: Service) -> FastAPI:
+def build_app(service: Service, *, pages: Pages | None = None) -> FastAPI:
     """Returns the app; it starts the service and closes it.
 
     Args:
         service: not started yet.
+        pages: that will be mounted into the app; None for none.
     """
 
     @asynccontextmanager
@@ -43,13 +45,14 @@ def build_app(service: Service) -> FastAPI:
             await run_in_threadpool(service.close)
 
     app = FastAPI(title="mot_reid", version=__version__, description=_ABOUT, lifespan=lifespan)
+    app.state.uploads = Uploads(service.folder / "uploads", service.limits)
     for module in (status_routes, video_routes, image_routes, gallery_routes, live_routes):
         app.include_router(module.build_router(service))
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(StarletteHTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _not_valid)
     app.add_exception_handler(WebSocketRequestValidationError, _not_valid_live)
-    app.add_middleware(Gate, service=service)
+    app.add_middleware(Gate, service=service, pages=pages)
     if service.settings.cors:
         app.add_middleware(
             CORSMiddleware,

@@ -12,20 +12,20 @@ from fastapi.concurrency import run_in_threadpool
 
 from mot_reid.serving.http.uploads import Form, FormRule
 from mot_reid.serving.refusal import Refusal
-from mot_reid.serving.service import Service, Where
+from mot_reid.serving.service import Where
 
 _MOST_PIXELS = 1e6
 
 
 @asynccontextmanager
-async def received(service: Service, request: Request, rule: FormRule) -> AsyncIterator[Form]:
+async def received(request: Request, rule: FormRule) -> AsyncIterator[Form]:
     """The form of a request; files that are still where they were received are removed in the end.
 
     Raises:
         Refusal: see `Uploads.receive`.
     """
     headers = request.headers
-    form = await service.uploads.receive(
+    form: Form = await request.app.state.uploads.receive(
         request.stream(), rule, content_type=headers.get("content-type", ""), announced=headers.get("content-length")
     )
     try:

@@ -7,10 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request, status
 from fastapi.concurrency import run_in_threadpool
 
-from mot_reid.serving.http.content import image_format
+from mot_reid.serving.content import image_format
 from mot_reid.serving.http.forms import form_schema, number, place, received
 from mot_reid.serving.http.image_routes import IMAGES
-from mot_reid.serving.http.problems import problems
 from mot_reid.serving.http.schemas import (
     Galleries,
     GallerySize,
@@ -19,6 +18,7 @@ from mot_reid.serving.http.schemas import (
     NewName,
     SearchAnswer,
     person_answer,
+    problems,
     search_answer,
 )  # fmt: skip
 from mot_reid.serving.http.uploads import FormRule
@@ -70,7 +70,7 @@ def build_router(service: Service) -> APIRouter:
         openapi_extra=form_schema("files", {"name": _NAME, "where": _WHERE}, many=True, needed=("name",)),
     )
     async def enrol(gallery: Gallery, request: Request) -> KnownPerson:
-        async with received(service, request, crops) as form:
+        async with received(request, crops) as form:
             if "name" not in form.fields:
                 raise Refusal("invalid", "name: got none; expected that of the person")
             name, where = form.fields["name"], place(form.fields)
@@ -84,7 +84,7 @@ def build_router(service: Service) -> APIRouter:
         openapi_extra=form_schema("file", {"threshold": _THRESHOLD, "where": _WHERE}),
     )
     async def search(gallery: Gallery, request: Request) -> SearchAnswer:
-        async with received(service, request, crop) as form:
+        async with received(request, crop) as form:
             threshold = number("threshold", form.fields, low=-1, high=1)
             sighting = await run_in_threadpool(
                 service.search, gallery, form.files[0], where=place(form.fields), threshold=threshold

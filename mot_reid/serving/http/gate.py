@@ -1,21 +1,18 @@
-"""What every request passes: an id of its own, the key, the rate, safe headers, the log, a last net for errors."""
+"""What every request passes: an id of its own, the admission, safe headers, the log, a last net for errors."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import hmac
 import json
 import logging
 import re
 import time
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
 from typing import Any
 
-from mot_reid.serving.demo.guard import DEMO_UPLOAD
-from mot_reid.serving.http.rate import Rate
+from mot_reid.serving.http.admission import Admission, Headers
 from mot_reid.serving.refusal import STATUS, Refusal, stopping
 from mot_reid.serving.service import Service
 
@@ -27,10 +24,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _BODY_BYTES = 65536
-_UNCOUNTED = ("/health", "/ready", "/metrics")
-_ASSETS = "/demo/assets/"  # a page of the demo loads some eighty at once
-_OPEN = ("/health", "/ready")
-_PAGES = ("/docs", "/redoc", "/demo")
+_QUIET = ("/health", "/ready", "/metrics")
+_DOCS = ("/docs", "/redoc")
 _GIVEN_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -40,7 +35,7 @@ _HEADERS = (
     (b"cache-control", b"no-store"),
 )
 _NOTHING_ELSE = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
-# Gradio's page writes styles and scripts into itself; what it loads and where it reports to is this server alone.
+# A page of Gradio writes styles and scripts into itself; what it loads and where it reports to is this server alone.
 _ITSELF = (
     b"content-security-policy",
     b"default-src 'self' data: blob:; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
@@ -48,30 +43,48 @@ _ITSELF = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """Pages for browsers that are mounted into the app.
+
+    Attributes:
+        root: their address, such as /demo.
+        assets: where the files that they load begin.
+        upload: where they post forms with files; of all else that they post, the body is short.
+    """
+
+    root: str
+    assets: str
+    upload: str
+
+
 class Gate:
     """The outermost layer of the app.
 
     Args:
         app: what is inside.
-        service: whose key, rate and metrics these are.
+        service: whose settings and metrics these are.
+        pages: that are mounted; None for none.
     """
 
-    def __init__(self, app: App, service: Service) -> None:
-        self._app, self._service = app, service
-        settings = service.settings
-        self._key = settings.api_key.encode() if settings.api_key else None
-        self._origins = frozenset(settings.cors)
-        self._rate = Rate(settings.limits.requests_per_minute, clients=settings.limits.clients)
+    def __init__(self, app: App, service: Service, pages: Pages | None = None) -> None:
+        self._app, self._service, self._pages = app, service, pages
+        self._admission = Admission(service.settings, assets=pages.assets if pages else None)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request or WebSocket."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        request = _Request(scope, send)
+        request = _Request(scope, send, self._policy(scope["path"]))
         try:
-            self._check(scope, request)
-            await self._app(scope, _bounded(scope, request, receive), request.send)
+            self._admission.check(
+                scope["path"], request.headers,
+                client=(scope.get("client") or ("?",))[0], websocket=scope["type"] == "websocket",
+            )  # fmt: skip
+            if scope["type"] == "http" and not self._may_be_long(scope, request.headers):
+                receive = _bounded(receive)
+            await self._app(scope, receive, request.send)
         except Refusal as refusal:
             await request.refuse(refusal)
         except asyncio.CancelledError:  # the server stops, and has waited for this request as long as it does
@@ -87,59 +100,39 @@ class Gate:
         finally:
             self._note(scope, request)
 
-    def _check(self, scope: Scope, request: _Request) -> None:
-        path = scope["path"]
-        if path not in _UNCOUNTED and not path.startswith(_ASSETS):
-            wait = self._rate.wait_seconds((scope.get("client") or ("?",))[0])
-            if wait:
-                raise Refusal(
-                    "too_many_requests", "client: it asks too often; wait a little", retry_seconds=int(wait) + 1
-                )
-        if self._key is not None and path not in _OPEN and not self._has_key(request.headers):
-            raise Refusal("unauthorized", "key: got none or another one; expected the header X-API-Key")
-        if scope["type"] == "websocket" and not self._may_come_from(request.headers):
-            raise Refusal("forbidden", "origin: pages of other sites may not call; allow them with cors=")
+    def _policy(self, path: str) -> tuple[bytes, bytes] | None:
+        """Returns the header that says what a page may load; None leaves it to the answer."""
+        if self._is_page(path):
+            return _ITSELF
+        return None if path.startswith(_DOCS) else _NOTHING_ELSE
 
-    def _has_key(self, headers: dict[bytes, bytes]) -> bool:
-        """Whether the key was sent, as X-API-Key, as a bearer token, or as the password of a browser's question."""
-        assert self._key is not None
-        given = headers.get(b"x-api-key", b"")
-        scheme, _, rest = headers.get(b"authorization", b"").partition(b" ")
-        if scheme.lower() == b"bearer":
-            given = given or rest.strip()
-        elif scheme.lower() == b"basic":
-            try:
-                given = given or base64.b64decode(rest, validate=True).partition(b":")[2]
-            except binascii.Error:
-                return False
-        return hmac.compare_digest(given, self._key)
+    def _route_of(self, path: str) -> str:
+        return self._pages.root if self._pages is not None and self._is_page(path) else "none"
 
-    def _may_come_from(self, headers: dict[bytes, bytes]) -> bool:
-        """Whether a WebSocket is opened by no page, a page of this server, or one that may call."""
-        origin = headers.get(b"origin", b"").decode("latin-1")
-        return (
-            not origin
-            or origin in self._origins
-            or origin.partition("://")[2] == headers.get(b"host", b"").decode("latin-1")
-        )
+    def _is_page(self, path: str) -> bool:
+        return self._pages is not None and path.startswith(self._pages.root)
+
+    def _may_be_long(self, scope: Scope, headers: Headers) -> bool:
+        """Whether a body may be long: only forms that are posted may be, and whoever takes them counts the bytes."""
+        form = headers.get(b"content-type", b"").lower().startswith(b"multipart/form-data")
+        upload = self._pages.upload if self._pages else None
+        return form and scope["method"] == "POST" and (scope["path"].startswith("/api/") or scope["path"] == upload)
 
     def _note(self, scope: Scope, request: _Request) -> None:
         seconds = time.perf_counter() - request.start
-        route = getattr(scope.get("route"), "path", None) or ("/demo" if scope["path"].startswith("/demo") else "none")
+        route = getattr(scope.get("route"), "path", None) or self._route_of(scope["path"])
         method = scope.get("method", "WEBSOCKET")
         if scope["type"] == "http":
             self._service.metrics.requests.labels(method, route, str(request.status)).observe(seconds)
         if request.status >= 400:
             self._service.metrics.errors.labels(request.kind or "http").inc()
-        level = logging.DEBUG if route in _UNCOUNTED else logging.INFO
+        level = logging.DEBUG if route in _QUIET else logging.INFO
         told = {"method": method, "route": route, "status": request.status, "seconds": round(seconds, 4)}
         log.log(level, "request", extra={"request_id": request.id, **told})
 
 
-def _bounded(scope: Scope, request: _Request, receive: Receive) -> Receive:
-    """Returns what reads a body, but not a long one: only forms that are posted may be, whose bytes others count."""
-    if scope["type"] != "http" or _may_be_long(scope, request):
-        return receive
+def _bounded(receive: Receive) -> Receive:
+    """Returns what reads a body, but not a long one."""
     count = 0
 
     async def read() -> MutableMapping[str, Any]:
@@ -153,22 +146,17 @@ def _bounded(scope: Scope, request: _Request, receive: Receive) -> Receive:
     return read
 
 
-def _may_be_long(scope: Scope, request: _Request) -> bool:
-    form = request.headers.get(b"content-type", b"").lower().startswith(b"multipart/form-data")
-    return form and scope["method"] == "POST" and (scope["path"].startswith("/api/") or scope["path"] == DEMO_UPLOAD)
-
-
 class _Request:
     """One request on its way through."""
 
-    def __init__(self, scope: Scope, send: Send) -> None:
+    def __init__(self, scope: Scope, send: Send, policy: tuple[bytes, bytes] | None) -> None:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         given = self.headers.get(b"x-request-id", b"").decode("latin-1")
         self.id = given if _GIVEN_ID.fullmatch(given) else uuid.uuid4().hex
         self.start = time.perf_counter()
         self.status = 0
         self.kind: str | None = None
-        self._scope, self._send = scope, send
+        self._scope, self._send, self._policy = scope, send, policy
         scope.setdefault("state", {})["request"] = self
 
     async def send(self, message: MutableMapping[str, Any]) -> None:
@@ -176,10 +164,8 @@ class _Request:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             own = [(b"x-request-id", self.id.encode()), *_HEADERS]
-            if self._scope["path"].startswith("/demo"):
-                own.append(_ITSELF)
-            elif not self._scope["path"].startswith(_PAGES):
-                own.append(_NOTHING_ELSE)
+            if self._policy is not None:
+                own.append(self._policy)
             there = {name.lower() for name, _ in message["headers"]}
             message["headers"] = [*message["headers"], *(pair for pair in own if pair[0] not in there)]
         elif message["type"] == "websocket.accept":

@@ -10,10 +10,9 @@ from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
-from mot_reid.serving.http.content import image_format
+from mot_reid.serving.content import image_format
 from mot_reid.serving.http.forms import boolean, form_schema, is_box, received
-from mot_reid.serving.http.problems import problems
-from mot_reid.serving.http.schemas import Embeddings, ImageAnswer
+from mot_reid.serving.http.schemas import Embeddings, ImageAnswer, problems
 from mot_reid.serving.http.uploads import FormRule
 from mot_reid.serving.refusal import Refusal
 from mot_reid.serving.service import Service
@@ -43,7 +42,7 @@ def build_router(service: Service) -> APIRouter:
         openapi_extra=form_schema("file", {"visualize": _VISUALIZE}),
     )
     async def post_image(request: Request) -> Response:
-        async with received(service, request, one) as form:
+        async with received(request, one) as form:
             visualize = boolean("visualize", form.fields)
             answer = await run_in_threadpool(service.track_image, form.files[0], visualize=visualize)
         if visualize:
@@ -58,7 +57,7 @@ def build_router(service: Service) -> APIRouter:
         openapi_extra=form_schema("files", {"boxes": _BOXES}, many=True),
     )
     async def post_embed(request: Request) -> Embeddings:
-        async with received(service, request, many) as form:
+        async with received(request, many) as form:
             boxes = _boxes(form.fields.get("boxes"), service.limits.boxes)
             if boxes is not None and len(form.files) > 1:
                 raise Refusal("invalid", "boxes: got several images; expected one")

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mot_reid.serving.galleries.gallery import Answer, Person
 from mot_reid.serving.jobs.job_store import State, StoredJob
-from mot_reid.serving.refusal import Kind
+from mot_reid.serving.refusal import STATUS, Kind
 
 Preset = Literal["bytetrack", "bytetrack_reid", "botsort", "ocsort", "sort"]
 
@@ -33,6 +33,16 @@ class Problem(BaseModel):
     error: str = Field(description="one sentence for people")
     kind: Kind = Field(description="for programs")
     request_id: str = Field(description="names the request in the log of the server")
+
+
+def problems(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
+    """Returns the `responses` of a route that may refuse for these reasons, and for those that every route has.
+
+    Args:
+        kinds: of its refusals.
+    """
+    every: tuple[Kind, ...] = ("unauthorized", "too_many_requests", "invalid", "internal")
+    return {STATUS[kind]: {"model": Problem, "description": kind.replace("_", " ")} for kind in (*every, *kinds)}
 
 
 class Progress(BaseModel):

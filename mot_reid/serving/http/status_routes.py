@@ -5,9 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from mot_reid.serving.http import prometheus
-from mot_reid.serving.http.problems import problems
-from mot_reid.serving.http.schemas import Health, Ready
+from mot_reid.serving import prometheus
+from mot_reid.serving.http.schemas import Health, Ready, problems
 from mot_reid.serving.refusal import Refusal
 from mot_reid.serving.service import Service
 

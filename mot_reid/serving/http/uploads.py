@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 import shutil
-import string
 import time
 from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass, field
@@ -16,21 +14,16 @@ from typing import Any, BinaryIO
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from mot_reid.serving.http.content import HEAD_BYTES
+from mot_reid.serving.content import HEAD_BYTES
+from mot_reid.serving.folder import random_id
 from mot_reid.serving.refusal import Refusal, disk_refusal
 from mot_reid.settings.serving import Limits
 
 _FIELD_BYTES = 4096
 _PARTS = 64
 _FORM_BYTES = 65536  # of all that is not file: fields, headers, boundaries
-_ID_LETTERS = 24
 _DRAIN_BYTES = 4_000_000
 _DRAIN_SECONDS = 0.5
-
-
-def random_id() -> str:
-    """Returns letters that nobody can guess; no digits, which some decoders take for a pattern of file names."""
-    return "".join(secrets.choice(string.ascii_lowercase) for _ in range(_ID_LETTERS))
 
 
 @dataclass(frozen=True, slots=True)

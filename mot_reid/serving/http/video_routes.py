@@ -10,10 +10,9 @@ from fastapi import APIRouter, Path, Query, Request, Response, status
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, JSONResponse
 
-from mot_reid.serving.http.content import video_format
+from mot_reid.serving.content import video_format
 from mot_reid.serving.http.forms import boolean, form_schema, received
-from mot_reid.serving.http.problems import problems
-from mot_reid.serving.http.schemas import Job, Jobs, Preset, VideoResult, job_answer
+from mot_reid.serving.http.schemas import Job, Jobs, Preset, VideoResult, job_answer, problems
 from mot_reid.serving.http.uploads import FormRule
 from mot_reid.serving.jobs.job_store import ENDED, State, StoredJob
 from mot_reid.serving.refusal import Refusal
@@ -51,7 +50,7 @@ def build_router(service: Service) -> APIRouter:
         request: Request,
         wait: Annotated[bool, Query(description="answer with the result when it is done, instead of at once")] = False,
     ) -> Response:
-        async with received(service, request, rule) as form:
+        async with received(request, rule) as form:
             visualize, preset = boolean("visualize", form.fields), form.fields.get("preset")
             job = await run_in_threadpool(service.submit_video, form.files[0], preset=preset, visualize=visualize)
         if wait:

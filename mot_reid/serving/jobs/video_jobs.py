@@ -9,14 +9,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mot_reid.serving.http.content import HEAD_BYTES, video_format
-from mot_reid.serving.http.prometheus import Metrics
-from mot_reid.serving.http.uploads import random_id
-from mot_reid.serving.jobs.folder import size_of
+from mot_reid.serving.content import HEAD_BYTES, video_format
+from mot_reid.serving.folder import random_id, size_of
 from mot_reid.serving.jobs.job_store import ENDED, JobStore, State, StoredJob
+from mot_reid.serving.jobs.runner import MOT, UPLOAD, VIDEO, Runner, tidy
+from mot_reid.serving.prometheus import Metrics
 from mot_reid.serving.refusal import Refusal, disk_refusal
 from mot_reid.serving.worker.pool import Worker, WorkerLost
-from mot_reid.serving.worker.runner import MOT, UPLOAD, VIDEO, Runner, tidy
 from mot_reid.settings.serving import Limits
 
 log = logging.getLogger(__name__)

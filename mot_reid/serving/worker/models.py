@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mot_reid.data.images import decode_bytes, encode_jpeg
 from mot_reid.pipeline.run import build_annotator, build_detector
-from mot_reid.serving.http.content import HEAD_BYTES, image_format
+from mot_reid.serving.content import HEAD_BYTES, image_format
 from mot_reid.serving.refusal import Refusal
 from mot_reid.settings.serving import Limits
 from mot_reid.settings.tracking import TrackSettings

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from mot_reid.serving.http.gate import Gate
-from mot_reid.serving.http.prometheus import Metrics
+from mot_reid.serving.http.gate import Gate, Pages
+from mot_reid.serving.prometheus import Metrics
 from mot_reid.settings.load import load_settings
 from mot_reid.settings.serving import ServeSettings
 
@@ -29,7 +29,7 @@ async def answers(path: str, app: Any = answer_all, *, closing: bool = False) ->
     settings = load_settings(ServeSettings, [], base="serve")
     service: Any = SimpleNamespace(settings=settings, limits=settings.limits, metrics=Metrics(), closing=closing)
     scope = {"type": "http", "path": path, "method": "GET", "headers": []}
-    await Gate(app, service)(scope, None, send)  # type: ignore[arg-type]
+    await Gate(app, service, Pages("/demo", "/demo/assets/", "/demo/upload"))(scope, None, send)  # type: ignore[arg-type]
     return sent
 
 

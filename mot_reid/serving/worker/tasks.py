@@ -13,7 +13,7 @@ from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from mot_reid.serving.http.logs import told_of
+from mot_reid.serving.logs import told_of
 from mot_reid.serving.refusal import Refusal, sentence_of
 from mot_reid.settings.serving import Limits
 from mot_reid.settings.tracking import TrackSettings

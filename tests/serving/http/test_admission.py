@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mot_reid.serving.http.rate import Rate
+from mot_reid.serving.http.admission import Rate
 
 
 class Clock:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from mot_reid.data.video_writer import VideoWriter
-from mot_reid.serving.http.content import HEAD_BYTES, image_format, video_format
+from mot_reid.serving.content import HEAD_BYTES, image_format, video_format
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mot_reid.serving.http.prometheus import Metrics
 from mot_reid.serving.jobs.job_store import JobStore, StoredJob
+from mot_reid.serving.prometheus import Metrics
 from mot_reid.serving.refusal import Refusal
 from mot_reid.serving.worker.pool import Worker, WorkerLost
 from mot_reid.settings.serving import Limits

@@ -1,9 +1,13 @@
-"""The folder of a service: one server at a time, and how much is in it."""
+"""The folder of a service: one server at a time, names that nobody can guess, and how much is in it."""
 
 from __future__ import annotations
 
+import secrets
+import string
 from pathlib import Path
 from typing import IO
+
+_ID_LETTERS = 24
 
 
 class FolderLock:
@@ -37,6 +41,11 @@ class FolderLock:
     def release(self) -> None:
         """Lets another server have the folder."""
         self._file.close()
+
+
+def random_id() -> str:
+    """Returns letters that nobody can guess; no digits, which some decoders take for a pattern of file names."""
+    return "".join(secrets.choice(string.ascii_lowercase) for _ in range(_ID_LETTERS))
 
 
 def size_of(folder: Path) -> int:

@@ -1,0 +1,105 @@
+"""Who may ask, and how often: the key, the origin of a page, and a bucket of requests for each client."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+
+from mot_reid.serving.refusal import Refusal
+from mot_reid.settings.serving import ServeSettings
+
+Headers = Mapping[bytes, bytes]
+
+_OPEN = ("/health", "/ready")
+_UNCOUNTED = (*_OPEN, "/metrics")
+
+
+class Rate:
+    """Counts the requests of clients.
+
+    Args:
+        per_minute: requests that a client may make; as many at once, after a pause.
+        clients: how many are remembered; the longest unseen one is forgotten first.
+        clock: seconds, growing.
+    """
+
+    def __init__(self, per_minute: int, *, clients: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most, self._per_second = float(per_minute), per_minute / 60
+        self._clients, self._clock = clients, clock
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def wait_seconds(self, client: str) -> float:
+        """Takes a token and returns 0; where there is none, the seconds until there is one."""
+        now = self._clock()
+        tokens, then = self._buckets.pop(client, (self._most, now))
+        tokens = min(self._most, tokens + (now - then) * self._per_second)
+        wait = 0.0 if tokens >= 1 else (1 - tokens) / self._per_second
+        self._buckets[client] = (tokens if wait else tokens - 1, now)
+        while len(self._buckets) > self._clients:
+            self._buckets.popitem(last=False)
+        return wait
+
+
+class Admission:
+    """Refuses requests of those who may not ask, or who ask too often.
+
+    Args:
+        settings: of the server; key, origins and limits are taken from them.
+        assets: where the files of pages begin, which are not counted: a page loads some eighty at once.
+    """
+
+    def __init__(self, settings: ServeSettings, *, assets: str | None = None) -> None:
+        self._key = settings.api_key.encode() if settings.api_key else None
+        self._origins = frozenset(settings.cors)
+        self._assets = assets
+        self._rate = Rate(settings.limits.requests_per_minute, clients=settings.limits.clients)
+
+    def check(self, path: str, headers: Headers, *, client: str, websocket: bool) -> None:
+        """Lets a request pass.
+
+        Args:
+            path: that is asked for.
+            headers: by name in small letters.
+            client: its address.
+            websocket: whether a WebSocket is opened.
+
+        Raises:
+            Refusal: it comes too often, without the key, or from a page of another site.
+        """
+        if path not in _UNCOUNTED and not (self._assets and path.startswith(self._assets)):
+            wait = self._rate.wait_seconds(client)
+            if wait:
+                raise Refusal(
+                    "too_many_requests", "client: it asks too often; wait a little", retry_seconds=int(wait) + 1
+                )
+        if self._key is not None and path not in _OPEN and not self._has_key(self._key, headers):
+            raise Refusal("unauthorized", "key: got none or another one; expected the header X-API-Key")
+        if websocket and not self._may_come_from(headers):
+            raise Refusal("forbidden", "origin: pages of other sites may not call; allow them with cors=")
+
+    @staticmethod
+    def _has_key(key: bytes, headers: Headers) -> bool:
+        """Whether the key was sent, as X-API-Key, as a bearer token, or as the password of a browser's question."""
+        given = headers.get(b"x-api-key", b"")
+        scheme, _, rest = headers.get(b"authorization", b"").partition(b" ")
+        if scheme.lower() == b"bearer":
+            given = given or rest.strip()
+        elif scheme.lower() == b"basic":
+            try:
+                given = given or base64.b64decode(rest, validate=True).partition(b":")[2]
+            except binascii.Error:
+                return False
+        return hmac.compare_digest(given, key)
+
+    def _may_come_from(self, headers: Headers) -> bool:
+        """Whether a WebSocket is opened by no page, a page of this server, or one that may call."""
+        origin = headers.get(b"origin", b"").decode("latin-1")
+        return (
+            not origin
+            or origin in self._origins
+            or origin.partition("://")[2] == headers.get(b"host", b"").decode("latin-1")
+        )
