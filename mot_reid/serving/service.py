@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from mot_reid.serving.folder import FolderLock
-from mot_reid.serving.galleries.embedding_files import Embedding
+from mot_reid.serving.galleries.embeddings import Embedding
 from mot_reid.serving.galleries.gallery import Answer, Galleries, Person
 from mot_reid.serving.jobs.job_store import StoredJob
 from mot_reid.serving.jobs.video_jobs import VideoJobs

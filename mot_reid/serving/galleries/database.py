@@ -4,58 +4,50 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mot_reid.serving.refusal import Refusal
+from mot_reid.serving.sqlite import open_file, refusing
 
 _BUSY_SECONDS = 30.0
 # No log keeps what is deleted: the rollback journal goes with its transaction, and temporary tables are in memory.
 _PRAGMAS = ("journal_mode=DELETE", "secure_delete=ON", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY")
-_TABLES = """
-CREATE TABLE IF NOT EXISTS galleries (
-    name TEXT PRIMARY KEY,
-    model TEXT NOT NULL,
-    dimension INTEGER NOT NULL
-) STRICT;
-CREATE TABLE IF NOT EXISTS persons (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT UNIQUE NOT NULL,
-    gallery TEXT NOT NULL REFERENCES galleries (name) ON DELETE CASCADE,
-    name TEXT NOT NULL,
-    crops INTEGER NOT NULL,
-    file TEXT NOT NULL,
-    enrolled REAL NOT NULL,
-    seen REAL NOT NULL,
-    UNIQUE (gallery, name)
-) STRICT;
-"""
+_FIRST_TABLES = (
+    "CREATE TABLE galleries (name TEXT PRIMARY KEY, model TEXT NOT NULL, dimension INTEGER NOT NULL) STRICT",
+    "CREATE TABLE persons (number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, "
+    "gallery TEXT NOT NULL REFERENCES galleries (name) ON DELETE CASCADE, name TEXT NOT NULL, "
+    "crops INTEGER NOT NULL, file TEXT NOT NULL, enrolled REAL NOT NULL, seen REAL NOT NULL, "
+    "UNIQUE (gallery, name)) STRICT",
+)
 
 
 class GalleryDatabase:
-    """Galleries and persons as rows. One transaction at a time in this process, one writer among all processes.
+    """Galleries, persons and their embeddings as rows. One transaction at a time in this process, one writer of all.
 
     Args:
         path: of the file, made where it is missing.
+        read_embedding: returns the stored bytes of a file of embeddings, by its name. Files lay next to the database
+            in its first version; they are read once, and no longer needed when this is constructed.
 
     Raises:
-        ValueError: it is no database of ours.
+        ValueError: the file is damaged, in use, not ours, or written by a newer program.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, read_embedding: Callable[[str], bytes]) -> None:
         self._lock = threading.Lock()
-        self._rows = sqlite3.connect(path, timeout=_BUSY_SECONDS, check_same_thread=False, isolation_level=None)
-        try:
-            for pragma in _PRAGMAS:
-                self._rows.execute(f"PRAGMA {pragma}")
-            self._rows.executescript(_TABLES)
-        except sqlite3.DatabaseError as error:
-            self._rows.close()
-            raise ValueError(
-                f"galleries: got {path.name} that cannot be used ({error}); expected a database of this server; "
-                "move it away"
-            ) from None
+
+        def take_files_in(rows: sqlite3.Connection) -> None:
+            rows.execute("ALTER TABLE persons ADD COLUMN embedding BLOB NOT NULL DEFAULT x''")
+            for number, file in rows.execute("SELECT number, file FROM persons").fetchall():
+                rows.execute("UPDATE persons SET embedding = ? WHERE number = ?", (read_embedding(file), number))
+            rows.execute("ALTER TABLE persons DROP COLUMN file")
+            rows.execute("CREATE TABLE wiping (pending INTEGER NOT NULL) STRICT")
+            rows.execute("INSERT INTO wiping VALUES (1)")
+
+        self._rows = open_file(
+            path, what="galleries", pragmas=_PRAGMAS, steps=(_make_tables, take_files_in), timeout=_BUSY_SECONDS
+        )
 
     def close(self) -> None:
         """Closes the file."""
@@ -64,7 +56,7 @@ class GalleryDatabase:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that sees one state of rows and files, whoever writes beside it.
+        """A transaction that sees one state of the rows, whoever writes meanwhile.
 
         Raises:
             Refusal: somebody writes for too long, or the disk fails.
@@ -74,7 +66,7 @@ class GalleryDatabase:
 
     @contextmanager
     def writing(self, *, forgetting: bool = False) -> Iterator[sqlite3.Connection]:
-        """A transaction that no other thread or process writes beside.
+        """A transaction in which no other thread or process writes.
 
         Args:
             forgetting: whether it takes something away for which `wipe` is to be called afterwards; should the process
@@ -86,25 +78,27 @@ class GalleryDatabase:
         with self._transaction("BEGIN IMMEDIATE") as rows:
             yield rows
             if forgetting:
-                rows.execute(f"PRAGMA user_version = {_version(rows) % 2**31 + 1}")
+                rows.execute("UPDATE wiping SET pending = pending + 1")
 
     def wipe(self) -> None:
         """Writes the file anew if something was taken away since the last time.
 
         SQLite overwrites the rows that are deleted, but not the copies that are left when rows move between pages.
+
+        Raises:
+            Refusal: somebody else uses the file for too long, or the disk is full or fails.
         """
-        with self._lock, _refusing():
-            taken_away = _version(self._rows)
+        with self._lock, refusing("gallery"):
+            taken_away = _pending(self._rows)
             if not taken_away:
                 return
             self._rows.execute("VACUUM")
-        with self._transaction("BEGIN IMMEDIATE") as rows:
-            if _version(rows) == taken_away:  # else another process has taken something away meanwhile
-                rows.execute("PRAGMA user_version = 0")
+        with self._transaction("BEGIN IMMEDIATE") as rows:  # unless another process has taken something away meanwhile
+            rows.execute("UPDATE wiping SET pending = 0 WHERE pending = ?", (taken_away,))
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
-        with self._lock, _refusing():
+        with self._lock, refusing("gallery"):
             try:
                 self._rows.execute(begin)
                 yield self._rows
@@ -114,21 +108,10 @@ class GalleryDatabase:
                     self._rows.execute("ROLLBACK")
 
 
-@contextmanager
-def _refusing() -> Iterator[None]:
-    """Turns what SQLite says of a file in use or a failing disk into a sentence."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        code = error.sqlite_errorcode & 0xFF if hasattr(error, "sqlite_errorcode") else None
-        if code == 13 or "full" in str(error):  # SQLITE_FULL
-            raise Refusal(
-                "disk_full", "storage: the disk of the server is full; delete jobs, or try again later"
-            ) from error
-        if code in (5, 6) or "locked" in str(error):  # SQLITE_BUSY, SQLITE_LOCKED
-            raise Refusal("busy", "gallery: others are using it; try again soon", retry_seconds=5) from error
-        raise Refusal("internal", "storage: the server could not write the file; its log has the reason") from error
+def _make_tables(rows: sqlite3.Connection) -> None:
+    for statement in _FIRST_TABLES:
+        rows.execute(statement)
 
 
-def _version(rows: sqlite3.Connection) -> int:
-    return int(rows.execute("PRAGMA user_version").fetchone()[0])
+def _pending(rows: sqlite3.Connection) -> int:
+    return int(rows.execute("SELECT pending FROM wiping").fetchone()[0])

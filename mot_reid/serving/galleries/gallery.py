@@ -1,9 +1,8 @@
 """Known people: enrolled by name, found again by embedding, and forgotten for good.
 
-SQLite holds who there is, one npz file a person holds the embeddings. A file is written under a fresh name before the
-row that points to it, and removed after the row has let go of it, so that whatever dies in between leaves at most a
-file that nobody points to, which the next start removes. Every write happens under SQLite's write lock, so that several
-threads and processes may use one folder. After somebody was forgotten, the rows are written anew without them.
+One SQLite file holds who there is and the embeddings. Every write is one transaction under SQLite's write lock, so that
+several threads and processes may use one folder, and whatever dies leaves the state before or after. After somebody was
+forgotten, the file is written anew without them.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ import numpy as np
 
 from mot_reid.serving.folder import random_id
 from mot_reid.serving.galleries.database import GalleryDatabase
-from mot_reid.serving.galleries.embedding_files import Embedding, EmbeddingFiles, unit_vectors
+from mot_reid.serving.galleries.embeddings import BYTES, Embedding, from_bytes, read_file, to_bytes, unit_vectors
 from mot_reid.serving.galleries.index import GalleryIndices
 from mot_reid.serving.refusal import Refusal
 from mot_reid.settings.serving import Limits
@@ -35,7 +34,8 @@ _NO_GALLERY = "gallery: there is none of that name; enrol somebody to make it"
 _NOTED_SECONDS = 3600.0
 _DAY_SECONDS = 86400.0
 
-_COLUMNS = "id, name, crops, enrolled, seen"
+_COLUMNS = f"""id, persons.name, crops, enrolled, seen, length(embedding) != {BYTES} * crops * dimension"""
+_PERSONS = f"SELECT {_COLUMNS} FROM persons JOIN galleries ON gallery = galleries.name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,7 @@ class Person:
         crops: how many embeddings are kept.
         enrolled: when the last of them came, in seconds since 1970.
         seen: when the person was last enrolled or recognised, to the hour.
+        damaged: whether embeddings are lost; the person is not found until deleted and enrolled again.
     """
 
     id: str
@@ -55,6 +56,7 @@ class Person:
     crops: int
     enrolled: float
     seen: float
+    damaged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +96,12 @@ class Galleries:
     """
 
     def __init__(self, folder: Path, limits: Limits) -> None:
-        self._files, self._limits = EmbeddingFiles(folder), limits
-        self._indices = GalleryIndices(self._files)
-        self._database = GalleryDatabase(folder / "galleries.sqlite")
+        self._limits = limits
+        self._indices = GalleryIndices()
+        folder.mkdir(parents=True, exist_ok=True)
+        self._database = GalleryDatabase(folder / "galleries.sqlite", lambda name: read_file(folder / name))
+        for file in folder.glob("*.npz*"):  # of the first version, whose contents are in the database now
+            file.unlink(missing_ok=True)
         self.sweep()
 
     def close(self) -> None:
@@ -120,8 +125,8 @@ class Galleries:
         """
         with self._database.reading() as rows:
             _find(rows, gallery)
-            found = rows.execute(f"SELECT {_COLUMNS} FROM persons WHERE gallery = ? ORDER BY name", (gallery,))
-            return [Person(*row) for row in found]
+            found = rows.execute(f"{_PERSONS} WHERE gallery = ? ORDER BY persons.name", (gallery,))
+            return [_person(row) for row in found]
 
     def enrol(self, gallery: str, name: str, embedding: Embedding, *, model: str) -> Person:
         """Adds embeddings to a person, who is made where unknown, as is the gallery.
@@ -140,26 +145,25 @@ class Galleries:
         with self._writing() as rows:
             self._make(rows, gallery, model=model, dimension=added.shape[1])
             known = rows.execute(
-                "SELECT id, file FROM persons WHERE gallery = ? AND name = ?", (gallery, name)
+                "SELECT id, crops, embedding FROM persons WHERE gallery = ? AND name = ?", (gallery, name)
             ).fetchone()
             if known is None:
                 _check_count(rows, "persons", "gallery", self._limits.persons, "persons WHERE gallery = ?", (gallery,))
-            kept = added if known is None else np.concatenate((self._files.load(known[1]), added))
+            kept = added if known is None else np.concatenate((_kept(name, *known[1:], added.shape[1]), added))
             if len(kept) > self._limits.crops:
                 raise Refusal(
                     "conflict",
                     f"person: would have {len(kept)} crops; expected at most {self._limits.crops}; "
                     "delete the person and enrol the best ones",
                 )
-            file, id = self._files.save(kept), random_id() if known is None else known[0]
+            id = random_id() if known is None else known[0]
             rows.execute(
-                "INSERT INTO persons (id, gallery, name, crops, file, enrolled, seen) VALUES (?, ?, ?, ?, ?, ?, ?) "
-                "ON CONFLICT (id) DO UPDATE SET crops = excluded.crops, file = excluded.file, "
-                "enrolled = excluded.enrolled, seen = excluded.seen",
-                (id, gallery, name, len(kept), file, now, now),
+                "INSERT INTO persons (id, gallery, name, crops, embedding, enrolled, seen) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
+                "crops = excluded.crops, embedding = excluded.embedding, enrolled = excluded.enrolled, "
+                "seen = excluded.seen",
+                (id, gallery, name, len(kept), to_bytes(kept), now, now),
             )
-        if known is not None:
-            self._files.remove(known[1])
         return Person(id, name, len(kept), now, now)
 
     def search(self, gallery: str, embedding: Embedding, *, model: str, threshold: float, most: int = 5) -> Answer:
@@ -184,7 +188,7 @@ class Galleries:
             similarity = np.maximum.reduceat(index.embedding @ asked, index.first)
             best = np.argsort(-similarity, kind="stable")[:most]
             matches = tuple(
-                Match(_person(rows, index.number[place]), min(float(similarity[place]), 1.0)) for place in best
+                Match(_person_of(rows, index.number[place]), min(float(similarity[place]), 1.0)) for place in best
             )
         found = matches[0].person if matches and matches[0].similarity >= threshold else None
         if found is not None and time.time() - found.seen > _NOTED_SECONDS:
@@ -206,18 +210,17 @@ class Galleries:
                 raise Refusal("conflict", "name: another person of this gallery has it; choose another") from None
             if not changed.rowcount:
                 raise _nobody()
-            row = rows.execute(f"SELECT {_COLUMNS} FROM persons WHERE id = ?", (id,)).fetchone()
+            row = rows.execute(f"{_PERSONS} WHERE id = ?", (id,)).fetchone()
         self._database.wipe()
-        return Person(*row)
+        return _person(row)
 
     def delete_person(self, gallery: str, id: str) -> None:
-        """Forgets a person: the row is overwritten on disk, the embeddings are removed.
+        """Forgets a person: name and embeddings are overwritten on disk.
 
         Raises:
             Refusal: there is no such person.
         """
-        if not self._delete("gallery = ? AND id = ?", (gallery, id)):
-            raise _nobody()
+        self._delete("gallery = ? AND id = ?", (gallery, id))
 
     def delete_gallery(self, gallery: str) -> None:
         """Forgets a gallery with everybody in it.
@@ -226,22 +229,23 @@ class Galleries:
             Refusal: there is no such gallery.
         """
         with self._writing(forgetting=True) as rows:
-            files = _files_of(rows, "gallery = ?", (gallery,))
             if not rows.execute("DELETE FROM galleries WHERE name = ?", (gallery,)).rowcount:
                 raise Refusal("not_found", _NO_GALLERY)
             self._indices.forget(gallery)
-        self._wipe(files)
+        self._database.wipe()
 
     def sweep(self) -> None:
-        """Forgets persons who were not seen for long enough, and removes files that belong to nobody."""
+        """Forgets persons who were not seen for long enough.
+
+        Raises:
+            Refusal: somebody else uses the file for too long, or the disk is full or fails.
+        """
         if self._limits.person_days is not None:
             long_ago = time.time() - self._limits.person_days * _DAY_SECONDS
             with self._database.reading() as rows:
-                unseen = _files_of(rows, "seen < ?", (long_ago,))
+                unseen = rows.execute("SELECT count(*) FROM persons WHERE seen < ?", (long_ago,)).fetchone()[0]
             if unseen:
                 self._delete("seen < ?", (long_ago,))
-        with self._writing() as rows:  # nobody else is between a file and its row now
-            self._files.keep_only(_files_of(rows, "TRUE", ()))
         self._database.wipe()
 
     # ---- inside -------------------------------------------------------------------------------------------------
@@ -252,17 +256,11 @@ class Galleries:
             yield rows
             self._indices.clear()
 
-    def _delete(self, where: str, values: tuple[Any, ...]) -> int:
-        """Forgets persons; returns how many."""
+    def _delete(self, where: str, values: tuple[Any, ...]) -> None:
+        """Forgets persons; nothing is written where there is none."""
         with self._writing(forgetting=True) as rows:
-            files = _files_of(rows, where, values)
-            rows.execute(f"DELETE FROM persons WHERE {where}", values)
-        self._wipe(files)
-        return len(files)
-
-    def _wipe(self, files: list[str]) -> None:
-        for file in files:
-            self._files.remove(file)
+            if not rows.execute(f"DELETE FROM persons WHERE {where}", values).rowcount:
+                raise _nobody()
         self._database.wipe()
 
     def _make(self, rows: sqlite3.Connection, gallery: str, *, model: str, dimension: int) -> None:
@@ -308,8 +306,20 @@ def _check_count(
         raise Refusal("conflict", f"{what}: the {where} has {most} already, which is the limit; delete some")
 
 
-def _person(rows: sqlite3.Connection, number: int) -> Person:
-    return Person(*rows.execute(f"SELECT {_COLUMNS} FROM persons WHERE number = ?", (number,)).fetchone())
+def _person_of(rows: sqlite3.Connection, number: int) -> Person:
+    return _person(rows.execute(f"{_PERSONS} WHERE number = ?", (number,)).fetchone())
+
+
+def _person(row: tuple[Any, ...]) -> Person:
+    return Person(*row[:-1], damaged=bool(row[-1]))
+
+
+def _kept(name: str, crops: int, stored: bytes, dimension: int) -> Embedding:
+    """Returns the embeddings that are known of a person."""
+    kept = from_bytes(stored, crops=crops, dimension=dimension)
+    if kept is None:
+        raise Refusal("conflict", f"person: the embeddings of '{name}' are damaged; delete this person and enrol again")
+    return kept
 
 
 def _person_name(name: str) -> str:
@@ -319,10 +329,6 @@ def _person_name(name: str) -> str:
     if not kinds or len(name) > _NAME_LETTERS or any(kind[0] == "C" or kind in _LINE_ENDS for kind in kinds):
         raise Refusal("invalid", f"name: expected 1 to {_NAME_LETTERS} letters, without control characters")
     return name
-
-
-def _files_of(rows: sqlite3.Connection, where: str, values: tuple[Any, ...]) -> list[str]:
-    return [file for (file,) in rows.execute(f"SELECT file FROM persons WHERE {where}", values)]
 
 
 def _nobody() -> Refusal:

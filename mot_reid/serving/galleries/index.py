@@ -1,14 +1,20 @@
-"""The embeddings of galleries in memory, so that a search reads no file."""
+"""The embeddings of galleries in memory, so that a search reads nothing from disk."""
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mot_reid.serving.galleries.embedding_files import Embedding, EmbeddingFiles
+from mot_reid.serving.galleries.embeddings import Embedding, from_bytes
+
+log = logging.getLogger(__name__)
+
+_Key = tuple[int, int]
+"""The number of a person and of the crops, which changes whenever the embeddings do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +33,11 @@ class Index:
 
 
 class GalleryIndices:
-    """The index of each gallery that was searched, read again only after somebody wrote.
+    """The index of each gallery that was searched, read again only after somebody wrote, and then what is new."""
 
-    Args:
-        files: of the embeddings. A file never changes, so one that is known is not read again.
-    """
-
-    def __init__(self, files: EmbeddingFiles) -> None:
-        self._files = files
+    def __init__(self) -> None:
         self._indices: dict[str, Index] = {}
-        self._parts: dict[str, dict[str, Embedding]] = {}
+        self._parts: dict[str, dict[_Key, Embedding]] = {}
         self._version = -1
 
     def clear(self) -> None:
@@ -59,12 +60,28 @@ class GalleryIndices:
         return self._indices[gallery]
 
     def _read(self, gallery: str, rows: sqlite3.Connection) -> Index:
-        found = rows.execute("SELECT number, file FROM persons WHERE gallery = ?", (gallery,)).fetchall()
-        known = self._parts.get(gallery, {})
-        parts = [known[file] if file in known else self._files.load(file) for _, file in found]
-        first = np.cumsum([0, *(len(part) for part in parts)])
-        matrix = np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
+        known, parts = self._parts.get(gallery, {}), {}
+        for number, crops in rows.execute("SELECT number, crops FROM persons WHERE gallery = ?", (gallery,)).fetchall():
+            key = (number, crops)
+            part = known[key] if key in known else _load(rows, number)
+            if part is not None:
+                parts[key] = part
+        first = np.cumsum([0, *(len(part) for part in parts.values())])
+        matrix = np.concatenate(list(parts.values())) if parts else np.zeros((0, 0), np.float32)
         self._parts[gallery] = {
-            file: matrix[start:stop] for (_, file), start, stop in zip(found, first, first[1:], strict=False)
+            key: matrix[start:stop] for key, start, stop in zip(parts, first, first[1:], strict=False)
         }
-        return Index(matrix, first[:-1], tuple(number for number, _ in found))
+        return Index(matrix, first[:-1], tuple(number for number, _ in parts))
+
+
+def _load(rows: sqlite3.Connection, number: int) -> Embedding | None:
+    """Returns the embeddings of a person; None where they are damaged: all others can still be found."""
+    id, crops, dimension, stored = rows.execute(
+        "SELECT id, crops, dimension, embedding FROM persons JOIN galleries ON gallery = galleries.name "
+        "WHERE number = ?",
+        (number,),
+    ).fetchone()
+    found = from_bytes(stored, crops=crops, dimension=dimension)
+    if found is None:
+        log.error("embeddings damaged; delete the person and enrol again", extra={"person": id})
+    return found

@@ -164,6 +164,7 @@ class KnownPerson(BaseModel):
     crops: int = Field(description="images that were enrolled")
     enrolled_at: datetime
     seen_at: datetime = Field(description="last enrolled or recognised, to the hour")
+    damaged: bool = Field(description="whether embeddings are lost: not found until deleted and enrolled again")
 
 
 class KnownPersons(BaseModel):
@@ -224,7 +225,7 @@ def person_answer(person: Person) -> KnownPerson:
     """Returns a person as clients see it."""
     return KnownPerson(
         id=person.id, name=person.name, crops=person.crops, enrolled_at=_moment(person.enrolled),
-        seen_at=_moment(person.seen),
+        seen_at=_moment(person.seen), damaged=person.damaged,
     )  # fmt: skip
 
 

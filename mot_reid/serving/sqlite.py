@@ -1,0 +1,117 @@
+"""SQLite files of the service: opened, brought to the version of this program, and their errors as sentences."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from mot_reid.serving.refusal import Refusal
+
+Step = Callable[[sqlite3.Connection], None]
+"""Brings a file from one version to the next, inside a transaction."""
+
+_APPLICATION = int.from_bytes(b"motr", "big")
+_FULL = 13  # SQLITE_FULL
+_IN_USE = (5, 6)  # SQLITE_BUSY, SQLITE_LOCKED
+
+
+def open_file(
+    path: Path, *, what: str, pragmas: Sequence[str], steps: Sequence[Step], timeout: float
+) -> sqlite3.Connection:
+    """Returns a connection to a file of the newest version, made or brought to it where needed.
+
+    Args:
+        path: of the file.
+        what: the first word of a refusal, such as "jobs".
+        pragmas: settings of SQLite, such as "synchronous=FULL".
+        steps: the first one makes the tables, each further one brings a file to the next version.
+        timeout: seconds to wait for another program that uses the file.
+
+    Raises:
+        ValueError: the file is damaged, in use, not ours, or written by a newer program.
+    """
+    rows = sqlite3.connect(path, timeout=timeout, check_same_thread=False, isolation_level=None)
+    try:
+        for pragma in pragmas:
+            rows.execute(f"PRAGMA {pragma}")
+        _upgrade(rows, steps)
+    except (sqlite3.DatabaseError, _Unknown) as error:
+        rows.close()
+        remedy = "stop the program that uses it" if _is_in_use(error) else "move it away"
+        raise ValueError(
+            f"{what}: got {path.name} that cannot be used ({error}); expected a database of this server; {remedy}"
+        ) from None
+    return rows
+
+
+@contextmanager
+def refusing(what: str) -> Iterator[None]:
+    """Turns what SQLite says of a file in use, a full disk or a damaged file into a sentence.
+
+    Args:
+        what: the first word of the sentence, such as "jobs".
+
+    Raises:
+        Refusal: SQLite raised an error.
+    """
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if _code(error) == _FULL or "full" in str(error):
+            raise Refusal(
+                "disk_full", "storage: the disk of the server is full; delete jobs, or try again later"
+            ) from error
+        if _is_in_use(error):
+            raise Refusal("busy", f"{what}: others are using it; try again soon", retry_seconds=5) from error
+        raise Refusal("internal", f"{what}: the database could not be used; the log has the reason") from error
+
+
+class _Unknown(Exception):
+    """The file is of a program or version that is not known here."""
+
+
+def _upgrade(rows: sqlite3.Connection, steps: Sequence[Step]) -> None:
+    if _known_version(rows, steps) == len(steps):
+        return
+    rows.execute("BEGIN IMMEDIATE")
+    try:
+        version = _known_version(rows, steps)  # another process may have done it meanwhile
+        for step in steps[version:]:
+            step(rows)
+        rows.execute(f"PRAGMA application_id = {_APPLICATION}")
+        rows.execute(f"PRAGMA user_version = {len(steps)}")
+        rows.execute("COMMIT")
+    finally:
+        if rows.in_transaction:
+            rows.execute("ROLLBACK")
+
+
+def _known_version(rows: sqlite3.Connection, steps: Sequence[Step]) -> int:
+    version = _version(rows)
+    if version > len(steps):
+        raise _Unknown(f"it is of version {version} of a newer mot_reid, which reads it; this one knows {len(steps)}")
+    return version
+
+
+def _version(rows: sqlite3.Connection) -> int:
+    """Returns how many steps a file has been through; files with tables but without our mark are of the first."""
+    application = _number(rows, "application_id")
+    if application == _APPLICATION:
+        return _number(rows, "user_version")
+    if application:
+        raise _Unknown(f"it is of application {application}")
+    return 1 if rows.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] else 0
+
+
+def _number(rows: sqlite3.Connection, pragma: str) -> int:
+    return int(rows.execute(f"PRAGMA {pragma}").fetchone()[0])
+
+
+def _code(error: BaseException) -> int | None:
+    return error.sqlite_errorcode & 0xFF if hasattr(error, "sqlite_errorcode") else None
+
+
+def _is_in_use(error: BaseException) -> bool:
+    return _code(error) in _IN_USE or "locked" in str(error)
