@@ -117,12 +117,11 @@ class OSNet(nn.Module):
 
 
 def _initialise(module: nn.Module) -> None:
-    """Kaiming normal (fan out) for convolutions, N(0, 0.01) for the gates, as the published recipe has it."""
-    if isinstance(module, nn.Conv2d):
+    """Kaiming normal (fan out) for convolutions and gates, whose layers are 1x1 convolutions in the authors' code."""
+    if isinstance(module, (nn.Conv2d, nn.Linear)):
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-    elif isinstance(module, nn.Linear):
-        nn.init.normal_(module.weight, std=0.01)
-        nn.init.zeros_(module.bias)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
 
 
 def create(name: str) -> OSNet:

@@ -77,3 +77,13 @@ def test_first_weights_have_the_deviation_of_kaiming_fan_out() -> None:
     torch.manual_seed(0)
     weight = create("osnet_x1_0").stem[0].conv.weight
     assert weight.std().item() == pytest.approx((2 / (64 * 7 * 7)) ** 0.5, rel=0.05)
+
+
+@pytest.mark.parametrize(("layer", "outputs"), [("squeeze", 8), ("expand", 128)])
+def test_gates_start_as_the_1x1_convolutions_of_the_authors_code(layer: str, outputs: int) -> None:
+    """torchreid (08bb2cc), OSNet._init_params: Kaiming normal by the fan out, biases 0. Caught: N(0, 0.01)."""
+    torch.manual_seed(0)
+    gates = [module for module in create("osnet_x1_0").modules() if isinstance(module, AggregationGate)]
+    linear = gates[-1].get_submodule(layer)
+    assert linear.weight.std().item() == pytest.approx((2 / outputs) ** 0.5, rel=0.1)
+    assert torch.equal(linear.bias, torch.zeros(outputs))
