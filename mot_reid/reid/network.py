@@ -6,6 +6,7 @@ stride 1); Radenovic et al., "Fine-tuning CNN Image Retrieval with No Human Anno
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, TypedDict
 
 import torch
@@ -30,7 +31,13 @@ class NetworkOutput(NamedTuple):
     logits: Tensor | None
 
 
-class NetworkConfig(TypedDict):
+class _LaterConfig(TypedDict, total=False):
+    """Choices that checkpoints name only where they were made, so that older releases read all others."""
+
+    non_local: list[int]
+
+
+class NetworkConfig(_LaterConfig):
     """What is needed to build the network again, as the checkpoint stores it."""
 
     backbone: str
@@ -92,6 +99,7 @@ class ReIDNetwork(nn.Module):
         image_size: Height and width in pixels of the images.
         drop_path: Stochastic depth rate in [0, 1).
         embedding: "after_neck" or "before_neck": what evaluation returns.
+        non_local: Non-local blocks of each of a ResNet's four stages, see `non_local.add_non_local`; () for none.
 
     Attributes:
         embedding_dim: D.
@@ -115,13 +123,16 @@ class ReIDNetwork(nn.Module):
         image_size: tuple[int, int] = (256, 128),
         drop_path: float = 0.0,
         embedding: str = "after_neck",
+        non_local: Sequence[int] = (),
     ) -> None:
         super().__init__()
         _check_choice("pooling", pooling, ("avg", "gem", "token"))
         _check_choice("neck", neck, ("bnneck", "none"))
         _check_choice("embedding", embedding, ("after_neck", "before_neck"))
         _check_choice("last_stride", last_stride, (1, 2))
-        self.backbone = create_backbone(backbone, weights=weights, image_size=image_size, drop_path=drop_path)
+        self.backbone = create_backbone(
+            backbone, weights=weights, image_size=image_size, drop_path=drop_path, non_local=non_local
+        )
         if last_stride == 1 and not isinstance(self.backbone, OSNet):
             _keep_resolution(self.backbone)
         self.pooling = pooling
@@ -144,6 +155,8 @@ class ReIDNetwork(nn.Module):
             embedding_dim=self.embedding_dim,
             projection=embedding_dim is not None,
         )
+        if any(non_local):
+            self.config["non_local"] = list(non_local)
 
     def forward(self, images: Tensor) -> NetworkOutput | Tensor:
         """Embeds (B, 3, H, W) normalised float images.
@@ -151,13 +164,15 @@ class ReIDNetwork(nn.Module):
         Returns:
             A `NetworkOutput` in training mode, else the (B, D) float32 unit-length embedding.
         """
-        feature = self.projection(self.pooled(self.feature_map(images))).float()
+        pooled = self.pooled(self.feature_map(images))
+        kind = next(self.parameters()).dtype  # float32, but where a Trainer's "true" precision has changed the weights
+        feature = self.projection(pooled.to(kind)).float()
         if not self.training and self.taken == "before_neck":
             return F.normalize(feature)
-        embedding = self.neck(feature).float()
+        embedding = self.neck(feature.to(kind)).float()
         if not self.training:
             return F.normalize(embedding)
-        logits = None if self.classifier is None else self.classifier(embedding).float()
+        logits = None if self.classifier is None else self.classifier(embedding.to(kind)).float()
         return NetworkOutput(feature, embedding, logits)
 
     def feature_map(self, images: Tensor) -> Tensor:
@@ -187,7 +202,19 @@ def from_config(
         weights="none",
         image_size=image_size,
         embedding=embedding,
+        non_local=config.get("non_local", ()),
     )
+
+
+def synchronised(module: nn.Module) -> nn.Module:
+    """Returns a module whose batch norms count the images of all processes, in place but for itself.
+
+    torch's own conversion would lose the activation that timm puts into its `BatchNormAct2d`.
+    """
+    from timm.layers import convert_sync_batchnorm
+
+    converted: nn.Module = convert_sync_batchnorm(module)
+    return converted
 
 
 def _check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
@@ -213,6 +240,7 @@ def _classifier(inputs: int, outputs: int) -> nn.Linear:
 
 def _keep_resolution(backbone: nn.Module) -> None:
     """Sets every stride of a ResNet's last stage to 1 in place, without dilation; other backbones are left alone."""
+    from timm.layers import BlurPool2d
     from timm.models.resnet import ResNet
 
     if not isinstance(backbone, ResNet):
@@ -221,4 +249,8 @@ def _keep_resolution(backbone: nn.Module) -> None:
         if isinstance(module, nn.Conv2d) and module.stride == (2, 2):
             module.stride = (1, 1)
         elif isinstance(module, nn.AvgPool2d) and module.stride in (2, (2, 2)):
-            module.kernel_size = module.stride = 1
+            module.stride = 1
+            if not module.padding:  # a padded one keeps the size as it is, one without must not average at all
+                module.kernel_size = 1
+        elif isinstance(module, BlurPool2d) and module.stride == 2:
+            module.stride = 1

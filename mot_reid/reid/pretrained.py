@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,19 @@ from torch import Tensor, nn
 
 from mot_reid.names import did_you_mean
 from mot_reid.reid import osnet
+from mot_reid.reid.non_local import KEY, add_non_local
 
 _CLASSIFIERS = ("fc.", "head.", "classifier.")
 _NAMED = 8
 
 
 def create_backbone(
-    name: str, *, weights: str = "pretrained", image_size: tuple[int, int] = (256, 128), drop_path: float = 0.0
+    name: str,
+    *,
+    weights: str = "pretrained",
+    image_size: tuple[int, int] = (256, 128),
+    drop_path: float = 0.0,
+    non_local: Sequence[int] = (),
 ) -> nn.Module:
     """Returns a backbone without classifier or pooling; its `forward_features` gives the feature map.
 
@@ -25,9 +32,11 @@ def create_backbone(
         weights: "pretrained" (timm's own), "none" (random), or the path of a safetensors or torch state dict.
         image_size: Height and width in pixels of the images it will see; fixes the position embedding of a ViT.
         drop_path: Stochastic depth rate in [0, 1).
+        non_local: Non-local blocks of each of a ResNet's four stages, see `add_non_local`.
 
     Raises:
-        ValueError: If the name is unknown, drop path is not offered by the backbone, or the file does not fit it.
+        ValueError: If the name is unknown, the backbone does not offer drop path or non-local blocks, or the file does
+            not fit it.
         FileNotFoundError: If `weights` names no file.
         RuntimeError: If the pretrained weights cannot be had, for instance without a network.
     """
@@ -41,18 +50,29 @@ def create_backbone(
         backbone: nn.Module = osnet.create(name)
     else:
         backbone = _create_timm(name, weights == "pretrained", image_size, drop_path)
+    add_non_local(backbone, non_local, name=name)
     if weights not in ("pretrained", "none"):
         load_backbone(backbone, weights, name=name)
     return backbone
 
 
+def pretrained_licence(name: str) -> str:
+    """Returns the terms of timm's pretrained weights of a backbone, as timm tells them."""
+    import timm
+
+    config = timm.models.get_pretrained_cfg(name)
+    told = None if config is None else config.license
+    return told or "unknown: that of timm's weights of this name"
+
+
 def load_backbone(backbone: nn.Module, path: str | Path, *, name: str) -> None:
-    """Fills the backbone from a file; only the classifier may be left over.
+    """Fills the backbone from a file; only the classifier may be left over, only non-local blocks may be missing.
 
     Args:
         backbone: Filled in place.
         path: A `.safetensors` file or a torch state dict (read with `weights_only=True`); the weights of the bare
-            backbone, or an exported checkpoint of ours whose backbone is taken.
+            backbone, or an exported model or a Lightning checkpoint of ours, whose backbone is taken: its average over
+            the steps where it has one.
         name: The backbone's name, for the message.
 
     Raises:
@@ -65,6 +85,8 @@ def load_backbone(backbone: nn.Module, path: str | Path, *, name: str) -> None:
     wanted = backbone.state_dict()
     state = {key: value for key, value in state.items() if key in wanted or not key.startswith(_CLASSIFIERS)}
     state = _fit_positions(state, backbone)
+    if not any(KEY in key for key in state):  # of a network without such blocks, which start as the identity
+        state |= {key: value for key, value in wanted.items() if KEY in key}
     _check_keys(state, wanted, f"model.weights: '{path}' does not fit backbone '{name}'")
     backbone.load_state_dict(state, strict=True)
 
@@ -90,12 +112,20 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     except Exception as error:
         raise ValueError(f"model.weights: '{path}' cannot be read as weights ({_first_line(error)})") from error
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
-        content = content["state_dict"]
+        content = _of_a_run(content) if "mot_reid" in content else content["state_dict"]
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
         raise ValueError(
             f"model.weights: '{path}' holds a {type(content).__name__}; expected a dict of tensors by name"
         )
     return content
+
+
+def _of_a_run(content: dict[str, Any]) -> Any:
+    """Returns the network's tensors in a Lightning checkpoint of ours, averaged over the steps where it has them so."""
+    if content.get("ema_state_dict"):
+        return content["ema_state_dict"]
+    prefix = "network."
+    return {key.removeprefix(prefix): value for key, value in content["state_dict"].items() if key.startswith(prefix)}
 
 
 def _create_timm(name: str, pretrained: bool, image_size: tuple[int, int], drop_path: float) -> nn.Module:

@@ -7,7 +7,7 @@ from dataclasses import make_dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args, get_origin
 
 from mot_reid.names import did_you_mean
-from mot_reid.settings.schema import Key, schema, sections
+from mot_reid.settings.schema import Key, computed, schema, sections
 from mot_reid.settings.sources import COMMAND_LINE, ConfigError, yaml_text
 
 if TYPE_CHECKING:
@@ -166,6 +166,10 @@ class Draft(Generic[_T]):
         inside = [name for name in self.keys if name.startswith(f"{key}.")]
         if inside:
             raise ConfigError(f"{layer}: '{key}' is a section; set one of its keys, such as '{inside[0]}'")
+        for name, meaning in computed(self.cls).items():
+            if key in (name, name.partition(".")[2]):
+                said = meaning.rstrip(".").replace("`", "")
+                raise ConfigError(f"{layer}: no key '{key}', which is {said}; set those")
         raise ConfigError(f"{layer}: no key '{key}'{did_you_mean(key, [*self.keys, *self.others, *known])}")
 
     def _leaves(self, layer: str, body: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -171,6 +171,20 @@ def sections(cls: type) -> list[tuple[str, type]]:
     return [(name, cast(type, hint)) for name, hint in get_type_hints(cls).items() if is_dataclass(hint)]
 
 
+def computed(cls: type) -> dict[str, str]:
+    """Returns what follows from other keys and is not set itself, as `section.name`, with what it says of itself.
+
+    Args:
+        cls: as in `schema`.
+    """
+    return {
+        f"{name}.{key}": (value.__doc__ or "").strip()
+        for name, section in sections(cls)
+        for key, value in vars(section).items()
+        if isinstance(value, property)
+    }
+
+
 def type_name(hint: Any) -> str:
     """Returns a type in the words of a YAML file.
 

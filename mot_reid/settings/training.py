@@ -43,6 +43,7 @@ class Model:
     embedding: Annotated[str, OneOf(("after_neck", "before_neck")), "which of the two vectors identifies a person"]
     embedding_dim: Annotated[int | None, Count, "size of a projection before the neck; null keeps the backbone's"]
     last_stride: Annotated[int, Between(1, 2), "stride of a ResNet's last stage; others have none"]
+    non_local: Annotated[tuple[int, ...], Between(0), "non-local blocks of a ResNet's four stages, as [0, 2, 3, 0]"]
     drop_path: Annotated[float, Share, "stochastic depth rate"]
     height: Annotated[int, Side, "height of the network's input in pixels"]
     width: Annotated[int, Side, "width of the network's input in pixels"]
@@ -72,7 +73,7 @@ class Data:
 
     @property
     def batch_size(self) -> int:
-        """Images in a training batch."""
+        """`data.identities` times `data.images`, the images in a training batch."""
         return self.identities * self.images
 
 

@@ -125,6 +125,15 @@ def test_evaluation_is_float32_under_autocast(images: torch.Tensor) -> None:
     assert (found * exact).sum(1).min() > 0.99
 
 
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float64])
+def test_network_of_another_type_takes_images_of_that_type(images: torch.Tensor, kind: torch.dtype) -> None:
+    """A Trainer's "true" precision changes the weights; pooling and what comes out stay float32."""
+    network = _osnet(num_classes=3, embedding_dim=16).to(kind)
+    output = network(images.to(kind))
+    assert {part.dtype for part in output} == {torch.float32}
+    assert network.eval()(images.to(kind)).dtype == torch.float32
+
+
 def test_projection_is_normalisation_and_a_linear_layer(images: torch.Tensor) -> None:
     network = _osnet(embedding_dim=16)
     assert [type(module) for module in network.projection] == [nn.BatchNorm1d, nn.Linear]  # type: ignore[arg-type]
@@ -140,7 +149,9 @@ def test_channels_last_changes_nothing(images: torch.Tensor) -> None:
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("backbone", ["resnet18", "resnet50d"])
+@pytest.mark.parametrize(
+    "backbone", ["resnet18", "resnet50d", "resnetblur50", "resnetaa50", "resnest14d", "skresnet18", "res2net50_14w_8s"]
+)
 def test_last_stride_doubles_a_resnets_map_and_keeps_its_weights(backbone: str) -> None:
     one, two = (
         ReIDNetwork(backbone, weights="none", image_size=(64, 32), last_stride=stride).eval() for stride in (1, 2)
@@ -176,7 +187,10 @@ def test_map_with_channels_last_is_turned(images: torch.Tensor) -> None:
 @pytest.mark.parametrize("backbone", ["osnet_x0_25", "resnet18", "vit_tiny_patch16_224", "convnext_atto"])
 def test_every_trained_parameter_gets_a_gradient(images: torch.Tensor, backbone: str) -> None:
     """Parameters without a gradient stop distributed training."""
-    network = ReIDNetwork(backbone, weights="none", image_size=(64, 32), num_classes=3, pooling="gem")
+    non_local = (0, 1, 2, 0) if backbone == "resnet18" else ()
+    network = ReIDNetwork(
+        backbone, weights="none", image_size=(64, 32), num_classes=3, pooling="gem", non_local=non_local
+    )
     output = network(images)
     (output.feature.square().sum() + output.logits.square().sum()).backward()
     idle = [

@@ -43,6 +43,20 @@ def test_file_under_state_dict_is_found(tmp_path: Path, weights: dict[str, torch
     assert torch.equal(found["stem.0.conv.weight"], weights["stem.0.conv.weight"])
 
 
+@pytest.mark.parametrize("averaged", [False, True])
+def test_checkpoint_of_a_run_gives_the_weights_it_would_be_scored_with(tmp_path: Path, averaged: bool) -> None:
+    """`last.ckpt`, as Lightning writes it: a prefix, the objective's centres, and the average where there is one."""
+    network, average = (ReIDNetwork("osnet_x0_25", weights="none", num_classes=3) for _ in range(2))
+    state = {f"network.{name}": value for name, value in network.state_dict().items()}
+    content = {"mot_reid": {}, "state_dict": {**state, "objective.terms.centre.centres": torch.zeros(3, 128)}}
+    if averaged:
+        content["ema_state_dict"] = average.state_dict()
+    torch.save(content, tmp_path / "last.ckpt")
+    found = create_backbone("osnet_x0_25", weights=str(tmp_path / "last.ckpt")).state_dict()
+    wanted = (average if averaged else network).backbone.state_dict()
+    assert all(torch.equal(found[name], tensor) for name, tensor in wanted.items())
+
+
 def test_position_embedding_is_resampled_to_the_images_grid(tmp_path: Path) -> None:
     square = timm.create_model("vit_tiny_patch16_224", num_classes=0)
     torch.nn.init.constant_(square.pos_embed, 0.25)

@@ -145,6 +145,16 @@ def test_keys_of_the_tool_are_offered_to_a_typo(root: Path) -> None:
         ("optim.lrr=1", "command line: no key 'optim.lrr'; did you mean 'optim.lr'?"),
         ("lr=1", "command line: no key 'lr'; did you mean 'optim.lr'?"),
         ("xyz.qqq=1", "command line: no key 'xyz.qqq'"),
+        (
+            "data.batch_size=64",
+            "command line: no key 'data.batch_size', which is data.identities times data.images, the images in a "
+            "training batch; set those",
+        ),
+        (
+            "batch_size=64",
+            "command line: no key 'batch_size', which is data.identities times data.images, the images in a "
+            "training batch; set those",
+        ),
         ("optim.lr=fast", "command line: optim.lr: got 'fast'; expected float"),
         ("optim.lr=None", "command line: optim.lr: got 'None'; expected float"),
         ("optim.lr=[1]", "command line: optim.lr: got [1]; expected float"),
