@@ -32,6 +32,7 @@ from mot_reid.data.motchallenge import PEDESTRIAN, Sequence, read_ground_truth, 
 from mot_reid.data.prepared import new_folder, write_metadata
 from mot_reid.structures import TrackTable
 
+FORMAT = "mot_reid.crops"
 _PARTS = 2  # of a person's time, each a camera
 
 
@@ -167,7 +168,7 @@ def write_crops(
             (part / folder).mkdir()
         _cut_out(jobs, tables, part, progress)
         metadata = {
-            "format": "mot_reid.crops",
+            "format": FORMAT,
             "format_version": 1,
             "rules": asdict(rules),
             "seed": seed,

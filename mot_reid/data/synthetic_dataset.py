@@ -24,7 +24,8 @@ WIDTH, HEIGHT = 64, 128
 VERSION = 1
 """Part of every data set's description: raise it when the pictures change, so that old caches are drawn anew."""
 
-_MARKER = "synthetic.json"
+MARKER = "synthetic.json"
+"""The file that says how a folder was drawn."""
 _SUPERSAMPLING = 2
 _DISTRACTORS_PER_CAMERA = 10
 _JUNK_PER_CAMERA = 5
@@ -119,7 +120,7 @@ def generate(
     try:
         with new_folder(root) as part:
             _draw_all(part, crops, seed, progress=progress)
-            (part / _MARKER).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+            (part / MARKER).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
     except OSError:  # another process may have been first
         if not _is_drawn(root, description):
             raise
@@ -128,7 +129,7 @@ def generate(
 
 def _is_drawn(root: Path, description: dict[str, int]) -> bool:
     """Whether `root` holds this data set already; refuses a folder that is not ours to replace."""
-    marker = root / _MARKER
+    marker = root / MARKER
     if marker.is_file():
         return bool(json.loads(marker.read_text(encoding="utf-8")) == description)
     if root.exists() and (not root.is_dir() or any(root.iterdir())):

@@ -12,7 +12,8 @@ import torch
 from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
 
-from mot_reid.data.identities import IdentitySplits
+from mot_reid.data.identities import IdentitySplits, IdentityTable
+from mot_reid.data.origins import find_origins
 from mot_reid.data.splits import read as read_data_set
 from mot_reid.reid import checkpoint
 from mot_reid.reid.network import ReIDNetwork
@@ -27,7 +28,8 @@ from mot_reid.training.module import ReIDModule
 from mot_reid.training.objective import Objective
 from mot_reid.training.optim import build_optimizer, build_schedule
 from mot_reid.training.progress import Bars, EpochReport, bars_can_be_seen
-from mot_reid.training.provenance import licence, provenance
+from mot_reid.training.provenance import initial_weights, licence, provenance
+from mot_reid.training.sync_batchnorm import SyncBatchNorm
 from mot_reid.training.tracking_metric import TrackingMetric
 
 
@@ -45,19 +47,35 @@ def read_splits(config: Config) -> IdentitySplits:
     return read_data_set(data.kind, data.root, official_counts=data.official_counts, drawing=asdict(config.synthetic))
 
 
-def check_batch(config: Config) -> None:
-    """Refuses batches that a loss cannot compare anything in.
+def check_batch(config: Config, *, processes: int = 1) -> None:
+    """Refuses batches that a loss cannot compare anything in, or that batch norm cannot normalise.
+
+    Args:
+        config: Of the run.
+        processes: Among which the persons of a batch are shared out.
 
     Raises:
-        ValueError: A batch has one person only, or one image of each, and a loss compares persons.
+        ValueError: A process would get one person only, or one image of each, and a loss compares persons; or one image
+            alone; or persons cannot be shared out evenly.
     """
     paired = [name for name in ("triplet", "weighted_triplet", "circle") if getattr(config.loss, name)]
-    for key in ("identities", "images"):
-        if paired and getattr(config.data, key) < 2:
+    data, shared = config.data, f" for {processes} processes" if processes > 1 else ""
+    if data.identities % processes:
+        raise ValueError(
+            f"data.identities: got {data.identities}{shared}; expected a multiple, so that each gets whole persons"
+        )
+    each = f" {2 * processes} or more, two for each process," if processes > 1 else " 2 or more,"
+    for key, least, rule in (("identities", 2 * processes, each), ("images", 2, " 2 or more,")):
+        if paired and getattr(data, key) < least:
             raise ValueError(
-                f"data.{key}: got {getattr(config.data, key)}; expected 2 or more, since loss.{paired[0]} compares "
+                f"data.{key}: got {getattr(data, key)}{shared}; expected{rule} since loss.{paired[0]} compares "
                 f"images of a person with those of others; raise it, or set loss.{paired[0]}=0"
             )
+    if data.batch_size // processes < 2:
+        raise ValueError(
+            f"data.images: got batches of one image{shared}; expected two or more in each, since batch norm compares "
+            "them; raise data.images or data.identities"
+        )
 
 
 def check_small_images(config: Config) -> None:
@@ -114,10 +132,18 @@ def build_network(config: Config, *, classes: int, weights: str | None = None) -
         image_size=(model.height, model.width),
         drop_path=model.drop_path,
         embedding=model.embedding,
+        non_local=model.non_local,
     )
 
 
-def build_module(config: Config, preprocess: Preprocess, *, classes: int, crops: str | None = None) -> ReIDModule:
+def build_module(
+    config: Config,
+    preprocess: Preprocess,
+    *,
+    classes: int,
+    crops: str | None = None,
+    train: IdentityTable | None = None,
+) -> ReIDModule:
     """Returns the network with all that trains it.
 
     Args:
@@ -125,8 +151,13 @@ def build_module(config: Config, preprocess: Preprocess, *, classes: int, crops:
         preprocess: What its checkpoints say happens to a crop.
         classes: Training persons.
         crops: The fingerprint of their crops.
+        train: Those crops, which tell where they come from; None: only `data.kind` tells.
     """
     network = build_network(config, classes=classes)
+    origins = find_origins(
+        () if train is None else train.path.tolist(), kind=config.data.kind, official=config.data.official_counts
+    )
+    initial = initial_weights(config.model.weights, config.model.backbone)
     optim = asdict(config.optim)
     if optim["fused"] is None:
         optim["fused"] = not config.trainer.gradient_clip_val  # Lightning refuses both in mixed precision
@@ -163,9 +194,14 @@ def build_module(config: Config, preprocess: Preprocess, *, classes: int, crops:
         channels_last=config.engine.channels_last,
         seed=config.run.seed,
         metadata=checkpoint.metadata(
-            network, preprocess, provenance=provenance(config, crops=crops), licence=licence(config)
+            network,
+            preprocess,
+            provenance=provenance(config, origins=origins, crops=crops, initial=initial),
+            licence=licence(origins, initial),
         ),
     )
+    for part in module.objective.idle(with_neck=config.model.neck != "none"):
+        network.get_submodule(part).requires_grad_(False)
     if config.engine.compile:
         network.compile(mode=config.engine.compile_mode)
     return module
@@ -199,10 +235,15 @@ def build_trainer(
         if config.data.validation > 0:
             callbacks.append(kept(filename="best", monitor=config.run.monitor, mode="max"))
     loggers = build_loggers(config, folder, resumed_step=resumed_step)
+    plugins: list[Any] = [AtomicCheckpointIO()]
+    if arguments.pop("sync_batchnorm"):
+        plugins.append(SyncBatchNorm())
     try:
-        return Trainer(**arguments, callbacks=callbacks, logger=loggers, plugins=[AtomicCheckpointIO()])
+        trainer = Trainer(**arguments, callbacks=callbacks, logger=loggers, plugins=plugins)
     except TypeError as error:  # Lightning's word for some wrong settings
         raise ValueError(f"trainer: {error}") from None
+    check_batch(config, processes=trainer.world_size)
+    return trainer
 
 
 def build_tracking_metric(config: Config) -> list[TrackingMetric]:

@@ -34,10 +34,10 @@ from mot_reid.training.builders import (
     read_splits,
 )
 from mot_reid.training.checkpointing import Interrupted, listening, read_resumable
-from mot_reid.training.datamodule import ReIDDataModule
+from mot_reid.training.datamodule import ReIDDataModule, telling_of_dead_workers
 from mot_reid.training.loggers import close_loggers
 from mot_reid.training.module import ReIDModule
-from mot_reid.training.provenance import check_same_crops, fingerprint, licence, provenance
+from mot_reid.training.provenance import check_same_crops, fingerprint, go_on
 
 log = logging.getLogger(__name__)
 
@@ -91,16 +91,17 @@ def fit(config: Config, *, resume: str | None = None) -> FitResult:
     preprocess = build_preprocess(config)
     data = build_data(config, splits, preprocess)
     crops = fingerprint(data.train)
-    module = build_module(config, preprocess, classes=data.classes, crops=crops)
+    module = build_module(config, preprocess, classes=data.classes, crops=crops, train=data.train)
     resumed_step = None
     if resumed is not None:
         resumed_step = read_resumable(resumed, module.state_dict(), config=asdict(config))
         check_same_crops(resumed, crops, root=config.data.root)
+        module.metadata = go_on(module.metadata, resumed)
     tracking = build_tracking_metric(config)
     with _open_folder(config, keep=resumed is not None):
         trainer = build_trainer(config, folder, resumed_step=resumed_step, callbacks=tracking)
         try:
-            with listening():
+            with listening(), telling_of_dead_workers():
                 result = _run(config, trainer, module, data, resumed=resumed, started=started)
         except (Interrupted, KeyboardInterrupt):
             result = FitResult(folder, interrupted=True)
@@ -183,9 +184,8 @@ def _export(
         result.model,
         network,
         module.preprocess,
-        provenance=provenance(config, crops=module.metadata["provenance"]["crops"])
-        | {"scores": result.scores, "minutes": round(minutes, 2)},
-        licence=licence(config),
+        provenance=module.metadata["provenance"] | {"scores": result.scores, "minutes": round(minutes, 2)},
+        licence=module.metadata["licence"],
         calibration=calibration,
     )
 

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import subprocess
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib.metadata import version
@@ -17,23 +18,31 @@ import torch
 
 from mot_reid import __version__
 from mot_reid.data.identities import IdentityTable
+from mot_reid.data.origins import Origin
+from mot_reid.reid.checkpoint import describe
+from mot_reid.reid.pretrained import pretrained_licence
 from mot_reid.settings.load import Config
 
 log = logging.getLogger(__name__)
 
-LICENCES = {
-    "market1501": "research use only: trained on Market-1501, whose owners allow academic use",
-    "synthetic": "Apache-2.0: trained on drawn people",
-}
-OWN_DATA = "that of the data it was trained on"
+_PART = ("config", "git", "versions", "created")
+"""What is kept of an earlier part of a resumed run."""
 
 
-def provenance(config: Config, *, crops: str | None = None) -> dict[str, Any]:
+def provenance(
+    config: Config,
+    *,
+    origins: Sequence[Origin] = (),
+    crops: str | None = None,
+    initial: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Returns how the model came about.
 
     Args:
         config: Of the run.
-        crops: The fingerprint of what it is trained on.
+        origins: Where the crops it is trained on come from; none: what `data.kind` says.
+        crops: The fingerprint of those crops.
+        initial: What is known of the weights it starts from, see `initial_weights`.
     """
     packages = ("torch", "lightning", "timm")
     return {
@@ -41,8 +50,10 @@ def provenance(config: Config, *, crops: str | None = None) -> dict[str, Any]:
         "config": asdict(config),
         "git": _git_commit(),
         "seed": config.run.seed,
-        "dataset": config.data.kind,
+        "dataset": ", ".join(origin.name for origin in origins) or config.data.kind,
         "crops": crops,
+        "initial": None if initial is None else dict(initial),
+        "earlier": [],
         "versions": {"mot_reid": __version__} | {name: version(name) for name in packages},
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
@@ -83,9 +94,72 @@ def check_same_crops(path: str, crops: str, *, root: str) -> None:
         )
 
 
-def licence(config: Config) -> str:
-    """Returns what the model may be used for."""
-    return LICENCES.get(config.data.kind, OWN_DATA)
+def initial_weights(weights: str, backbone: str) -> dict[str, Any] | None:
+    """Returns what is known of the weights a run starts from: name, licence and, of a model of ours, its own origin.
+
+    Args:
+        weights: As `model.weights`.
+        backbone: As `model.backbone`.
+
+    Returns:
+        None for random weights.
+    """
+    if weights == "none":
+        return None
+    if weights == "pretrained":
+        return {"name": f"timm's {backbone}", "licence": pretrained_licence(backbone)}
+    told = _told(Path(weights))
+    if told is None:
+        return {"name": Path(weights).name, "licence": "unknown: that of this file"}
+    before = told["provenance"]
+    kept = {
+        key: before[key] for key in ("experiment", "dataset", "crops", "git", "created", "initial") if key in before
+    }
+    return {"name": Path(weights).name, "licence": told["licence"], **kept}
+
+
+def licence(origins: Sequence[Origin], initial: Mapping[str, Any] | None = None) -> str:
+    """Returns what a model may be used for: by its data and by the weights it started from, restrictions first.
+
+    Args:
+        origins: Where the crops it is trained on come from.
+        initial: What is known of its first weights.
+    """
+    terms = [origin.licence for origin in origins]
+    if initial is not None and initial["licence"] not in terms:
+        terms.append(f"{initial['licence']} (of its initial weights, {initial['name']})")
+    return "; ".join(sorted(dict.fromkeys(terms), key=lambda text: text.startswith("Apache-2.0")))
+
+
+def go_on(metadata: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """Returns what a resumed run says of itself: as a new one, with all configurations that trained before it.
+
+    Args:
+        metadata: What a new run would say.
+        path: The checkpoint that it goes on from.
+    """
+    content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    stored = content.get("mot_reid") or {}
+    before = stored.get("provenance") or {}
+    now = dict(metadata["provenance"])
+    part = {key: before[key] for key in _PART if key in before}
+    parts = [*before.get("earlier", [])]
+    if any(part.get(key) != now.get(key) for key in ("config", "git", "versions")):
+        parts.append({**part, "until_step": int(content["global_step"])})
+    now |= {"earlier": parts, "initial": before.get("initial", now.get("initial"))}
+    return {**metadata, "provenance": now, "licence": stored.get("licence", metadata["licence"])}
+
+
+def _told(path: Path) -> dict[str, Any] | None:
+    """What a model or a checkpoint of ours says of itself; None where the file is another's, or cannot be read."""
+    try:
+        if path.suffix == ".safetensors":
+            return describe(path)
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        told = content.get("mot_reid")
+        return told if told and {"provenance", "licence"} <= set(told) else None
+    except Exception:  # whatever a foreign file raises; whoever loads its weights says what is wrong with it
+        return None
 
 
 def _git_commit() -> str | None:
