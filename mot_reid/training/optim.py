@@ -17,6 +17,8 @@ from mot_reid.names import did_you_mean
 
 SCHEDULES = ("constant", "step", "multistep", "cosine", "linear")
 OPTIMIZERS = ("adam", "adamw", "sgd")
+NECK_SCALE = "neck.weight"
+"""Never decayed: each of its numbers scales one number of the embedding, which would die with it (measured: LOG.md)."""
 
 
 def build_optimizer(
@@ -39,7 +41,7 @@ def build_optimizer(
         network: a module, or its ``named_parameters()``.
         name: "adam" (weight decay added to the gradient), "adamw" (decoupled) or "sgd".
         lr: base learning rate, multiplied by the schedule's factor.
-        weight_decay: of all parameters, or of those that no_decay_norm_and_bias leaves.
+        weight_decay: of all parameters but the neck's scale, or of those that no_decay_norm_and_bias leaves.
         momentum: of SGD.
         nesterov: of SGD.
         betas: of Adam and AdamW.
@@ -58,7 +60,8 @@ def build_optimizer(
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for key, parameter in named:
         if parameter.requires_grad:
-            decay = 0.0 if no_decay_norm_and_bias and parameter.ndim < 2 else weight_decay
+            spared = key == NECK_SCALE or (no_decay_norm_and_bias and parameter.ndim < 2)
+            decay = 0.0 if spared else weight_decay
             rate = lr * bias_lr_factor if key.rpartition(".")[2] == "bias" else lr
             groups.setdefault((rate, decay), []).append(parameter)
     if not groups:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from mot_reid.reid.network import ReIDNetwork
 from mot_reid.training import optim
 from mot_reid.training.optim import EMA, build_optimizer, build_schedule, factor
 
@@ -218,6 +219,18 @@ def groups_of(optimizer: torch.optim.Optimizer, network: nn.Module) -> dict[str,
 def test_all_parameters_share_one_group_by_default() -> None:
     optimizer = build_optimizer(block(), name="adam", lr=0.1, weight_decay=0.01)
     assert len(optimizer.param_groups) == 1 and len(optimizer.param_groups[0]["params"]) == 6
+
+
+@pytest.mark.parametrize(("name", "lr"), [("adam", 0.1), ("adamw", 0.1), ("sgd", 0.1)])
+def test_scale_of_the_neck_is_never_decayed(name: str, lr: float) -> None:
+    """Without a gradient a decayed weight shrinks; the neck's stays, and all other scales are decayed as before."""
+    network = ReIDNetwork("osnet_x0_25", weights="none", num_classes=3, image_size=(64, 32))
+    optimizer = build_optimizer(network, name=name, lr=lr, weight_decay=0.01)
+    for parameter in network.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    assert torch.equal(network.neck.weight, torch.ones(128))
+    assert (network.backbone.stem[0].norm.weight < 1).all()
 
 
 def test_groups_give_each_parameter_its_rate_and_decay() -> None:
