@@ -34,6 +34,7 @@ def comment(path: Path) -> str:
 def test_promised_experiments_are_there() -> None:
     promised = {
         "agw_resnet50_market",
+        "mobilenetv2_market_cpu",
         "osnet_market_scratch",
         "osnet_x0_25_market_cpu",
         "quickstart",
@@ -276,6 +277,7 @@ def test_sweep_optimises_a_validation_score_that_is_logged(path: Path, monkeypat
     objective = sweep(path)["metric"]
     assert objective == {"name": config.run.monitor, "goal": "maximize"}
     assert config.data.validation > 0
+    assert config.run.score_test is False
     if objective["name"] in ("val/idf1", "val/hota"):
         given = config.tracking_metric
         assert None not in (given.video, given.detections, given.ground_truth)
