@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,6 +18,7 @@ from mot_reid.reid.preprocess import Preprocess
 from mot_reid.training.dataset import Batch, CropDataset, GatheringLoader, whole_batch
 from mot_reid.training.sampler import PKSampler
 
+_DEAD_WORKER = re.compile(r"DataLoader worker \(pid.*(killed by signal|exited unexpectedly)", re.DOTALL)
 Loader: TypeAlias = DataLoader[Batch] | GatheringLoader
 
 
@@ -24,6 +28,29 @@ class _EpochLoader(DataLoader[Batch]):
     def __len__(self) -> int:
         assert isinstance(self.batch_sampler, PKSampler)
         return self.batch_sampler.batches
+
+
+@contextmanager
+def telling_of_dead_workers() -> Iterator[None]:
+    """Says in a sentence that a process that decodes images has died, which torch notices anywhere in a run.
+
+    Raises:
+        RuntimeError: One has.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not _DEAD_WORKER.match(str(error)):
+            raise
+        raise RuntimeError(
+            f"data.workers: a process that decodes images has died ({_first_sentence(error)}); expected it to live; "
+            "most often the memory of the machine or of its container did not suffice; lower data.workers, or set "
+            "data.workers=0"
+        ) from None
+
+
+def _first_sentence(error: Exception) -> str:
+    return " ".join(str(error).split()).partition(". ")[0].rstrip(".")
 
 
 class ReIDDataModule(LightningDataModule):
@@ -98,7 +125,7 @@ class ReIDDataModule(LightningDataModule):
         self.sampler.set_epoch(epoch, skip=done if done < self.sampler.batches else 0)
         dataset = self._dataset("train", self.train, labels(self.train.person_id))
         if dataset.indexed:
-            return GatheringLoader(dataset, batches=self.sampler, length=self.sampler.batches)
+            return GatheringLoader(dataset, batches=self.sampler, length=self.sampler.batches, device=self._device())
         return self._loader(_EpochLoader, dataset, batch_sampler=self.sampler)
 
     def start_epoch(self, epoch: int) -> None:
@@ -127,7 +154,7 @@ class ReIDDataModule(LightningDataModule):
             batches = [
                 rows[start : start + self.eval_batch_size] for start in range(0, len(rows), self.eval_batch_size)
             ]
-            return GatheringLoader(dataset, batches=batches, length=len(batches))
+            return GatheringLoader(dataset, batches=batches, length=len(batches), device=self._device())
         return self._loader(DataLoader, dataset, sampler=rows, batch_size=self.eval_batch_size)
 
     def _dataset(self, name: str, table: IdentityTable, classes: np.ndarray | None) -> CropDataset:

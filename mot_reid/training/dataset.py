@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -92,10 +93,21 @@ class CropDataset(Dataset[Batch]):
         if self.cache == "device" or self._images.nbytes <= _SHARE_OF_MEMORY * _free_on(device):
             self._images, self.labels = self._images.to(device), self.labels.to(device)
 
-    def gather(self, rows: Tensor) -> Batch:
-        """Returns the batch of the given rows (B,), on the device of the images, where `indexed`."""
-        assert isinstance(self._images, Tensor)
-        return Batch(self._images[rows], self.labels[rows], rows)
+    def gather(self, rows: Tensor, *, pinned: bool = False) -> Batch:
+        """Returns the batch of the given rows (B,), on the device of the images, where `indexed`.
+
+        Args:
+            rows: On that device.
+            pinned: Put the batch into page-locked memory of the host, from which an accelerator copies it while the
+                host goes on.
+        """
+        images = self._images
+        assert isinstance(images, Tensor)
+        if not pinned:
+            return Batch(images[rows], self.labels[rows], rows)
+        room = torch.empty((len(rows), *images.shape[1:]), dtype=images.dtype, pin_memory=True)
+        torch.index_select(images, 0, rows, out=room)
+        return Batch(room, self.labels[rows].pin_memory(), rows.pin_memory())
 
     def __len__(self) -> int:
         return len(self.table)
@@ -124,15 +136,20 @@ class GatheringLoader:
     The rows of an epoch go to the device together when it starts, so that no step waits for a copy.
     """
 
-    def __init__(self, dataset: CropDataset, *, batches: Iterable[Sequence[int]], length: int) -> None:
+    def __init__(
+        self, dataset: CropDataset, *, batches: Iterable[Sequence[int]], length: int, device: torch.device | None = None
+    ) -> None:
         """Keeps the dataset and what says which rows make a batch.
 
         Args:
             dataset: Whose images are one tensor.
             batches: The rows of each batch; gone through anew in every epoch.
             length: What the loader says is its length; a first epoch that is resumed inside has fewer batches.
+            device: Where the batches go; from the host's memory to a GPU they are pinned. None: where the images are.
         """
         self.dataset, self._batches, self._length = dataset, batches, length
+        on_host = dataset.labels.device.type == "cpu"
+        self._gather = partial(dataset.gather, pinned=on_host and device is not None and device.type == "cuda")
 
     def __len__(self) -> int:
         return self._length
@@ -141,7 +158,7 @@ class GatheringLoader:
         batches = [torch.as_tensor(rows, dtype=torch.int64) for rows in self._batches]
         sizes = [len(rows) for rows in batches]
         together = torch.cat(batches) if batches else torch.empty(0, dtype=torch.int64)
-        yield from map(self.dataset.gather, together.to(self.dataset.labels.device).split(sizes))
+        yield from map(self._gather, together.to(self.dataset.labels.device).split(sizes))
 
 
 def whole_batch(batch: Any) -> Batch:

@@ -114,6 +114,20 @@ def circle(features: Tensor, labels: Tensor, *, margin: float = 0.25, scale: flo
     return _mean_where(F.softplus((positive + negative).masked_fill(~valid, 0.0)), valid)
 
 
+def cosines(features: Tensor, class_weight: Tensor) -> Tensor:
+    """Returns the (B, C) cosines between features and class weights, in float32 also under autocast.
+
+    In half precision they would come in steps of 1/256, which the scale of a margin loss makes steps of 1/4 in a logit.
+
+    Args:
+        features: (B, D).
+        class_weight: (C, D).
+    """
+    unit, weight = (F.normalize(_at_least_float32(x), dim=1) for x in (features, class_weight))
+    with torch.autocast(features.device.type, enabled=False):
+        return F.linear(unit, weight)
+
+
 def circle_logits(cosine: Tensor, labels: Tensor, *, margin: float = 0.35, scale: float = 64.0) -> Tensor:
     """Returns the logits whose cross-entropy is the class-level circle loss ("CircleSoftmax").
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from mot_reid.reid.network import NetworkOutput
 from mot_reid.training.losses import (
@@ -14,6 +13,7 @@ from mot_reid.training.losses import (
     CrossEntropyLoss,
     WeightedTripletLoss,
     circle_logits,
+    cosines,
 )
 
 
@@ -102,8 +102,21 @@ class Objective(nn.Module):
         if self.classifier == "linear":
             assert output.logits is not None
             return output.logits
-        cosine = F.linear(F.normalize(output.embedding), F.normalize(class_weight.float()))
-        return circle_logits(cosine, label, margin=self.circle_margin, scale=self.circle_scale)
+        return circle_logits(
+            cosines(output.embedding, class_weight), label, margin=self.circle_margin, scale=self.circle_scale
+        )
+
+    def idle(self, *, with_neck: bool) -> tuple[str, ...]:
+        """Returns the parts of a network that no term sees: "classifier", and "neck" where there is one.
+
+        Their parameters would get no gradient, for which processes that average gradients wait in vain.
+
+        Args:
+            with_neck: Whether the network has a neck that is trained.
+        """
+        if "cross_entropy" in self.weights:
+            return ()
+        return ("classifier", "neck") if with_neck and self.triplet_on == "before_neck" else ("classifier",)
 
     def total(self, terms: dict[str, Tensor]) -> Tensor:
         """Returns the weighted sum of the terms."""

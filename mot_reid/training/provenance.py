@@ -25,6 +25,8 @@ from mot_reid.settings.load import Config
 
 log = logging.getLogger(__name__)
 
+_OF_WEIGHTS = ("experiment", "dataset", "crops", "git", "created", "initial")
+"""What is kept of the origin of a model that a run starts from."""
 _PART = ("config", "git", "versions", "created")
 """What is kept of an earlier part of a resumed run."""
 
@@ -111,11 +113,8 @@ def initial_weights(weights: str, backbone: str) -> dict[str, Any] | None:
     told = _told(Path(weights))
     if told is None:
         return {"name": Path(weights).name, "licence": "unknown: that of this file"}
-    before = told["provenance"]
-    kept = {
-        key: before[key] for key in ("experiment", "dataset", "crops", "git", "created", "initial") if key in before
-    }
-    return {"name": Path(weights).name, "licence": told["licence"], **kept}
+    origin = {key: value for key, value in told["provenance"].items() if key in _OF_WEIGHTS}
+    return {"name": Path(weights).name, "licence": told["licence"], **origin}
 
 
 def licence(origins: Sequence[Origin], initial: Mapping[str, Any] | None = None) -> str:

@@ -42,7 +42,7 @@ class RetrievalMetric(Metric):
 
     def update(self, embeddings: Tensor, rows: Tensor) -> None:
         """Takes embeddings (B, D) of the given rows (B,)."""
-        self.embeddings.append(embeddings)
+        self.embeddings.append(embeddings.clone())  # CUDA graphs write every batch to the same place
         self.rows.append(rows)
 
     def compute(self) -> dict[str, float]:

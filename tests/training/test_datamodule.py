@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,8 +14,8 @@ from PIL import Image
 
 from mot_reid.data.identities import IdentitySplits, IdentityTable
 from mot_reid.reid.preprocess import Preprocess
-from mot_reid.training.datamodule import ReIDDataModule
-from mot_reid.training.dataset import GatheringLoader
+from mot_reid.training.datamodule import ReIDDataModule, telling_of_dead_workers
+from mot_reid.training.dataset import CropDataset, GatheringLoader
 
 
 def table(folder: Path, persons: range, *, cameras: bool = True) -> IdentityTable:
@@ -211,3 +213,35 @@ def test_persons_with_one_image_each_are_refused_unless_one_is_asked_for(tmp_pat
     with pytest.raises(ValueError, match="data: got 10 training persons with one image each"):
         module(single)
     assert module(single, images=1).classes == 10
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "DataLoader worker (pid 123) is killed by signal: Killed. ",
+        "DataLoader worker (pid(s) 123, 124) exited unexpectedly",
+    ],
+)
+def test_dead_worker_is_a_sentence_with_the_remedy(message: str) -> None:
+    """Torch's two messages, of the signal handler and of the queue."""
+    expected = r"data.workers: a process .* has died .*lower data.workers"
+    with pytest.raises(RuntimeError, match=expected) as caught, telling_of_dead_workers():
+        raise RuntimeError(message)
+    assert caught.value.__suppress_context__
+
+
+def test_other_runtime_errors_are_left_alone() -> None:
+    with pytest.raises(RuntimeError, match=r"^CUDA out of memory$"), telling_of_dead_workers():
+        raise RuntimeError("CUDA out of memory")
+
+
+@pytest.mark.slow
+def test_worker_that_is_killed_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real one, killed as the system does it when memory runs out."""
+    data = module(splits(tmp_path), cache="none", workers=1)
+    monkeypatch.setattr(CropDataset, "_fetch", lambda self, indices: os.kill(os.getpid(), signal.SIGKILL))
+    with (
+        pytest.raises(RuntimeError, match=r"^data.workers: a process that decodes images has died \(DataLoader worker"),
+        telling_of_dead_workers(),
+    ):
+        rows(run(data).train_dataloader())

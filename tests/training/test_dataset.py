@@ -153,3 +153,31 @@ def test_broken_image_is_named(cache: str, tmp_path: Path) -> None:
     Path(table.path[1]).write_bytes(Path(table.path[1]).read_bytes()[:500])
     with pytest.raises(ValueError, match=r"image: got '.*1\.png'"):
         CropDataset(table, preprocess=PREPROCESS, cache=cache, progress=False).__getitems__([1])
+
+
+@pytest.mark.parametrize(("device", "pinned"), [("cuda", True), ("cpu", False), (None, False)])
+def test_batches_from_memory_are_pinned_for_a_gpu(
+    device: str | None, pinned: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there is no GPU torch pins nothing, so what is asked of it is noted down."""
+    asked: list[str] = []
+    empty = torch.empty
+
+    def noting_empty(*size: object, pin_memory: bool = False, **named: object) -> torch.Tensor:
+        asked.extend(["image"] * pin_memory)
+        return empty(*size, **named)  # type: ignore[call-overload, no-any-return]
+
+    def noting_pin(self: torch.Tensor) -> torch.Tensor:
+        asked.append("labels or rows")
+        return self
+
+    table = write(tmp_path, [(8, 4)] * 5)
+    dataset = CropDataset(table, preprocess=PREPROCESS, labels=[7, 8, 9, 10, 11], cache="memory", progress=False)
+    monkeypatch.setattr(torch, "empty", noting_empty)
+    monkeypatch.setattr(torch.Tensor, "pin_memory", noting_pin)
+    target = None if device is None else torch.device(device)
+    loader = GatheringLoader(dataset, batches=[[3, 0, 3]], length=1, device=target)
+    batch = next(iter(loader))
+    assert asked == (["image", "labels or rows", "labels or rows"] if pinned else [])
+    assert torch.equal(batch.image, torch.stack([pixels(table, row) for row in (3, 0, 3)]))
+    assert (batch.label.tolist(), batch.row.tolist()) == ([10, 7, 10], [3, 0, 3])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from mot_reid.reid.network import NetworkOutput
+from mot_reid.reid.network import NetworkOutput, ReIDNetwork
 from mot_reid.training.losses import batch_hard_triplet, centre, circle, circle_logits, weighted_triplet
 from mot_reid.training.objective import Objective
 
@@ -132,3 +134,33 @@ def test_absent_centres_do_not_move() -> None:
     objective = Objective(classes=3, embedding_dim=4)
     objective.move_centres()
     assert list(objective.parameters()) == []
+
+
+def test_cosines_of_the_circle_classifier_keep_float32_under_autocast() -> None:
+    """bfloat16 would be off by up to 1/512, which the scale of 64 makes 1/8."""
+    found, weight = output()
+    objective = Objective(classes=3, embedding_dim=4, triplet=0.0, classifier="circle")
+    exact = objective(found, LABEL, weight)["cross_entropy"]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert objective(found, LABEL, weight)["cross_entropy"].item() == exact.item()
+
+
+@pytest.mark.parametrize(
+    ("settings", "idle"),
+    [
+        ({}, ()),
+        ({"classifier": "circle"}, ()),
+        ({"cross_entropy": 0.0}, ("classifier", "neck")),
+        ({"cross_entropy": 0.0, "triplet_on": "after_neck"}, ("classifier",)),
+    ],
+)
+def test_parts_that_no_term_sees_get_no_gradient(settings: dict[str, Any], idle: tuple[str, ...]) -> None:
+    """Under DDP a parameter that waits for a gradient stops the run."""
+    network = ReIDNetwork("osnet_x0_25", weights="none", num_classes=3, image_size=(32, 16))
+    objective = Objective(classes=3, embedding_dim=128, **settings)
+    assert objective.idle(with_neck=True) == idle
+    assert network.classifier is not None
+    terms = objective(network(torch.randn(6, 3, 32, 16)), LABEL, network.classifier.weight)
+    objective.total(terms).backward()
+    waiting = {name.partition(".")[0] for name, p in network.named_parameters() if p.requires_grad and p.grad is None}
+    assert waiting == set(idle)

@@ -103,3 +103,14 @@ def test_two_processes_score_as_one(tmp_path: Path) -> None:
     query, gallery = tables()
     one = expected(query, gallery, embeddings())
     assert [torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1)] == [one, one]
+
+
+def test_embeddings_survive_a_network_that_writes_to_one_place() -> None:
+    """A CUDA graph gives every batch in the same memory (`compile_mode=reduce-overhead`)."""
+    query, gallery = tables()
+    vectors = embeddings()
+    metric, place = RetrievalMetric(query, gallery), torch.empty_like(vectors[:13])
+    for rows in torch.arange(26).split(13):
+        place.copy_(vectors[rows])
+        metric.update(place, rows)
+    assert metric.compute() == expected(query, gallery, vectors)
