@@ -143,7 +143,8 @@ class Command(Generic[_T]):
             judged = judge(error)
             if judged is None:
                 raise
-            print(judged[0], file=sys.stderr)
+            if judged[0]:
+                print(judged[0], file=sys.stderr)
             return judged[1]
 
     def _print_help(self, argv: Sequence[str]) -> int:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import shlex
 import sys
+import tempfile
+import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -67,8 +71,13 @@ Trains a person re-identification model and writes it, with its configuration, c
 )
 
 
+_LAUNCH = "MOT_REID_LAUNCH"
+"""The environment's name for what `_launch` gives."""
+
+
 def main(argv: Sequence[str]) -> int:
     """Runs one experiment; returns the exit code: 0, 1 for a failed run, 2 for a mistake in it, 130 if interrupted."""
+    os.environ.setdefault(_LAUNCH, _launch())
     return COMMAND.run(_run, argv, judge=_judge, interrupted="interrupted before training began")
 
 
@@ -108,8 +117,30 @@ def _judge(error: Exception) -> tuple[str, int] | None:
         lines = [lines[-1].partition(": ")[2]]
     line = " ".join(" ".join(lines).split())
     if isinstance(error, FloatingPointError):
-        return line, 1
-    return (line, 2) if _is_mistake(error) else None
+        return _once(line), 1
+    return (_once(line), 2) if _is_mistake(error) else None
+
+
+def _once(line: str) -> str:
+    """Returns a message, or nothing where another process of this run, on this machine, has printed the same."""
+    if "LOCAL_RANK" not in os.environ:
+        return line
+    name = hashlib.sha256(f"{os.environ[_LAUNCH]} {line}".encode()).hexdigest()
+    try:
+        os.close(os.open(Path(tempfile.gettempdir()) / f"mot-reid-{name[:32]}", os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return ""
+    except OSError:  # better said twice than not at all
+        pass
+    return line
+
+
+def _launch() -> str:
+    """A name that all processes of a run on this machine share, and no other run."""
+    for shared in ("TORCHELASTIC_RUN_ID", "SLURM_STEP_ID"):  # whoever started them is the parent of all
+        if shared in os.environ:
+            return f"{os.environ[shared]}-{os.environ.get('SLURM_JOB_ID', '')}-{os.getppid()}"
+    return f"{os.getpid()}-{time.time_ns()}"  # of the first process, which starts the others with its environment
 
 
 def _is_mistake(error: Exception) -> bool:

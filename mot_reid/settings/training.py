@@ -103,6 +103,7 @@ class Augment:
     erase_area: Annotated[tuple[float, float], Share, "smallest and largest erased share of the image"]
     erase_aspect: Annotated[tuple[float, float], Positive, "smallest and largest height / width of the rectangle"]
     erase_fill: Annotated[str, OneOf(("bot", "mean", "random")), "colour of the rectangle; bot: BoT's constant"]
+    calm_share: Annotated[float, Share, "share of the epochs, at the end, without zoom, colour changes and erasing"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -88,6 +88,13 @@ class BatchAugment:
         self.erase_probability, self.erase_area, self.erase_aspect = erase, erase_area, erase_aspect
         self.erase_attempts, self.erase_fill = erase_attempts, erase_fill
 
+    def calmed(self) -> BatchAugment:
+        """Returns the augmentation for the end of a training: flips and shifts only, no zoom, colour change, erasing.
+
+        Towards the end a network gains from images as they are at test time; what only makes it harder is left out.
+        """
+        return BatchAugment(flip=self.flip, pad=self.pad, erase=0.0)
+
     def mirror(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Returns images (B, 3, h, w) of any type and size, some flipped; before resizing there is least to flip."""
         return flip_where(images, _draw(len(images), generator, images.device) < self.flip) if self.flip else images

@@ -161,6 +161,8 @@ def build_module(
     optim = asdict(config.optim)
     if optim["fused"] is None:
         optim["fused"] = not config.trainer.gradient_clip_val  # Lightning refuses both in mixed precision
+    augment = asdict(config.augment)
+    calm_share = augment.pop("calm_share")
     ema, freeze_epochs = optim.pop("ema"), optim.pop("freeze_epochs")
     schedule_names = (
         "schedule",
@@ -184,7 +186,8 @@ def build_module(
         network,
         objective=Objective(classes=classes, embedding_dim=network.embedding_dim, **asdict(config.loss)),
         preprocess=preprocess,
-        augment=BatchAugment(**asdict(config.augment)),
+        augment=BatchAugment(**augment),
+        calm_from=epochs - round(calm_share * epochs),
         build_optimizer=partial(build_optimizer, **optim),
         build_schedule=make_schedule,
         ema_decay=ema,

@@ -63,6 +63,7 @@ class ReIDModule(LightningModule):
         freeze_epochs: float = 0.0,
         small_epochs: int = 0,
         small_scale: float = 1.0,
+        calm_from: float = math.inf,
         channels_last: bool = False,
         seed: int = 0,
         metadata: dict[str, Any] | None = None,
@@ -80,6 +81,7 @@ class ReIDModule(LightningModule):
             freeze_epochs: At the start, during which the backbone stays as it is.
             small_epochs: At the start, which see smaller images.
             small_scale: Height and width of those, relative to the full size.
+            calm_from: First epoch, from 0, of the end of the run, which sees calmer images (`BatchAugment.calmed`).
             channels_last: Memory order of images and kernels.
             seed: Of the augmentation.
             metadata: What a checkpoint says of itself, beside its weights.
@@ -90,6 +92,7 @@ class ReIDModule(LightningModule):
         super().__init__()
         self.network, self.objective = network, objective
         self.preprocess, self.augment = preprocess, augment
+        self.calm, self.calm_from = augment.calmed(), calm_from
         self.small_epochs, self.small_preprocess = small_epochs, scaled(preprocess, small_scale)
         if small_epochs and hasattr(network.backbone, "patch_embed"):
             raise ValueError(
@@ -132,12 +135,13 @@ class ReIDModule(LightningModule):
         generator = torch.Generator(device=image.device)
         generator.manual_seed(seed)
         preprocess = self.small_preprocess if self.current_epoch < self.small_epochs else self.preprocess
-        image = self.augment.mirror(image, generator)
+        augment = self.calm if self.current_epoch >= self.calm_from else self.augment
+        image = augment.mirror(image, generator)
         image = image if tuple(image.shape[2:]) == preprocess.size else preprocess.resize(image)
-        image = self.augment.move(image, generator).float()
-        if self.augment.recolours:
-            image = self.augment.recolour(image / 255, generator) * 255
-        return self.augment.erase(preprocess.normalise(image), generator)
+        image = augment.move(image, generator).float()
+        if augment.recolours:
+            image = augment.recolour(image / 255, generator) * 255
+        return augment.erase(preprocess.normalise(image), generator)
 
     def on_fit_start(self) -> None:
         """Starts the moving average, or continues it after a resume, also where nothing is left to train."""

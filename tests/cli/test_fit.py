@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -294,3 +295,24 @@ def test_two_processes_train_every_epoch_once(people: Path, tmp_path: Path) -> N
     assert done.returncode == 0, done.stderr
     assert len(re.findall(r"^epoch +\d/4 ", done.stderr, re.M)) == 4
     assert torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 20
+
+
+# Several processes
+
+
+@pytest.mark.parametrize(("started_by", "same"), [("another run", False), ("one run", True)])
+def test_mistake_is_printed_by_one_process_of_a_run(
+    started_by: str, same: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each process meets it, and ends with its exit code; another run that meets the same prints it again."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    lines = []
+    for rank in (0, 1):
+        monkeypatch.setenv("LOCAL_RANK", str(rank))
+        monkeypatch.setenv("MOT_REID_LAUNCH", "one run" if rank == 0 else started_by)
+        code, _, line = run(capsys, "experiment=quickstart", "optim.lrr=1")
+        assert code == 2
+        lines.append(line)
+    assert lines[0] == "command line: no key 'optim.lrr'; did you mean 'optim.lr'?"
+    assert lines[1] == ("" if same else lines[0])

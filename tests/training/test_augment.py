@@ -311,3 +311,14 @@ def test_augmentation_on_a_gpu_does_not_wait_for_the_host() -> None:
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert out.isfinite().all()
+
+
+def test_calmed_augmentation_keeps_flips_and_shifts_and_nothing_else() -> None:
+    strong = BatchAugment(
+        flip=0.3, pad=4, zoom=0.5, brightness=0.2, contrast=0.2, saturation=0.2, grayscale=0.1, erase=0.5
+    )
+    calm = strong.calmed()
+    assert (calm.flip, calm.pad) == (0.3, 4)
+    assert (calm.zoom, calm.recolours, calm.erase_probability) == (0.0, False, 0.0)
+    images = torch.rand(4, 3, 16, 8)
+    assert torch.equal(calm.erase(images, torch.Generator().manual_seed(0)), images)

@@ -21,6 +21,7 @@ from mot_reid.reid.network import ReIDNetwork
 from mot_reid.reid.preprocess import Preprocess
 from mot_reid.settings.load import load_config
 from mot_reid.training import fit as fit_module
+from mot_reid.training.augment import BatchAugment
 from mot_reid.training.builders import build_data, build_module, build_preprocess, read_splits
 from mot_reid.training.fit import FitResult, fit
 from mot_reid.training.module import ReIDModule
@@ -35,8 +36,10 @@ FULL = (
     "optim.per=step",
     "optim.warmup_epochs=1",
     "loss.centre=5e-4",
+    "augment.erase=0.5",
+    "augment.calm_share=0.5",
 )
-"""Everything that has a state: averaged weights, Adam's moments, a schedule per step, centres."""
+"""What has a state or a phase: averaged weights, Adam's moments, a schedule per step, centres, augmentation."""
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -304,6 +307,17 @@ def test_scores_are_those_of_the_exported_model(whole: tuple[FitResult, Diary]) 
         assert result.scores[f"{stage}/mINP"] == pytest.approx(found.mean_inp, abs=1e-6)
 
 
+def test_model_that_began_with_another_says_so(whole: tuple[FitResult, Diary], people: Path, tmp_path: Path) -> None:
+    """From a checkpoint of a run, whose averaged weights are taken."""
+    first = whole[0].folder / "checkpoints" / "last.ckpt"
+    config = small_config(people, tmp_path / "run", f"model.weights={first}", "trainer.max_epochs=1", "optim.ema=null")
+    told = checkpoint.describe(fit(config).model or Path())
+    assert told["provenance"]["dataset"] == "synthetic"
+    initial = told["provenance"]["initial"]
+    assert (initial["name"], initial["dataset"], initial["experiment"]) == ("last.ckpt", "synthetic", "quickstart")
+    assert told["licence"] == "Apache-2.0: trained on drawn people"
+
+
 def test_provenance_tells_how_the_model_came_about(whole: tuple[FitResult, Diary]) -> None:
     assert whole[0].model is not None
     told = checkpoint.describe(whole[0].model)
@@ -398,3 +412,21 @@ def test_dry_run_trains_scores_and_writes_nothing(people: Path, tmp_path: Path) 
     result = fit(small_config(people, tmp_path / "run", "trainer.fast_dev_run=true", "data.validation=0.2"))
     assert result.model is None and not result.interrupted
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["config.yaml"]
+
+
+@pytest.mark.parametrize(("share", "calm"), [(0.0, 0), (0.25, 1), (0.5, 2), (1.0, 4)])
+def test_last_share_of_the_epochs_is_calm(
+    share: float, calm: int, people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of four epochs of five batches, the last ones erase nothing."""
+    seen: list[float] = []
+    original = BatchAugment.erase
+
+    def noting(self: BatchAugment, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        seen.append(self.erase_probability)
+        return original(self, images, generator)
+
+    monkeypatch.setattr(BatchAugment, "erase", noting)
+    settings = ("augment.erase=0.5", f"augment.calm_share={share}", "run.score_test=false")
+    fit(small_config(people, tmp_path / "run", *settings))
+    assert seen == [0.5] * 5 * (4 - calm) + [0.0] * 5 * calm
