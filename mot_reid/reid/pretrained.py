@@ -70,9 +70,9 @@ def load_backbone(backbone: nn.Module, path: str | Path, *, name: str) -> None:
 
     Args:
         backbone: Filled in place.
-        path: A `.safetensors` file or a torch state dict (read with `weights_only=True`); the weights of the bare
-            backbone, or an exported model or a Lightning checkpoint of ours, whose backbone is taken: its average over
-            the steps where it has one.
+        path: A `.safetensors` file or a torch state dict (read with `weights_only=True`) with the weights of the bare
+            backbone; or a model or a Lightning checkpoint of ours, whose backbone is taken (averaged over the steps
+            where it has an average).
         name: The backbone's name, for the message.
 
     Raises:
