@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Annotated, Any
 
 from mot_reid.settings.schema import Between, Count, OneOf, Positive, Share, Weight
+from mot_reid.settings.tracker_parameters import USE_EMBEDDINGS
 
 LEAST_SIDE = 16
 """Of a network's input: with less, nothing is left after the strides of the backbones."""
@@ -142,7 +143,7 @@ class TrackingMetric:
     ground_truth: Annotated[str | None, "its gt.txt"]
     scale: Annotated[float, Positive, "pixels of the video for one of those two files"]
     every_n_epochs: Annotated[int, Count, "validations in other epochs than multiples of this are left out"]
-    preset: Annotated[str, OneOf(("bytetrack_reid", "botsort")), "the tracker"]
+    preset: Annotated[str, OneOf(USE_EMBEDDINGS), "the tracker"]
 
 
 @dataclass(frozen=True, kw_only=True)
