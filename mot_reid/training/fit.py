@@ -91,7 +91,7 @@ def fit(config: Config, *, resume: str | None = None) -> FitResult:
     preprocess = build_preprocess(config)
     data = build_data(config, splits, preprocess)
     crops = fingerprint(data.train)
-    module = build_module(config, preprocess, classes=data.classes, crops=crops)
+    module = build_module(config, preprocess, classes=data.classes, crops=crops, train=data.train)
     resumed_step = None
     if resumed is not None:
         resumed_step = read_resumable(resumed, module.state_dict(), config=asdict(config))

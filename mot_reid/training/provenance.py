@@ -17,6 +17,7 @@ import torch
 
 from mot_reid import __version__
 from mot_reid.data.identities import IdentityTable
+from mot_reid.reid.teacher import identify
 from mot_reid.settings.load import Config
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ def provenance(config: Config, *, crops: str | None = None) -> dict[str, Any]:
         "seed": config.run.seed,
         "dataset": config.data.kind,
         "crops": crops,
+        "teacher": None if config.distill.teacher is None else identify(config.distill.teacher),
         "versions": {"mot_reid": __version__} | {name: version(name) for name in packages},
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
@@ -85,7 +87,8 @@ def check_same_crops(path: str, crops: str, *, root: str) -> None:
 
 def licence(config: Config) -> str:
     """Returns what the model may be used for."""
-    return LICENCES.get(config.data.kind, OWN_DATA)
+    of_data, teacher = LICENCES.get(config.data.kind, OWN_DATA), config.distill.teacher
+    return of_data if teacher is None else f"{of_data}; taught by {Path(teacher).name}, whose own terms apply as well"
 
 
 def _git_commit() -> str | None:
