@@ -56,7 +56,7 @@ TABLE = {
     "data": room("boxes structures files", top="numpy PIL", lazy="cv2 av tqdm pandas"),
     "metrics": room("boxes structures", top="numpy scipy", lazy="pandas faiss"),
     "detection": room("boxes structures files data", top="numpy", lazy="ultralytics openvino onnxruntime cv2"),
-    "tracking": room("boxes names structures", top="numpy scipy", lazy="cv2"),
+    "tracking": room("boxes names structures settings", top="numpy scipy", lazy="cv2"),
     "reid": room(
         "boxes names structures files",
         top="numpy torch timm safetensors",

@@ -1,7 +1,7 @@
-"""Draws the pictures of the tracking guide: `python docs/pictures/draw.py [knob ...]`.
+"""Draws the pictures of the tracking guide: `python docs/pictures/draw.py [parameter ...]`.
 
-Every picture shows one knob of `Tracker` at two or three values on a drawn street scene: a row for each person, pale
-where the person is in the picture, coloured and numbered where a track is on the person.
+Every picture shows one parameter of `Tracker` at two or three values on a drawn street scene: a row for each person,
+pale where the person is in the picture, coloured and numbered where a track is on the person.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ WIDTH, DPI = 8.4, 100
 
 @dataclass(frozen=True)
 class Picture:
-    """A knob at several values.
+    """A parameter at several values.
 
     Attributes:
         scene: Name of the clip.
@@ -59,10 +59,10 @@ class Run:
     stages: list[dict[str, int]] = field(default_factory=list)
 
 
-def values(knob: str, *given: Any, **others: Any) -> dict[str, dict[str, Any]]:
-    """Returns a panel for each value of a knob."""
+def values(parameter: str, *given: Any, **others: Any) -> dict[str, dict[str, Any]]:
+    """Returns a panel for each value of a parameter."""
     fixed = "".join(f", {name}={value!r}" for name, value in others.items() if name not in REID or others != REID)
-    return {f"{knob}={value!r}{fixed}": {**others, knob: value} for value in given}
+    return {f"{parameter}={value!r}{fixed}": {**others, parameter: value} for value in given}
 
 
 PICTURES = {
@@ -172,7 +172,7 @@ def track(clip: Clip, given: dict[str, Any]) -> Run:
 
 
 def draw(name: str) -> Path:
-    """Draws the picture of a knob; returns its path."""
+    """Draws the picture of a parameter; returns its path."""
     from matplotlib.figure import Figure
 
     picture = PICTURES[name]

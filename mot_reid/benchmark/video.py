@@ -16,6 +16,7 @@ from mot_reid.detection.yolo import YoloDetector
 from mot_reid.pipeline import run
 from mot_reid.pipeline.plan import SYNTHETIC, Job
 from mot_reid.settings.load import load_settings
+from mot_reid.settings.tracker_parameters import default_preset
 from mot_reid.settings.tracking import TrackSettings
 
 _ROUNDS = 3
@@ -35,12 +36,12 @@ def measure(*, source: str | None, weights: str | None, reid: str, frames: int) 
         settings = load_settings(TrackSettings, chosen, base="track")
         clip = (source or _drawn(Path(folder) / "walkers.mp4", frames)) if weights else SYNTHETIC
         bare = Job("clip", clip, "bytetrack", results=str(Path(folder) / "a.txt"))
-        looks = Job("clip", clip, "bytetrack_reid", reid=reid, results=str(Path(folder) / "b.txt"))
+        looks = Job("clip", clip, default_preset(reid), reid=reid, results=str(Path(folder) / "b.txt"))
         alone = _detector_alone(clip, weights, frames) if weights else None
         rounds = [(_milliseconds(settings, bare), _milliseconds(settings, looks)) for _ in range(_ROUNDS)]
     bound = "decoding and the detector alone"
     yield Figure("video/bytetrack", min(a for a, _ in rounds), "ms", alone, bound)
-    yield Figure("video/bytetrack_reid", min(b for _, b in rounds), "ms", alone, bound)
+    yield Figure(f"video/{looks.preset}", min(b for _, b in rounds), "ms", alone, bound)
     if alone is not None:
         yield Figure("video/detector", alone, "ms")
 

@@ -26,7 +26,7 @@ it. In the end they are tuned once more on all sequences: use those, and expect 
     examples=(
         "ground_truth=data/mot17/train",
         "ground_truth=data/mot17/train preset=bytetrack_reid embeddings=embeddings reid=osnet_x0_25_market1501",
-        "ground_truth=data/mot17/train objective=idf1 knobs=high,low,max_missed trials=100 json=tuned.json",
+        "ground_truth=data/mot17/train objective=idf1 parameters=high,low,max_missed trials=100 json=tuned.json",
     ),
 )
 SHOWN = {"HOTA": "hota", "AssA": "assa", "MOTA": "mota", "IDF1": "idf1"}
@@ -40,13 +40,13 @@ def main(argv: Sequence[str]) -> int:
 def _tune(settings: TuneTrackerSettings, given: Given) -> None:
     """Reads, searches, prints and writes."""
     check_output("json", settings.json)
-    from mot_reid.evaluation.tuning import PRESET_KNOBS, check_optuna, tune
+    from mot_reid.evaluation.tuning import SEARCHED, check_optuna, tune
 
-    known = PRESET_KNOBS[settings.preset]
-    knobs = known if settings.knobs is None else settings.knobs
-    if (expected := OneOf(known).refuse(knobs)) is not None:
-        wrong = next(name for name in knobs if name not in known)
-        raise ConfigError(f"command line: knobs: got '{wrong}'; expected {expected}")
+    known = SEARCHED[settings.preset]
+    parameters = known if settings.parameters is None else settings.parameters
+    if (expected := OneOf(known).refuse(parameters)) is not None:
+        wrong = next(name for name in parameters if name not in known)
+        raise ConfigError(f"command line: parameters: got '{wrong}'; expected {expected}")
     check_optuna()
     from tqdm import tqdm
 
@@ -65,7 +65,7 @@ def _tune(settings: TuneTrackerSettings, given: Given) -> None:
     with tqdm(total=total, desc="tuning", unit="try", disable=None) as bar:
         tuned = tune(
             bench,
-            knobs,
+            parameters,
             objective=settings.objective,
             trials=settings.trials,
             seed=settings.seed,
@@ -79,7 +79,7 @@ def _tune(settings: TuneTrackerSettings, given: Given) -> None:
 
 
 def _table(tuned: Tuned) -> str:
-    """Returns the scores in percent: each sequence by the defaults and by what was tuned without it, then the knobs."""
+    """Returns the scores in percent: each sequence by the defaults and by what was tuned without it; parameters."""
     width = max(12, *(len(name) for name in tuned.held_out)) + 2
     head = "".join(f"{name:>18}" for name in SHOWN)
     lines = [f"{'held out':<{width}}{head}   (%, default > tuned on the others)"]
@@ -87,6 +87,6 @@ def _table(tuned: Tuned) -> str:
         before, after = (scores.to_dict() for scores in pair)
         cells = "".join(f"{f'{100 * before[key]:.2f} > {100 * after[key]:.2f}':>18}" for key in SHOWN.values())
         lines.append(f"{name:<{width}}{cells}")
-    words = " ".join(f"{knob}={value:g}" for knob, value in tuned.knobs.items())
-    lines += ["", f"knobs tuned on all sequences: {words or 'those of the preset: nothing was better'}"]
+    words = " ".join(f"{parameter}={value:g}" for parameter, value in tuned.parameters.items())
+    lines += ["", f"parameters tuned on all sequences: {words or 'those of the preset: nothing was better'}"]
     return "\n".join(lines)

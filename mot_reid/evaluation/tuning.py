@@ -1,4 +1,4 @@
-"""The knobs of a tracker, tuned so that no sequence plays a part in the search for its own."""
+"""The parameters of a tracker, tuned so that no sequence plays a part in the search for its own."""
 
 from __future__ import annotations
 
@@ -10,36 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 from mot_reid.metrics.mot import MotScores, evaluate_mot
 from mot_reid.metrics.mot_rules import Benchmark
+from mot_reid.settings.tracker_parameters import PARAMETERS
 from mot_reid.structures import Detections, TrackTable
+from mot_reid.tracking.parameters import tuned
+from mot_reid.tracking.presets import PRESETS
 from mot_reid.tracking.tracker import Tracker
 
 if TYPE_CHECKING:
     from optuna import Trial
 
-Knobs = Mapping[str, float]
+Parameters = Mapping[str, float]
 Tick = Callable[[], object] | None
 
-SPACE: dict[str, tuple[float, float]] = {
-    "high": (0.3, 0.8),
-    "low": (0.05, 0.3),
-    "birth": (0.3, 0.95),
-    "limit": (0.5, 0.99),
-    "confirm_hits": (0, 4),
-    "max_missed": (5, 150),
-    "duplicate": (0.6, 1.0),
-    "gate": (0.1, 0.95),
-    "proximity": (0.0, 0.6),
-    "max_lost_seconds": (0.0, 120.0),
-}
-"""Where each knob is looked for; whole numbers stay whole."""
-_BYTE = ("high", "low", "birth", "limit", "confirm_hits", "max_missed", "duplicate")
-PRESET_KNOBS = {
-    "bytetrack": _BYTE,
-    "bytetrack_reid": (*_BYTE, "gate", "proximity", "max_lost_seconds"),
-    "botsort": (*_BYTE, "gate", "proximity"),
-    "ocsort": ("high", "limit", "confirm_hits", "max_missed"),
-    "sort": ("limit", "confirm_hits", "max_missed"),
-}
+SEARCHED = {name: tuned(preset) for name, preset in PRESETS.items()}
+"""The parameters of each preset that are worth a search."""
 OBJECTIVES = ("hota", "assa", "idf1", "mota")
 
 
@@ -54,7 +38,7 @@ class Bench:
         frames: Detections of each frame, by sequence.
         rates: Frames per second, by sequence.
         threshold: Of the model that made the embeddings: the gate where none is tried; None for the preset's.
-        tried: Scores by sequence and knobs.
+        tried: Scores by sequence and parameters.
     """
 
     preset: str
@@ -65,11 +49,11 @@ class Bench:
     threshold: float | None = None
     tried: dict[tuple[str, tuple[tuple[str, float], ...]], MotScores] = field(default_factory=dict)
 
-    def score(self, name: str, knobs: Knobs) -> MotScores:
-        """Returns the scores of one sequence with these knobs; without any, those of the preset."""
-        key = name, tuple(sorted(knobs.items()))
+    def score(self, name: str, parameters: Parameters) -> MotScores:
+        """Returns the scores of one sequence with these parameters; without any, those of the preset."""
+        key = name, tuple(sorted(parameters.items()))
         if key not in self.tried:
-            given: dict[str, Any] = ({} if self.threshold is None else {"gate": self.threshold}) | dict(knobs)
+            given: dict[str, Any] = ({} if self.threshold is None else {"gate": self.threshold}) | dict(parameters)
             tracker = Tracker(self.preset, frame_rate=self.rates[name], camera="none", **given)
             found = TrackTable.from_frames(tracker.update(boxes) for boxes in self.frames[name])
             scored = evaluate_mot(
@@ -81,27 +65,27 @@ class Bench:
             self.tried[key] = scored.combined
         return self.tried[key]
 
-    def combined(self, names: Iterable[str], knobs: Knobs) -> MotScores:
+    def combined(self, names: Iterable[str], parameters: Parameters) -> MotScores:
         """Returns the scores of several sequences together."""
-        return reduce(add, (self.score(name, knobs) for name in names))
+        return reduce(add, (self.score(name, parameters) for name in names))
 
 
 def search(
     bench: Bench,
     names: Sequence[str],
-    knobs: Sequence[str],
+    parameters: Sequence[str],
     *,
     objective: str,
     trials: int,
     seed: int,
     tick: Tick = None,
 ) -> dict[str, float]:
-    """Returns the knobs that are best on some sequences together; none where nothing was better than the preset.
+    """Returns the parameters that are best on some sequences together; none where nothing was better than the preset.
 
     Args:
         bench: The sequences.
         names: Of those to look at.
-        knobs: Those to search.
+        parameters: Those to search.
         objective: One of `OBJECTIVES`.
         trials: Tries, the preset itself aside.
         seed: Of the search.
@@ -113,7 +97,7 @@ def search(
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
 
     def value(trial: Trial) -> float:
-        found = float(bench.combined(names, suggest(trial, knobs)).to_dict()[objective])
+        found = float(bench.combined(names, suggest(trial, parameters)).to_dict()[objective])
         if tick is not None:
             tick()
         return found
@@ -123,37 +107,44 @@ def search(
     return dict(study.best_params) if study.best_value > default else {}
 
 
-def suggest(trial: Trial, knobs: Sequence[str]) -> dict[str, float]:
-    """Returns a value for each knob, from its range in `SPACE`, rounded so that it can be written down.
+def search_range(name: str) -> tuple[float, float]:
+    """Returns the smallest and the largest value that the search tries of a parameter."""
+    found = PARAMETERS[name].place.search
+    assert found is not None, f"{name} is not tuned"
+    return found
+
+
+def suggest(trial: Trial, parameters: Sequence[str]) -> dict[str, float]:
+    """Returns a value for each parameter, from its range in the table, rounded so that it can be written down.
 
     Args:
         trial: Where values come from.
-        knobs: Names.
+        parameters: Names.
     """
     found: dict[str, float] = {}
-    for knob in knobs:
-        low, high = SPACE[knob]
-        if isinstance(low, int) and isinstance(high, int):
-            found[knob] = trial.suggest_int(knob, low, high)
+    for parameter in parameters:
+        low, high = search_range(parameter)
+        if PARAMETERS[parameter].whole:
+            found[parameter] = trial.suggest_int(parameter, int(low), int(high))
         else:
-            found[knob] = trial.suggest_float(knob, low, high, step=1.0 if high > 1 else 0.01)
+            found[parameter] = trial.suggest_float(parameter, low, high, step=1.0 if high > 1 else 0.01)
     return found
 
 
 def hold_out(
     bench: Bench,
-    knobs: Sequence[str],
+    parameters: Sequence[str],
     *,
     objective: str,
     trials: int,
     seed: int,
     tick: Tick = None,
 ) -> dict[str, dict[str, float]]:
-    """Returns, for each sequence, the knobs that are best on the others.
+    """Returns, for each sequence, the parameters that are best on the others.
 
     Args:
         bench: Two or more sequences.
-        knobs: As in `search`.
+        parameters: As in `search`.
         objective: As in `search`.
         trials: As in `search`.
         seed: As in `search`.
@@ -161,7 +152,7 @@ def hold_out(
     """
     names = list(bench.frames)
     options: dict[str, Any] = {"objective": objective, "trials": trials, "seed": seed, "tick": tick}
-    return {name: search(bench, [one for one in names if one != name], knobs, **options) for name in names}
+    return {name: search(bench, [one for one in names if one != name], parameters, **options) for name in names}
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,55 +160,55 @@ class Tuned:
     """What tuning gave.
 
     Attributes:
-        held_out: For each sequence the knobs that were best on the others.
-        knobs: Those that are best on all sequences: to be used.
+        held_out: For each sequence the parameters that were best on the others.
+        parameters: Those that are best on all sequences: to be used.
         pairs: Scores by the preset and by `held_out`, of each sequence and of "combined".
     """
 
     held_out: dict[str, dict[str, float]]
-    knobs: dict[str, float]
+    parameters: dict[str, float]
     pairs: dict[str, tuple[MotScores, MotScores]]
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns scores, as fractions, and knobs."""
+        """Returns scores, as fractions, and parameters."""
         default, tuned = self.pairs["combined"]
         return {
             "default": default.to_dict(),
             "held_out": tuned.to_dict(),
-            "knobs": self.knobs,
+            "parameters": self.parameters,
             "sequences": {
                 name: {
                     "default": self.pairs[name][0].to_dict(),
                     "held_out": self.pairs[name][1].to_dict(),
-                    "knobs": knobs,
+                    "parameters": parameters,
                 }
-                for name, knobs in self.held_out.items()
+                for name, parameters in self.held_out.items()
             },
         }
 
 
 def tune(
     bench: Bench,
-    knobs: Sequence[str],
+    parameters: Sequence[str],
     *,
     objective: str,
     trials: int,
     seed: int,
     tick: Tick = None,
 ) -> Tuned:
-    """Returns knobs for use, and what to expect of them.
+    """Returns parameters for use, and what to expect of them.
 
     Args:
         bench: As in `hold_out`, likewise all others.
-        knobs: Those to search.
+        parameters: Those to search.
         objective: What is to be high.
         trials: Tries for each search, of which there is one more than sequences.
         seed: Of the search.
         tick: Called after every try.
     """
     options: dict[str, Any] = {"objective": objective, "trials": trials, "seed": seed, "tick": tick}
-    held_out = hold_out(bench, knobs, **options)
-    final = search(bench, list(bench.frames), knobs, **options)
+    held_out = hold_out(bench, parameters, **options)
+    final = search(bench, list(bench.frames), parameters, **options)
     pairs = {name: (bench.score(name, {}), bench.score(name, found)) for name, found in held_out.items()}
     pairs["combined"] = bench.combined(held_out, {}), reduce(add, (tuned for _, tuned in pairs.values()))
     return Tuned(held_out, final, pairs)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mot_reid.files import check_writable
 from mot_reid.settings.load import ConfigError
+from mot_reid.settings.tracker_parameters import BUNDLED_MODEL, NEED_EMBEDDINGS, default_preset
 from mot_reid.settings.tracking import TrackSettings
 
 SYNTHETIC = "synthetic"
@@ -46,14 +47,13 @@ def plan(settings: TrackSettings, folder: str | None = None) -> list[Job]:
     Raises:
         ConfigError: a setting makes no sense, or a pattern matches nothing.
     """
-    from mot_reid.tracking.knobs import find_preset
+    from mot_reid.tracking.parameters import find_preset
 
     sources = [found for source in settings.source for found in _expanded(source)]
-    preset = settings.tracker.preset or ("bytetrack_reid" if settings.reid else "bytetrack")
+    preset = settings.tracker.preset or default_preset(settings.reid)
     presets = {chosen: find_preset(chosen) for chosen in (preset, *settings.compare)}
-    if preset == "bytetrack_reid" and not settings.reid:
-        raise ConfigError("tracker.preset: got 'bytetrack_reid' without a model; expected reid=PATH or reid=NAME")
-    if settings.tracker.appearance == "always" and not settings.reid:
+    needing = [chosen for chosen in presets if chosen in NEED_EMBEDDINGS]
+    if settings.tracker.appearance == "always" and not settings.reid and not needing:
         raise ConfigError("tracker.appearance: got 'always' without a model; expected reid=PATH or reid=NAME")
     names = _names(sources)
     several = len(sources) * len(presets) > 1
@@ -61,8 +61,9 @@ def plan(settings: TrackSettings, folder: str | None = None) -> list[Job]:
     for source, stem in zip(sources, names):
         for chosen in presets:
             name = f"{stem}-{chosen}" if len(presets) > 1 else stem
-            # A comparison may include presets that have no use for the model.
-            reid = settings.reid if len(presets) == 1 or presets[chosen].appearance else None
+            # A comparison may include presets that have no use for the model, and those that are nothing without one.
+            given = settings.reid or (BUNDLED_MODEL if chosen in needing else None)
+            reid = given if len(presets) == 1 or presets[chosen].appearance else None
             output = _placed("output", settings.output or folder, name, ".mp4", several=several or folder is not None)
             results = _placed("results", settings.results, name, ".txt", several=several)
             jobs.append(Job(name, source, chosen, reid, output, results))

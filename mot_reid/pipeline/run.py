@@ -173,7 +173,7 @@ def _embedder(settings: TrackSettings, job: Job, given: EmbedderLike | None, wat
 
 def _tracker(settings: TrackSettings, job: Job, frame_rate: float, *, reid: _TimedEmbedder | None) -> Tracker:
     try:
-        return Tracker(job.preset, reid=reid, frame_rate=frame_rate, **settings.tracker.knobs())
+        return Tracker(job.preset, reid=reid, frame_rate=frame_rate, **settings.tracker.parameters())
     except ValueError as error:
         raise ConfigError(f"tracker: {error}") from None
 

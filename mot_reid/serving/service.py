@@ -22,8 +22,8 @@ from mot_reid.serving.refusal import Refusal, stopping
 from mot_reid.serving.worker.pool import Worker, WorkerLost
 from mot_reid.serving.worker.tasks import serve_checks, serve_models
 from mot_reid.settings.serving import ServeSettings
+from mot_reid.settings.tracker_parameters import NEED_EMBEDDINGS, PRESET_NAMES, default_preset
 from mot_reid.settings.tracking import TrackSettings
-from mot_reid.tracking.presets import PRESETS
 
 log = logging.getLogger(__name__)
 
@@ -128,7 +128,7 @@ class Service:
     @property
     def default_preset(self) -> str:
         """Of those who name none: the one of the settings, else the best that the models allow."""
-        return self._tracking.tracker.preset or ("bytetrack_reid" if self._tracking.reid else "bytetrack")
+        return self._tracking.tracker.preset or default_preset(self._tracking.reid)
 
     def readiness(self) -> Readiness:
         """Returns whether the models are loaded, and which."""
@@ -260,9 +260,9 @@ class Service:
 
     def _checked_preset(self, preset: str | None) -> str:
         chosen = preset or self.default_preset
-        if chosen not in PRESETS:
-            raise Refusal("invalid", f"preset: got '{chosen[:40]}'; expected one of {', '.join(PRESETS)}")
-        if chosen == "bytetrack_reid" and self._tracking.reid is None:
+        if chosen not in PRESET_NAMES:
+            raise Refusal("invalid", f"preset: got '{chosen[:40]}'; expected one of {', '.join(PRESET_NAMES)}")
+        if chosen in NEED_EMBEDDINGS and self._tracking.reid is None:
             raise Refusal("invalid", f"preset: got '{chosen}', but the server has no Re-ID model; choose another")
         return chosen
 

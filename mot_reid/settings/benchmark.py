@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from mot_reid.settings.schema import Between, Count, OneOf
+from mot_reid.settings.tracker_parameters import NEED_EMBEDDINGS, PRESET_NAMES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +25,9 @@ class BenchmarkSettings:
     steps: Annotated[int, Between(20), "train: how many are timed, and as many again on one fixed batch"]
     device: Annotated[str, OneOf(("auto", "cpu", "cuda")), "train, embed: where"]
     reid: Annotated[str, "embed, video: a Re-ID model, file or name"]
-    preset: Annotated[str, OneOf(("sort", "bytetrack", "ocsort", "botsort")), "track: which tracker"]
+    preset: Annotated[
+        str, OneOf(tuple(name for name in PRESET_NAMES if name not in NEED_EMBEDDINGS)), "track: which tracker"
+    ]
     source: Annotated[str | None, "video: the video, with weights; null draws one"]
     weights: Annotated[
         str | None, "video: a YOLO model; null takes drawn boxes, and measures all but decoding and detection"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from mot_reid.settings.schema import COMMAS, SHORT, Between, Count, OneOf, Share, Weight
+from mot_reid.settings.tracker_parameters import PRESET_NAMES
 from mot_reid.settings.training import DATA_KINDS
 
 _Benchmark = OneOf(("MOT15", "MOT16", "MOT17", "MOT20"))
@@ -109,14 +110,14 @@ class TuneTrackerSettings:
     """Which tracker is tuned, on which sequences, and how long."""
 
     ground_truth: Annotated[str, "folder with two or more sequences, each with seqinfo.ini, gt/gt.txt and detections"]
-    preset: Annotated[str, OneOf(("bytetrack", "bytetrack_reid", "botsort", "ocsort", "sort")), "the tracker"]
+    preset: Annotated[str, OneOf(PRESET_NAMES), "the tracker"]
     detections: Annotated[str, "file in each sequence's folder; scores from 0 to 1"]
     embeddings: Annotated[str | None, "folder with NAME.npy for each sequence: one row for each line of its detections"]
     reid: Annotated[str | None, "a Re-ID model, file or name, that computes the embeddings that are missing there"]
     benchmark: Annotated[str, _Benchmark, "whose rules score the tracks"]
     sequences: Annotated[tuple[str, ...] | None, COMMAS, "names of the sequences to use, as A,B; null: all"]
     objective: Annotated[str, OneOf(("hota", "assa", "idf1", "mota")), "the score to raise"]
-    knobs: Annotated[tuple[str, ...] | None, COMMAS, "parameters to search, as high,low; null: all of the preset"]
+    parameters: Annotated[tuple[str, ...] | None, COMMAS, "parameters to search, as high,low; null: all of the preset"]
     trials: Annotated[int, Count, "tries for each sequence that is held out"]
     seed: Annotated[int, Weight, "seed of the search"]
     json: Annotated[str | None, "file for scores, as fractions, and parameters"]

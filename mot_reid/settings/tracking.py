@@ -6,9 +6,10 @@ Types only: every value is in `configs/track.yaml`. The meaning of a key stands 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from mot_reid.settings.schema import Between, Count, OneOf, Positive, Share
+from mot_reid.settings.tracker_parameters import PRESET_NAMES, AppearanceMode, TrackerParameters, default_preset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,29 +40,24 @@ class DetectorSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrackerSettings:
-    """What gives identities. A knob that is null has the preset's value."""
+class TrackerChoice:
+    """Which tracker, for which video."""
 
     preset: Annotated[
         str | None,
-        "bytetrack, bytetrack_reid, botsort, ocsort or sort; null: bytetrack, with reid bytetrack_reid",
+        OneOf(PRESET_NAMES),
+        f"the tracker; null: {default_preset(None)}, with reid {default_preset('')}",
     ]
     frame_rate: Annotated[float | None, Positive, "frames per second; null is what the source says"]
-    appearance: Annotated[str, OneOf(("on_demand", "always")), "with reid: which boxes are embedded"]
-    camera: Annotated[str | None, OneOf(("none", "sparse_flow", "ecc")), "how camera motion is estimated"]
-    high: Annotated[float | None, Share, "score above which a box is of the high band"]
-    low: Annotated[float | None, Share, "score above which a box is of the low band"]
-    birth: Annotated[float | None, Share, "least score of a box that begins a track"]
-    limit: Annotated[float | None, Share, "largest cost of a pair in the first stage"]
-    confirm_hits: Annotated[int | None, Between(0), "sights after the first that confirm a track"]
-    max_missed: Annotated[int | None, Between(0), "frames (at 30 per second) unseen that a track survives"]
-    duplicate: Annotated[float | None, Share, "IoU of a seen and a lost track above which the younger is dropped"]
-    gate: Annotated[float | None, Share, "least cosine similarity of the same person"]
-    proximity: Annotated[float | None, Share, "least IoU of a pair that appearance may join"]
-    max_lost_seconds: Annotated[float | None, Between(0), "how long a lost identity is recognised by appearance"]
+    appearance: Annotated[str, OneOf(get_args(AppearanceMode)), "with reid: which boxes are embedded"]
 
-    def knobs(self) -> dict[str, Any]:
-        """Returns the keywords of `Tracker` beside preset and frame rate."""
+
+@dataclass(frozen=True, kw_only=True)
+class TrackerSettings(TrackerParameters, TrackerChoice):
+    """What gives identities. A parameter that is null has the value of the preset."""
+
+    def parameters(self) -> dict[str, Any]:
+        """Returns the keywords of `Tracker` except preset and frame rate."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("preset", "frame_rate")}
 
 
@@ -90,7 +86,10 @@ class TrackSettings:
     json: Annotated[str | None, "summary: frames, tracks, their lengths, speed of each stage"]
     montage: Annotated[str | None, "one video with the annotated videos of all sources and presets side by side"]
     compare: Annotated[tuple[str, ...], "further presets that each source is tracked with"]
-    reid: Annotated[str | None, "a Re-ID model (file or name) for presets with appearance"]
+    reid: Annotated[
+        str | None,
+        "a Re-ID model (file or name) for presets with appearance; null: the bundled one where a preset needs it",
+    ]
     device: Annotated[str, "auto, cpu, cuda, cuda:1 or mps"]
     max_frames: Annotated[int | None, Count, "frames of each source at most"]
     min_track_length: Annotated[int, Count, "tracks seen in fewer frames are left out of results and summary"]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Annotated, Any
 
 from mot_reid.settings.schema import Between, Count, OneOf, Positive, Share, Weight
+from mot_reid.settings.tracker_parameters import USE_EMBEDDINGS
 
 LEAST_SIDE = 16
 """Of a network's input: with less, nothing is left after the strides of the backbones."""
@@ -136,6 +137,25 @@ class Loss:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Distill:
+    """The teacher whose embeddings are learned, in addition to the terms of the loss or in place of them."""
+
+    teacher: Annotated[
+        str | None, "a model.safetensors or the name of a bundled model, an ONNX or an OpenVINO .xml file; null: none"
+    ]
+    views: Annotated[int, Count, "pictures of each crop that the teacher embeds: the crop itself, then changed ones"]
+    cache: Annotated[str | None, "folder that keeps what the teacher said; null: it is asked anew in every run"]
+    cosine: Annotated[float, Weight, "weight of 1 - cosine of the projected embedding and the teacher's"]
+    relation: Annotated[float, Weight, "weight of the squared difference of the batch's similarity matrices"]
+    teacher_size: Annotated[
+        tuple[int, int] | None, Side, "height and width a network of others takes; null: the teacher is one of ours"
+    ]
+    teacher_color: Annotated[str, OneOf(("rgb", "bgr")), "order of its channels"]
+    teacher_mean: Annotated[tuple[float, float, float], "mean of each channel in RGB order, where white is 1"]
+    teacher_std: Annotated[tuple[float, float, float], Positive, "deviation likewise; 1/255 for values to 255"]
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrackingMetric:
     """The video that is tracked at validation, which gives `val/idf1` and `val/hota`."""
 
@@ -144,7 +164,7 @@ class TrackingMetric:
     ground_truth: Annotated[str | None, "its gt.txt"]
     scale: Annotated[float, Positive, "pixels of the video for one of those two files"]
     every_n_epochs: Annotated[int, Count, "validations in other epochs than multiples of this are left out"]
-    preset: Annotated[str, OneOf(("bytetrack_reid", "botsort")), "the tracker"]
+    preset: Annotated[str, OneOf(USE_EMBEDDINGS), "the tracker"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,6 +286,7 @@ class Config:
     augment: Augment
     progressive: Progressive
     loss: Loss
+    distill: Distill
     tracking_metric: TrackingMetric
     optim: Optim
     engine: Engine

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mot_reid.tracking.costs import Pairs, overlapping_pairs
 from mot_reid.tracking.matching import Boxes
-from mot_reid.tracking.memory import Gallery, Memory
+from mot_reid.tracking.memory import Embeddings, Memory
 from mot_reid.tracking.presets import Appearance
 from mot_reid.tracking.recall import NOBODY, Edges, Impostors, Recalled, recall
 from mot_reid.tracking.store import Store
@@ -22,37 +22,37 @@ BoolArray = NDArray[np.bool_]
 # A box that another one covers this far (IoU) shows two people; its embedding is used, but not kept.
 _COVERED = 0.3
 _PARTS = {
-    "gallery": ("mean", "exemplars", "kept", "updated"),
+    "embeddings": ("mean", "exemplars", "kept", "updated"),
     "memory": ("track_id", "class_id", "left", "last"),
-    "memory.gallery": ("mean", "exemplars", "kept", "updated"),
+    "memory.embeddings": ("mean", "exemplars", "kept", "updated"),
     "impostors": ("counts",),
     "edges": ("xyxy",),
 }
 
 
-class Looks:
+class AppearanceState:
     """Appearance of the tracks of a store, position by position, and of the people who left."""
 
     def __init__(self, look: Appearance) -> None:
         self.look = look
-        self.gallery = Gallery(look.exemplars)
+        self.embeddings = Embeddings(look.exemplars)
         self.memory = Memory(look.memory, slots=look.exemplars)
         self.impostors = Impostors()
         self.edges = Edges()
 
     def check(self, embedding: NDArray[np.float32]) -> None:
         """Raises ValueError if `(m, D)` embeddings are of another size than those before."""
-        known = self.gallery.dimension or self.memory.gallery.dimension
+        known = self.embeddings.dimension or self.memory.embeddings.dimension
         if known and embedding.shape[1] != known:
             raise ValueError(f"embedding: got size {embedding.shape[1]}; expected {known}, as in the frames before")
 
     def with_cosine(self, pairs: Pairs, boxes: Boxes) -> Pairs:
         """Returns the pairs with the similarity of those whose appearance is known on both sides."""
-        if boxes.embedding is None or not self.gallery.dimension or not len(pairs):
+        if boxes.embedding is None or not self.embeddings.dimension or not len(pairs):
             return pairs
         index = np.flatnonzero(_known(boxes)[pairs.column])
         cosine = np.full(len(pairs), np.nan)
-        cosine[index] = self.gallery.similarity(pairs.row[index], boxes.embedding[pairs.column[index]])
+        cosine[index] = self.embeddings.similarity(pairs.row[index], boxes.embedding[pairs.column[index]])
         return Pairs(pairs.row, pairs.column, pairs.iou, cosine)
 
     def observe(self, boxes: Boxes, column: IntArray, *, clock: float) -> None:
@@ -62,9 +62,10 @@ class Looks:
             column: `(n,)` box of each track of the store, new ones included; -1 for none.
             clock: time of the frame, in frames.
         """
-        gallery = self.gallery
-        if len(gallery) < len(column):
-            gallery.extend(Gallery(gallery.slots, size=len(column) - len(gallery), dimension=gallery.dimension))
+        embeddings = self.embeddings
+        if len(embeddings) < len(column):
+            missing = len(column) - len(embeddings)
+            embeddings.extend(Embeddings(embeddings.slots, size=missing, dimension=embeddings.dimension))
         if len(boxes.score) and self.look.max_lost_seconds > 0:
             self.edges.observe(boxes.xyxy)
         if boxes.embedding is None:
@@ -76,18 +77,18 @@ class Looks:
             alone = known & ~_covered(boxes)
             self.impostors.observe(boxes.embedding[alone])
             # A first embedding is kept in any case: a poor idea of someone is better than none.
-            row = row[alone[column[row]] | np.isneginf(gallery.updated[row])]
-        gallery.observe(row, boxes.embedding[column[row]], ema=self.look.ema, clock=clock)
+            row = row[alone[column[row]] | np.isneginf(embeddings.updated[row])]
+        embeddings.observe(row, boxes.embedding[column[row]], ema=self.look.ema, clock=clock)
 
     def recall(
         self, store: Store, new: IntArray, dropped: BoolArray, *, gate: float, clock: float, frame_rate: float
     ) -> Recalled:
         """Gives new tracks the identities of lost people they look like (see `recall.recall`)."""
-        if self.look.max_lost_seconds == 0 or not self.gallery.dimension:
+        if self.look.max_lost_seconds == 0 or not self.embeddings.dimension:
             return NOBODY
         return recall(
             store,
-            self.gallery,
+            self.embeddings,
             self.memory,
             new=new,
             dropped=dropped,
@@ -100,9 +101,9 @@ class Looks:
 
     def remember(self, store: Store, gone: IntArray) -> None:
         """Puts tracks at `(k,)` positions that have an identity and a face into the memory."""
-        if self.look.max_lost_seconds > 0 and self.gallery.dimension:
-            known = (store.track_id[gone] > 0) & ~np.isnan(self.gallery.mean[gone, 0])
-            self.memory.add(store, gone[known], gallery=self.gallery)
+        if self.look.max_lost_seconds > 0 and self.embeddings.dimension:
+            known = (store.track_id[gone] > 0) & ~np.isnan(self.embeddings.mean[gone, 0])
+            self.memory.add(store, gone[known], embeddings=self.embeddings)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Returns a copy of everything by name."""
@@ -138,8 +139,8 @@ class Looks:
                 setattr(owner, name, value.copy())
 
 
-def _find(looks: Looks, part: str) -> Any:
-    owner: Any = looks
+def _find(state: AppearanceState, part: str) -> Any:
+    owner: Any = state
     for name in part.split("."):
         owner = getattr(owner, name)
     return owner

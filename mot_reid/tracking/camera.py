@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mot_reid.settings.tracker_parameters import CameraMethod
+
 FloatArray = NDArray[np.floating[Any]]
 Image = NDArray[np.uint8]
-CameraMethod = Literal["none", "sparse_flow", "ecc"]
 
 _CORNERS = 400
 _FEWEST = 8

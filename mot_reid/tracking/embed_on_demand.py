@@ -5,21 +5,21 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mot_reid.settings.tracker_parameters import USE_EMBEDDINGS, AppearanceMode
 from mot_reid.tracking.costs import Pairs
 from mot_reid.tracking.matching import Boxes
-from mot_reid.tracking.memory import Gallery
+from mot_reid.tracking.memory import Embeddings
 from mot_reid.tracking.presets import Preset
 from mot_reid.tracking.store import Store
 
 FloatArray = NDArray[np.floating[Any]]
 IntArray = NDArray[np.int64]
 Image = NDArray[np.uint8]
-AppearanceMode = Literal["on_demand", "always"]
 EmbedderLike = Callable[[Image, FloatArray], ArrayLike]
 
 _log = logging.getLogger(__name__)
@@ -38,11 +38,11 @@ class EmbeddingSource:
         preset: Preset,
         frame_rate: float,
     ) -> None:
-        if mode not in ("on_demand", "always"):
-            raise ValueError(f"appearance: got '{mode}'; expected 'on_demand' or 'always'")
+        if mode not in get_args(AppearanceMode):
+            raise ValueError(f"appearance: got '{mode}'; expected one of {', '.join(get_args(AppearanceMode))}")
         if reid is not None and preset.appearance is None:
             raise ValueError(
-                f"reid: preset '{preset.name}' does not use appearance; expected bytetrack_reid or botsort"
+                f"reid: preset '{preset.name}' does not use appearance; expected {' or '.join(USE_EMBEDDINGS)}"
             )
         if isinstance(reid, (str, os.PathLike)):
             # The one lazy edge from tracking to reid: only here is torch loaded.
@@ -68,7 +68,7 @@ class EmbeddingSource:
         self.refresh = look.refresh * frame_rate / 30 if look else 0.0
         self._limit = preset.stages[0].limit
 
-    def columns(self, boxes: Boxes, pairs: Pairs, store: Store, *, gallery: Gallery, clock: float) -> IntArray:
+    def columns(self, boxes: Boxes, pairs: Pairs, store: Store, *, embeddings: Embeddings, clock: float) -> IntArray:
         """Returns the boxes of the high band whose embedding is worth its price.
 
         On demand these are boxes with several tracks in reach, boxes whose track has several boxes in reach, boxes in
@@ -81,7 +81,7 @@ class EmbeddingSource:
         row, column = pairs.row[near], pairs.column[near]
         if not len(row):
             return row
-        open_track = (store.missed > 0) | (clock - gallery.updated >= self.refresh)
+        open_track = (store.missed > 0) | (clock - embeddings.updated >= self.refresh)
         open_track |= np.bincount(row, minlength=len(store)) > 1
         asked = open_track[row] | (np.bincount(column)[column] > 1)
         return np.unique(column[asked])

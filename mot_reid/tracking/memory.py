@@ -17,7 +17,7 @@ IntArray = NDArray[np.int64]
 _DIVERSE = 0.9
 
 
-class Gallery:
+class Embeddings:
     """Embeddings of n people: an exponential mean and a few exemplars that differ from each other.
 
     Attributes:
@@ -47,7 +47,7 @@ class Gallery:
     def widen(self, dimension: int) -> None:
         """Sets the size of the embeddings while none is held."""
         if dimension != self.dimension:
-            fresh = Gallery(self.slots, size=len(self), dimension=dimension)
+            fresh = Embeddings(self.slots, size=len(self), dimension=dimension)
             self.mean, self.exemplars = fresh.mean, fresh.exemplars
 
     def keep(self, index: IntArray) -> None:
@@ -55,20 +55,20 @@ class Gallery:
         self.mean, self.exemplars = self.mean.take(index, axis=0), self.exemplars.take(index, axis=0)
         self.kept, self.updated = self.kept.take(index), self.updated.take(index)
 
-    def select(self, index: IntArray) -> Gallery:
+    def select(self, index: IntArray) -> Embeddings:
         """Returns a copy of the people at `(k,)` positions."""
-        chosen = Gallery(self.slots)
+        chosen = Embeddings(self.slots)
         chosen.mean, chosen.exemplars = self.mean, self.exemplars
         chosen.kept, chosen.updated = self.kept, self.updated
         chosen.keep(index)
         return chosen
 
-    def extend(self, other: Gallery) -> None:
-        """Adds the people of another gallery behind those of this one."""
+    def extend(self, other: Embeddings) -> None:
+        """Adds other people behind those that are here."""
         if other.dimension and not self.dimension:
             self.widen(other.dimension)
         elif self.dimension and not other.dimension:
-            other = Gallery(self.slots, size=len(other), dimension=self.dimension)
+            other = Embeddings(self.slots, size=len(other), dimension=self.dimension)
         self.mean = np.concatenate((self.mean, other.mean))
         self.exemplars = np.concatenate((self.exemplars, other.exemplars))
         self.kept = np.concatenate((self.kept, other.kept))
@@ -85,7 +85,7 @@ class Gallery:
         if self.slots:
             self._keep_exemplar(row, embedding)
 
-    def inherit(self, row: IntArray, other: Gallery) -> None:
+    def inherit(self, row: IntArray, other: Embeddings) -> None:
         """Gives the people at `(k,)` positions the exemplars of `(k,)` others, who were the same people before."""
         for slot in range(self.slots):
             self._keep_exemplar(row, other.exemplars[:, slot])
@@ -112,17 +112,17 @@ class Gallery:
 
 
 class Memory:
-    """People who left: their public identity, class, time of leaving and gallery; bounded in number and in time.
+    """People who left: their public identity, class, time of leaving and embeddings; bounded in number and in time.
 
     Attributes:
         track_id: `(n,)`.
         class_id: `(n,)`.
         left: `(n,)` time in frames of the last sight.
         last: `(4, n)` box of the last sight.
-        gallery: embeddings of the n people.
+        embeddings: what the n people look like.
     """
 
-    __slots__ = ("class_id", "gallery", "last", "left", "size", "track_id")
+    __slots__ = ("class_id", "embeddings", "last", "left", "size", "track_id")
 
     def __init__(self, size: int, *, slots: int) -> None:
         self.size = size
@@ -130,18 +130,18 @@ class Memory:
         self.class_id: IntArray = np.zeros(0, np.int64)
         self.left: FloatArray = np.zeros(0)
         self.last: FloatArray = np.zeros((4, 0))
-        self.gallery = Gallery(slots)
+        self.embeddings = Embeddings(slots)
 
     def __len__(self) -> int:
         return len(self.track_id)
 
-    def add(self, store: Store, gone: IntArray, *, gallery: Gallery) -> None:
+    def add(self, store: Store, gone: IntArray, *, embeddings: Embeddings) -> None:
         """Remembers the tracks at `(k,)` positions of the store; beyond the size those who left first are forgotten."""
         self.track_id = np.concatenate((self.track_id, store.track_id[gone]))
         self.class_id = np.concatenate((self.class_id, store.class_id[gone]))
         self.left = np.concatenate((self.left, store.seen[gone]))
         self.last = np.concatenate((self.last, store.last[:, gone]), axis=1)
-        self.gallery.extend(gallery.select(gone))
+        self.embeddings.extend(embeddings.select(gone))
         if len(self) > self.size:
             self.keep(np.sort(self.left.argsort(kind="stable")[-self.size :]))
 
@@ -149,7 +149,7 @@ class Memory:
         """Keeps the people at `(k,)` positions."""
         self.track_id, self.class_id = self.track_id.take(index), self.class_id.take(index)
         self.left, self.last = self.left.take(index), self.last.take(index, axis=1)
-        self.gallery.keep(index)
+        self.embeddings.keep(index)
 
     def forget_before(self, time: float) -> None:
         """Forgets those who left before `time` (frames)."""

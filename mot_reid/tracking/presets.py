@@ -23,6 +23,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from mot_reid.settings.tracker_parameters import CameraMethod
 from mot_reid.tracking.motion import Motion, Noise
 
 BoxBand = Literal["high", "low"]
@@ -142,7 +143,7 @@ class Preset:
     life: Life
     appearance: Appearance | None = None
     direction: Direction | None = None
-    camera: Literal["none", "sparse_flow", "ecc"] = "none"
+    camera: CameraMethod = "none"
     report: Literal["filtered", "observed"] = "filtered"
     pixel: float = 0.0
     expiry_slip: int = 0

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mot_reid.tracking.assignment import gated
-from mot_reid.tracking.memory import Gallery, Memory
+from mot_reid.tracking.memory import Embeddings, Memory
 from mot_reid.tracking.store import Store
 
 FloatArray = NDArray[np.floating[Any]]
@@ -101,7 +101,7 @@ NOBODY = Recalled(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
 
 def recall(
     store: Store,
-    gallery: Gallery,
+    embeddings: Embeddings,
     memory: Memory,
     *,
     new: IntArray,
@@ -127,13 +127,13 @@ def recall(
     oldest = clock - max_lost_seconds * frame_rate
     memory.forget_before(oldest)
     lost = np.flatnonzero((store.missed > 0) & (store.track_id > 0) & (store.seen >= oldest) & ~dropped)
-    new = new[~np.isnan(gallery.mean[new, 0])] if gallery.dimension else new[:0]
-    people = gallery.select(lost)
-    people.extend(memory.gallery)
+    new = new[~np.isnan(embeddings.mean[new, 0])] if embeddings.dimension else new[:0]
+    people = embeddings.select(lost)
+    people.extend(memory.embeddings)
     if not len(new) or not len(people):
         return NOBODY
     row, column = (part.ravel() for part in np.meshgrid(np.arange(len(new)), np.arange(len(people)), indexing="ij"))
-    cosine = people.similarity(column, gallery.mean[new[row]])
+    cosine = people.similarity(column, embeddings.mean[new[row]])
     class_id = np.concatenate((store.class_id[lost], memory.class_id))
     near = _near(
         store.last[:, new],
@@ -148,7 +148,7 @@ def recall(
     rows, found = new[row[chosen]], column[chosen]
     identity = np.concatenate((store.track_id[lost], memory.track_id))[found]
     store.track_id[rows] = identity
-    gallery.inherit(rows, people.select(found))
+    embeddings.inherit(rows, people.select(found))
     dropped[lost[found[found < len(lost)]]] = True
     left = np.setdiff1d(np.arange(len(memory)), found - len(lost))
     if len(left) < len(memory):

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from os import PathLike
 from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mot_reid.settings.tracker_parameters import AppearanceMode, CameraMethod, PresetName
 from mot_reid.structures import Decisions, Tracks, as_detections
 from mot_reid.tracking import lifecycle
-from mot_reid.tracking.appearance import Looks
-from mot_reid.tracking.camera import CameraMethod, CameraMotion
+from mot_reid.tracking.appearance import AppearanceState
+from mot_reid.tracking.camera import CameraMotion
 from mot_reid.tracking.costs import Pairs, Scene
-from mot_reid.tracking.embed_on_demand import AppearanceMode, EmbedderLike, EmbeddingSource
-from mot_reid.tracking.knobs import find_preset, refuse_unknown, with_knobs
+from mot_reid.tracking.embed_on_demand import EmbedderLike, EmbeddingSource
 from mot_reid.tracking.matching import Boxes, Matches, arrange, associate, candidates
 from mot_reid.tracking.motion import Filter
+from mot_reid.tracking.parameters import find_preset, refuse_unknown, with_parameters
 from mot_reid.tracking.presets import Preset
 from mot_reid.tracking.recall import NOBODY, Recalled
-from mot_reid.tracking.state import Part, pack, unpack
-from mot_reid.tracking.store import Store
+from mot_reid.tracking.store import Part, Store, pack, unpack
 
 FloatArray = NDArray[np.floating[Any]]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 Image = NDArray[np.uint8]
 
-_KNOBS = ("reid", "frame_rate", "appearance", "camera", "explain", "high", "low", "birth", "limit", "confirm_hits",
-          "max_missed", "duplicate", "gate", "proximity", "max_lost_seconds")  # fmt: skip
 # Times in seconds come with rounding: a step this near to one frame is one frame.
 _ROUNDING = 1e-6
 
@@ -37,35 +36,35 @@ class Tracker:
     """Gives the people of a video identities, online, one frame per `update`.
 
     Args:
-        preset: `bytetrack`, `bytetrack_reid`, `botsort`, `ocsort`, `sort`, or a `presets.Preset`.
+        preset: `sort`, `bytetrack`, `ocsort`, `botsort` or `bytetrack_reid`; or a `presets.Preset` of your own.
         reid: what computes embeddings: the path or name of an exported checkpoint, or a callable
             `(image, xyxy (N, 4)) -> (N, D)` with an optional attribute `threshold` (the calibrated cosine
             similarity). `None`: embeddings come with the detections, or appearance is not used.
         frame_rate: frames per second; times that a preset gives in frames are for 30 and are scaled.
         appearance: with `reid`, which boxes are embedded: `on_demand`: where motion is ambiguous (several candidates,
             or a lost track in reach) and now and then elsewhere; `always`: every box of the high band.
-        camera: how camera motion is estimated from the images: `none`, `sparse_flow` or `ecc`.
+        camera: how camera motion is estimated from the images.
         explain: whether `decisions` is kept for each frame.
-        high: score above which a box is of the high band.
-        low: score above which a box is of the low band.
-        birth: least score of a box that begins a track; follows `high` when only that is given.
-        limit: largest cost of a pair in the first stage.
-        confirm_hits: sights after the first that confirm a track.
-        max_missed: frames (at 30 per second) unseen that a track survives.
-        duplicate: IoU of a seen and a lost track above which the younger is dropped.
-        gate: least cosine similarity of the same person; the model's calibrated threshold when not given.
-        proximity: least IoU of a pair that appearance may join.
-        max_lost_seconds: how long a lost identity is remembered and recognised by appearance alone; 0: not at all.
-        **misspelt: no further names; the nearest one is offered.
+        high: score above which a box is in the high band: these boxes are matched first and may begin tracks.
+        low: score above which a box is in the low band: these boxes only continue tracks.
+        birth: smallest score of a box that begins a track; follows `high` when only `high` is given.
+        limit: largest cost of a pair in the first stage; raise it to accept smaller overlaps.
+        confirm_hits: frames after the first in which a track must be seen before it is confirmed.
+        max_missed: frames (at 30 per second) that a track survives unseen.
+        duplicate: IoU of a seen and a lost track above which the younger one is dropped.
+        gate: smallest cosine similarity of the same person; unset: the model's calibrated threshold, or 0.5.
+        proximity: smallest IoU of a pair that appearance may join.
+        max_lost_seconds: how long a lost person is remembered and recognised by appearance alone; 0: not at all.
+        **misspelt: other names are refused, and the nearest one is offered.
 
     Raises:
-        TypeError: for an unknown knob.
+        TypeError: for an unknown parameter.
         ValueError: for an unknown preset, or a value that is out of range or of no use to the preset.
     """
 
     def __init__(
         self,
-        preset: str | Preset = "bytetrack",
+        preset: PresetName | str | Preset = "bytetrack",
         *,
         reid: str | PathLike[str] | EmbedderLike | None = None,
         frame_rate: float = 30.0,
@@ -84,10 +83,11 @@ class Tracker:
         max_lost_seconds: float | None = None,
         **misspelt: NoReturn,
     ) -> None:
-        refuse_unknown(misspelt, _KNOBS)
+        if misspelt:
+            refuse_unknown(misspelt, [name for name in signature(Tracker).parameters if name != "misspelt"])
         if not 0 < frame_rate < float("inf"):
             raise ValueError(f"frame_rate: got {frame_rate}; expected frames per second, more than 0")
-        self.preset = with_knobs(
+        self.preset = with_parameters(
             find_preset(preset), high=high, low=low, birth=birth, limit=limit, confirm_hits=confirm_hits,
             max_missed=max_missed, duplicate=duplicate, gate=gate, proximity=proximity,
             max_lost_seconds=max_lost_seconds, camera=camera,
@@ -101,9 +101,16 @@ class Tracker:
         )
         self.reset()
 
+    def __repr__(self) -> str:
+        lost = int(np.count_nonzero((self._store.missed > 0) & (self._store.track_id > 0)))
+        return (
+            f"Tracker('{self.preset.name}', frame_rate={self.frame_rate:g}): frame {self._frame}, "
+            f"{len(self._store)} tracks ({lost} lost), {self._next_id - 1} identities so far"
+        )
+
     def reset(self) -> None:
         """Forgets everything, identities included; the tracker is as new."""
-        self._store, self._looks, self._camera = self._blank()
+        self._store, self._appearance, self._camera = self._blank()
         self._frame = 0
         self._clock = 0.0
         self._seconds: float | None = None
@@ -169,7 +176,7 @@ class Tracker:
             "next_id": self._next_id,
             "seconds": seconds,
         }
-        return pack(self.preset.name, numbers, _parts(self._store, self._looks, self._camera))
+        return pack(self.preset.name, numbers, _parts(self._store, self._appearance, self._camera))
 
     def load_state_dict(self, state: Any) -> None:
         """Continues where the tracker that gave `state` stood.
@@ -181,8 +188,8 @@ class Tracker:
             ValueError: if it is of another preset or frame rate, of a newer format, or incomplete; the tracker is then
                 unchanged.
         """
-        store, looks, camera = self._blank()
-        parts = _parts(store, looks, camera)
+        store, appearance, camera = self._blank()
+        parts = _parts(store, appearance, camera)
         names = ("frame_rate", "frame", "clock", "next_id", "seconds")
         numbers = unpack(state, self.preset.name, parts, numbers=names)
         if numbers["frame_rate"] != self.frame_rate:
@@ -190,7 +197,7 @@ class Tracker:
                 f"tracker state: got frame_rate {numbers['frame_rate']:g}; expected {self.frame_rate:g}, that of this "
                 "tracker; its times are counted in frames"
             )
-        self._store, self._looks, self._camera = store, looks, camera
+        self._store, self._appearance, self._camera = store, appearance, camera
         self._frame, self._next_id = int(numbers["frame"]), int(numbers["next_id"])
         self._clock = float(numbers["clock"])
         self._seconds = None if np.isnan(numbers["seconds"]) else float(numbers["seconds"])
@@ -216,14 +223,14 @@ class Tracker:
         steps = (time_seconds - self._seconds) * self.frame_rate
         return 1.0 if abs(steps - 1.0) < _ROUNDING else steps
 
-    def _blank(self) -> tuple[Store, Looks | None, CameraMotion]:
+    def _blank(self) -> tuple[Store, AppearanceState | None, CameraMotion]:
         direction, look = self.preset.direction, self.preset.appearance
         store = Store(
             span=None if direction is None else direction.span,
             late=bool(self.preset.expiry_slip),
             last=look is not None and look.max_lost_seconds > 0,
         )
-        return store, None if look is None else Looks(look), CameraMotion(self.preset.camera)
+        return store, None if look is None else AppearanceState(look), CameraMotion(self.preset.camera)
 
     def _predict(self, steps: float, image: Image | None, boxes: Boxes) -> tuple[FloatArray, Image | None]:
         """Returns where the filter expects the tracks now, and the frame for the camera to remember."""
@@ -242,18 +249,20 @@ class Tracker:
 
     def _add_embeddings(self, boxes: Boxes, pairs: Pairs, image: Image | None) -> Pairs:
         """Adds embeddings to `boxes` where the tracker computes them itself; returns the pairs with similarities."""
-        if self._looks is None:
+        if self._appearance is None:
             boxes.embedding = None
             return pairs
         if boxes.embedding is None and self._source.embedder is not None:
             if image is None:  # also where no box needs it yet: not after minutes of video
                 raise ValueError("image: got None; expected the frame, since this tracker computes embeddings from it")
-            columns = self._source.columns(boxes, pairs, self._store, gallery=self._looks.gallery, clock=self._clock)
+            columns = self._source.columns(
+                boxes, pairs, self._store, embeddings=self._appearance.embeddings, clock=self._clock
+            )
             if len(columns):
                 boxes.embedding = self._source.embed(image, boxes, columns)
         if boxes.embedding is not None:
-            self._looks.check(boxes.embedding)
-        return self._looks.with_cosine(pairs, boxes)
+            self._appearance.check(boxes.embedding)
+        return self._appearance.with_cosine(pairs, boxes)
 
     # ---- the new state ------------------------------------------------------------------------------------------
 
@@ -270,8 +279,8 @@ class Tracker:
         column[matches.row] = matches.column
         if len(born):
             column[-len(born) :] = born
-        if self._looks is not None:
-            self._looks.observe(boxes, column, clock=clock)
+        if self._appearance is not None:
+            self._appearance.observe(boxes, column, clock=clock)
         dropped = np.zeros(len(store), np.bool_)
         xyxy = self._filter.boxes(store.filter)
         if any_unseen:
@@ -302,8 +311,8 @@ class Tracker:
             return NOBODY
         unnamed = (reported & (store.track_id == 0) & ~dropped).nonzero()[0]
         recalled = NOBODY
-        if self._looks is not None and len(unnamed):
-            recalled = self._looks.recall(
+        if self._appearance is not None and len(unnamed):
+            recalled = self._appearance.recall(
                 store, unnamed, dropped, gate=self._source.gate, clock=self._clock, frame_rate=self.frame_rate
             )
             unnamed = unnamed[store.track_id[unnamed] == 0]
@@ -314,12 +323,12 @@ class Tracker:
     def _drop(self, dropped: BoolArray) -> IntArray:
         """Removes tracks, those that expired into the memory; returns the positions of the others."""
         store, kept = self._store, np.flatnonzero(~dropped)
-        if self._looks is not None:
+        if self._appearance is not None:
             # A track that was recognised or was a duplicate goes on under its identity elsewhere.
             expired = self._clock - store.seen > self._max_missed
             gone = np.flatnonzero(dropped & expired)
-            self._looks.remember(store, gone[~np.isin(store.track_id[gone], store.track_id[kept])])
-            self._looks.gallery.keep(kept)
+            self._appearance.remember(store, gone[~np.isin(store.track_id[gone], store.track_id[kept])])
+            self._appearance.embeddings.keep(kept)
         store.keep(kept)
         return kept
 
@@ -349,8 +358,8 @@ class Tracker:
         )
 
 
-def _parts(store: Store, looks: Looks | None, camera: CameraMotion) -> dict[str, Part]:
+def _parts(store: Store, appearance: AppearanceState | None, camera: CameraMotion) -> dict[str, Part]:
     parts: dict[str, Part] = {"tracks": store, "camera": camera}
-    if looks is not None:
-        parts["looks"] = looks
+    if appearance is not None:
+        parts["appearance"] = appearance
     return parts

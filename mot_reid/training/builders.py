@@ -18,18 +18,21 @@ from mot_reid.data.splits import read as read_data_set
 from mot_reid.reid import checkpoint
 from mot_reid.reid.network import ReIDNetwork
 from mot_reid.reid.preprocess import Preprocess
+from mot_reid.reid.teacher import Teacher
 from mot_reid.settings.load import LEAST_SIDE, Config
 from mot_reid.training.augment import BatchAugment
 from mot_reid.training.checkpointing import AtomicCheckpointIO, SaveOnInterrupt
 from mot_reid.training.datamodule import ReIDDataModule
+from mot_reid.training.distill import Distillation
 from mot_reid.training.loggers import build_loggers
 from mot_reid.training.memory import keep_freed_memory
 from mot_reid.training.module import ReIDModule
 from mot_reid.training.objective import Objective
 from mot_reid.training.optim import build_optimizer, build_schedule
 from mot_reid.training.progress import Bars, EpochReport, bars_can_be_seen
-from mot_reid.training.provenance import initial_weights, licence, provenance
+from mot_reid.training.provenance import fingerprint, initial_weights, licence, provenance
 from mot_reid.training.sync_batchnorm import SyncBatchNorm
+from mot_reid.training.teacher_views import TeacherViews, read_or_embed
 from mot_reid.training.tracking_metric import TrackingMetric
 
 
@@ -136,6 +139,38 @@ def build_network(config: Config, *, classes: int, weights: str | None = None) -
     )
 
 
+def build_distillation(config: Config, train: IdentityTable | None, *, embedding_dim: int) -> Distillation | None:
+    """Returns what is learned from a teacher, who is asked now about the training crops; None without one."""
+    distill = config.distill
+    if distill.teacher is None or train is None:
+        return None
+    preprocess = None
+    if distill.teacher_size is not None:
+        height, width = distill.teacher_size
+        preprocess = Preprocess(
+            height=height, width=width, color=distill.teacher_color, mean=distill.teacher_mean, std=distill.teacher_std
+        )
+    embeddings = read_or_embed(
+        Teacher(distill.teacher, preprocess=preprocess),
+        train,
+        views=distill.views,
+        crops_name=fingerprint(train),
+        folder=distill.cache,
+    )
+    return Distillation(
+        TeacherViews(embeddings), embedding_dim=embedding_dim, cosine=distill.cosine, relation=distill.relation
+    )
+
+
+def build_objective(config: Config, *, classes: int, embedding_dim: int) -> Objective | None:
+    """Returns what labels teach; None where only a teacher does."""
+    loss = config.loss
+    weights = (loss.cross_entropy, loss.triplet, loss.weighted_triplet, loss.centre, loss.circle)
+    if config.distill.teacher is not None and not any(weights):
+        return None
+    return Objective(classes=classes, embedding_dim=embedding_dim, **asdict(loss))
+
+
 def build_module(
     config: Config,
     preprocess: Preprocess,
@@ -151,7 +186,8 @@ def build_module(
         preprocess: What its checkpoints say happens to a crop.
         classes: Training persons.
         crops: The fingerprint of their crops.
-        train: Those crops, which tell where they come from; None: only `data.kind` tells.
+        train: Those crops, which tell where they come from, and which a teacher sees; None: only `data.kind` tells, and
+            no teacher is asked.
     """
     network = build_network(config, classes=classes)
     origins = find_origins(
@@ -184,7 +220,8 @@ def build_module(
 
     module = ReIDModule(
         network,
-        objective=Objective(classes=classes, embedding_dim=network.embedding_dim, **asdict(config.loss)),
+        objective=build_objective(config, classes=classes, embedding_dim=network.embedding_dim),
+        distillation=build_distillation(config, train, embedding_dim=network.embedding_dim),
         preprocess=preprocess,
         augment=BatchAugment(**augment),
         calm_from=epochs - round(calm_share * epochs),
@@ -200,14 +237,26 @@ def build_module(
             network,
             preprocess,
             provenance=provenance(config, origins=origins, crops=crops, initial=initial),
-            licence=licence(origins, initial),
+            licence=licence(origins, initial, teacher=config.distill.teacher),
         ),
     )
-    for part in module.objective.idle(with_neck=config.model.neck != "none"):
+    for part in _idle_parts(module):
         network.get_submodule(part).requires_grad_(False)
     if config.engine.compile:
         network.compile(mode=config.engine.compile_mode)
     return module
+
+
+def _idle_parts(module: ReIDModule) -> set[str]:
+    """Returns the parts of the network that no loss sees: "classifier", "neck", both or none.
+
+    Their parameters would get no gradient, for which processes that average gradients wait in vain.
+    """
+    network, objective = module.network, module.objective
+    idle = {"classifier", "neck"} if objective is None else set(objective.idle())
+    if module.distillation is not None and network.taken == "after_neck":
+        idle.discard("neck")
+    return idle
 
 
 def build_trainer(

@@ -26,11 +26,13 @@ class Batch(NamedTuple):
         image: (B, 3, h, w) uint8 RGB as stored; where sizes differ, (B, 3, H, W) float32 in [0, 255] at network size.
         label: (B,) int64 class of each crop; zeros where there are no classes.
         row: (B,) int64 place of each crop in its table.
+        target: (B, E) float32 embedding of a teacher, where a student learns it.
     """
 
     image: Tensor
     label: Tensor
     row: Tensor
+    target: Tensor | None = None
 
 
 class CropDataset(Dataset[Batch]):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from lightning import LightningModule
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -18,13 +18,16 @@ from mot_reid.reid.network import ReIDNetwork
 from mot_reid.reid.preprocess import Preprocess
 from mot_reid.training.augment import BatchAugment
 from mot_reid.training.dataset import Batch
+from mot_reid.training.distill import Distillation
 from mot_reid.training.objective import Objective
 from mot_reid.training.optim import EMA
 from mot_reid.training.validation import RetrievalMetric
 
-BuildOptimizer = Callable[[ReIDNetwork], torch.optim.Optimizer]
+BuildOptimizer = Callable[[Iterable[tuple[str, nn.Parameter]]], torch.optim.Optimizer]
 BuildSchedule = Callable[[torch.optim.Optimizer, int], LRScheduler]
 
+_VIEWS = 1 << 40
+"""Parts the random numbers that choose a view from those of the augmentation after it."""
 _CHECK_EVERY = 20
 """Losses of an accelerator that are looked at together, since it waits for the host whenever one is."""
 
@@ -54,7 +57,7 @@ class ReIDModule(LightningModule):
         self,
         network: ReIDNetwork,
         *,
-        objective: Objective,
+        objective: Objective | None,
         preprocess: Preprocess,
         augment: BatchAugment,
         build_optimizer: BuildOptimizer,
@@ -66,13 +69,14 @@ class ReIDModule(LightningModule):
         calm_from: float = math.inf,
         channels_last: bool = False,
         seed: int = 0,
+        distillation: Distillation | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
         """Puts the parts together.
 
         Args:
             network: With a classifier over the training persons.
-            objective: What is minimised.
+            objective: What is minimised; None where there is only a teacher to learn from.
             preprocess: The same in training, validation and the exported model.
             augment: Applied between resizing and the network, in training.
             build_optimizer: Of the network's parameters.
@@ -84,13 +88,14 @@ class ReIDModule(LightningModule):
             calm_from: First epoch, from 0, of the end of the run, which sees calmer images (`BatchAugment.calmed`).
             channels_last: Memory order of images and kernels.
             seed: Of the augmentation.
+            distillation: What a teacher says of views of the crops, which are then augmented further; None for none.
             metadata: What a checkpoint says of itself, beside its weights.
 
         Raises:
             ValueError: Smaller images for a backbone of one input size.
         """
         super().__init__()
-        self.network, self.objective = network, objective
+        self.network, self.objective, self.distillation = network, objective, distillation
         self.preprocess, self.augment = preprocess, augment
         self.calm, self.calm_from = augment.calmed(), calm_from
         self.small_epochs, self.small_preprocess = small_epochs, scaled(preprocess, small_scale)
@@ -114,7 +119,10 @@ class ReIDModule(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Returns the optimiser and its schedule, stepped with every batch."""
-        optimizer = self.build_optimizer(self.network)
+        trained: list[nn.Module] = [self.network]
+        if self.distillation is not None:
+            trained.append(self.distillation)
+        optimizer = self.build_optimizer([named for part in trained for named in part.named_parameters()])
         steps = self._steps_per_epoch()
         return {
             "optimizer": optimizer,
@@ -123,7 +131,13 @@ class ReIDModule(LightningModule):
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Resizes and normalises images on the device; in training also augments them."""
-        image = self.augmented(batch.image, self._batch_seed()) if self.training else self.preprocess(batch.image)
+        image = batch.image
+        if self.training and self.distillation is not None:
+            generator = torch.Generator(device=image.device).manual_seed(self._batch_seed() + _VIEWS)
+            chosen = self.distillation.views.choose(batch.row, generator)
+            image = self.distillation.views.images(image, chosen)
+            batch = batch._replace(target=self.distillation.views.targets(chosen))
+        image = self.augmented(image, self._batch_seed()) if self.training else self.preprocess(image)
         return batch._replace(image=image.contiguous(memory_format=self.memory_format))
 
     def augmented(self, image: Tensor, seed: int) -> Tensor:
@@ -166,9 +180,7 @@ class ReIDModule(LightningModule):
         """
         if self.freeze_epochs:
             self._freeze(self.global_step < self.freeze_epochs * self._steps_per_epoch())
-        assert self.network.classifier is not None
-        terms = self.objective(self.network(batch.image), batch.label, self.network.classifier.weight)
-        loss = self.objective.total(terms)
+        terms, loss = self._losses(batch)
         told = {name: value.detach() for name, value in terms.items()}
         self._unchecked.append(_Unchecked(self.global_step, loss.detach().isfinite(), told, batch.row))
         if loss.device.type == "cpu" or len(self._unchecked) >= _CHECK_EVERY:
@@ -176,6 +188,22 @@ class ReIDModule(LightningModule):
         self.log_dict({f"train/{name}": value for name, value in told.items()}, batch_size=len(batch.label))
         self.log("train/loss", loss.detach(), prog_bar=True, batch_size=len(batch.label))
         return loss
+
+    def _losses(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
+        """Returns every term by name, and their weighted sum."""
+        assert self.network.classifier is not None
+        output = self.network(batch.image)
+        terms: dict[str, Tensor] = {}
+        totals = []
+        if self.objective is not None:
+            found = self.objective(output, batch.label, self.network.classifier.weight)
+            terms, totals = terms | found, [self.objective.total(found)]
+        if self.distillation is not None:
+            assert batch.target is not None
+            embedding = output.feature if self.network.taken == "before_neck" else output.embedding
+            found = self.distillation(embedding, batch.target)
+            terms, totals = terms | found, [*totals, self.distillation.total(found)]
+        return terms, torch.stack(totals).sum()
 
     def on_train_epoch_end(self) -> None:
         """Ends no epoch whose losses were not all finite."""
@@ -186,7 +214,8 @@ class ReIDModule(LightningModule):
         if self._frozen:
             self.network.backbone.zero_grad()
         scaler = getattr(self.trainer.precision_plugin, "scaler", None)
-        self.objective.move_centres(loss_scale=1.0 if scaler is None else scaler.get_scale())
+        if self.objective is not None:
+            self.objective.move_centres(loss_scale=1.0 if scaler is None else scaler.get_scale())
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Moves the average of the weights after every step of the optimiser."""

@@ -106,17 +106,11 @@ class Objective(nn.Module):
             cosines(output.embedding, class_weight), label, margin=self.circle_margin, scale=self.circle_scale
         )
 
-    def idle(self, *, with_neck: bool) -> tuple[str, ...]:
-        """Returns the parts of a network that no term sees: "classifier", and "neck" where there is one.
-
-        Their parameters would get no gradient, for which processes that average gradients wait in vain.
-
-        Args:
-            with_neck: Whether the network has a neck that is trained.
-        """
+    def idle(self) -> tuple[str, ...]:
+        """Returns the parts of a network that no term sees: "classifier", "neck", both or none."""
         if "cross_entropy" in self.weights:
             return ()
-        return ("classifier", "neck") if with_neck and self.triplet_on == "before_neck" else ("classifier",)
+        return ("classifier", "neck") if self.triplet_on == "before_neck" else ("classifier",)
 
     def total(self, terms: dict[str, Tensor]) -> Tensor:
         """Returns the weighted sum of the terms."""

@@ -21,6 +21,7 @@ from mot_reid.data.identities import IdentityTable
 from mot_reid.data.origins import Origin
 from mot_reid.reid.checkpoint import describe
 from mot_reid.reid.pretrained import pretrained_licence
+from mot_reid.reid.teacher import identify
 from mot_reid.settings.load import Config
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ def provenance(
         "crops": crops,
         "initial": None if initial is None else dict(initial),
         "earlier": [],
+        "teacher": None if config.distill.teacher is None else identify(config.distill.teacher),
         "versions": {"mot_reid": __version__} | {name: version(name) for name in packages},
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
@@ -117,16 +119,19 @@ def initial_weights(weights: str, backbone: str) -> dict[str, Any] | None:
     return {"name": Path(weights).name, "licence": told["licence"], **origin}
 
 
-def licence(origins: Sequence[Origin], initial: Mapping[str, Any] | None = None) -> str:
-    """Returns what a model may be used for: by its data and by the weights it started from, restrictions first.
+def licence(origins: Sequence[Origin], initial: Mapping[str, Any] | None = None, *, teacher: str | None = None) -> str:
+    """Returns what a model may be used for: by its data, its first weights and its teacher, restrictions first.
 
     Args:
         origins: Where the crops it is trained on come from.
         initial: What is known of its first weights.
+        teacher: As `distill.teacher`.
     """
     terms = [origin.licence for origin in origins]
     if initial is not None and initial["licence"] not in terms:
         terms.append(f"{initial['licence']} (of its initial weights, {initial['name']})")
+    if teacher is not None:
+        terms.append(f"taught by {Path(teacher).name}, whose own terms apply as well")
     return "; ".join(sorted(dict.fromkeys(terms), key=lambda text: text.startswith("Apache-2.0")))
 
 

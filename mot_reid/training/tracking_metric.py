@@ -45,9 +45,9 @@ class TrackingMetric(Callback):
         *,
         detections: str | Path,
         ground_truth: str | Path,
+        preset: str,
         scale: float = 1.0,
         every_n_epochs: int = 1,
-        preset: str = "bytetrack_reid",
         false_match_rate: float = 1e-3,
     ) -> None:
         """Reads the two files and looks into the video.
@@ -56,9 +56,9 @@ class TrackingMetric(Callback):
             video: A file or a folder of frames.
             detections: A det.txt with scores from 0 to 1.
             ground_truth: A gt.txt.
+            preset: A tracker that uses appearance.
             scale: What coordinates of the two files are multiplied by to be pixels of the video.
             every_n_epochs: Validations in other epochs than multiples of this are left out.
-            preset: A tracker that uses appearance.
             false_match_rate: For which the gate is calibrated.
 
         Raises:

@@ -163,7 +163,6 @@ def test_missing_ray_is_one_sentence(say: Say, monkeypatch: pytest.MonkeyPatch) 
         (["tracker.preset=bytetrak"], "did you mean 'bytetrack'?"),
         (["compare=sortt"], "did you mean 'sort'?"),
         (["tracker.gate=0.5"], "tracker: gate: preset 'bytetrack' has no use for it"),
-        (["tracker.preset=bytetrack_reid"], "tracker.preset: got 'bytetrack_reid' without a model; expected reid=PATH"),
         (["tracker.appearance=always"], "tracker.appearance: got 'always' without a model; expected reid=PATH"),
     ],
 )

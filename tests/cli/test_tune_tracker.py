@@ -19,32 +19,34 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_tuning_finds_a_high_band_that_holds_the_boxes(root: Path, tmp_path: Path) -> None:
-    """Fails when: the objective is minimised, knobs do not reach the tracker, or the default is reported as tuned."""
+    """Fails when the objective is minimised, parameters do not reach the tracker, or defaults are reported as tuned."""
     file = tmp_path / "out" / "tuned.json"
-    done = tool.main([f"ground_truth={root}", "benchmark=MOT15", "knobs=high", "trials=4", "seed=1", f"json={file}"])
+    done = tool.main(
+        [f"ground_truth={root}", "benchmark=MOT15", "parameters=high", "trials=4", "seed=1", f"json={file}"]
+    )
     assert done == 0
     content = json.loads(file.read_text())
     assert content["default"]["hota"] == 0
     assert content["held_out"]["hota"] > 0.9
-    assert content["knobs"]["high"] < 0.45
-    assert {name: part["knobs"]["high"] < 0.45 for name, part in content["sequences"].items()} == dict.fromkeys(
+    assert content["parameters"]["high"] < 0.45
+    assert {name: part["parameters"]["high"] < 0.45 for name, part in content["sequences"].items()} == dict.fromkeys(
         NAMES, True
     )
 
 
 def test_table_shows_default_and_tuned(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert tool.main([f"ground_truth={root}", "benchmark=MOT15", "knobs=low", "trials=1", "sequences=a,b"]) == 0
+    assert tool.main([f"ground_truth={root}", "benchmark=MOT15", "parameters=low", "trials=1", "sequences=a,b"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[:4]] == ["held", "a", "b", "combined"]
     assert "0.00 > 0.00" in lines[3]
-    assert lines[-1] == "knobs tuned on all sequences: those of the preset: nothing was better"
+    assert lines[-1] == "parameters tuned on all sequences: those of the preset: nothing was better"
 
 
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
         (["preset=bytetrak"], "preset: got 'bytetrak'; expected one of .*; did you mean 'bytetrack'?"),
-        (["knobs=high,gate"], "knobs: got 'gate'; expected one of high"),
+        (["parameters=high,gate"], "parameters: got 'gate'; expected one of high"),
         (["objective=mt"], "objective: got 'mt'; expected one of hota"),
         (["trials=0"], "trials: got 0; expected a number of at least 1"),
         (["sequences=a"], "got the one sequence a; expected two or more"),

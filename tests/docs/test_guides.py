@@ -1,4 +1,4 @@
-"""The guides as a whole: links lead somewhere, knobs have pictures, tables agree with the code, and the site builds."""
+"""The guides as a whole: links lead somewhere, parameters have pictures, tables agree with the code, and it builds."""
 
 from __future__ import annotations
 
@@ -56,15 +56,15 @@ def test_every_page_is_in_the_navigation() -> None:
 # The tracking guide
 
 
-def knobs() -> list[str]:
+def parameters() -> list[str]:
     parameters = inspect.signature(Tracker).parameters.values()
     return [parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD]
 
 
-def test_tracking_guide_has_every_knob_with_its_picture() -> None:
+def test_tracking_guide_has_every_parameter_with_its_picture() -> None:
     guide = (DOCS / "tracking.md").read_text(encoding="utf-8")
     told = re.findall(r"^### `(\w+)`\n(.*?)(?=^##)", guide, re.MULTILINE | re.DOTALL)
-    assert [name for name, _ in told] == knobs()
+    assert [name for name, _ in told] == parameters()
     assert [name for name, text in told if f"(pictures/{name}.png)" not in text] == []
 
 
@@ -82,7 +82,7 @@ def test_pictures_are_small() -> None:
     assert sum(path.stat().st_size for path in (DOCS / "pictures").iterdir() if path.is_file()) < 1_500_000
 
 
-def test_script_draws_a_picture_in_which_the_knob_matters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_script_draws_a_picture_in_which_the_parameter_matters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from docs.pictures import draw
 
     monkeypatch.setattr(draw, "FOLDER", tmp_path)

@@ -1,4 +1,4 @@
-"""Tuning a tracker's knobs without tuning on what is reported."""
+"""Tuning a tracker's parameters without tuning on what is reported."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ def root(tmp_path: Path) -> Path:
     return write_sequences(tmp_path / "truth")
 
 
-def test_a_sequence_plays_no_part_in_the_search_for_its_own_knobs(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sequence_plays_no_part_in_the_search_for_its_own_parameters(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     looked: list[set[str]] = []
     search = tuning.search
 
@@ -39,7 +41,7 @@ def test_a_sequence_plays_no_part_in_the_search_for_its_own_knobs(root: Path, mo
     assert looked == [{"b", "c"}, {"a", "c"}, {"a", "b"}]
 
 
-def test_scores_with_knobs_are_those_of_the_tracker(root: Path) -> None:
+def test_scores_with_parameters_are_those_of_the_tracker(root: Path) -> None:
     found = read_bench(root, "bytetrack", benchmark="MOT15")
     tracker = Tracker("bytetrack", high=0.4)
     table = TrackTable.from_frames(tracker.update(boxes) for boxes in found.frames["a"])
@@ -56,19 +58,19 @@ def test_the_preset_stays_where_nothing_is_better(root: Path) -> None:
     assert tuning.search(perfect, NAMES, ["low"], objective="hota", trials=3, seed=0) == {}
 
 
-def test_a_seed_gives_the_same_knobs(root: Path) -> None:
+def test_a_seed_gives_the_same_parameters(root: Path) -> None:
     options = {"objective": "idf1", "trials": 12, "seed": 3}
-    knobs = tuning.PRESET_KNOBS["bytetrack"]
+    parameters = tuning.SEARCHED["bytetrack"]
     first, second = (
-        tuning.search(read_bench(root, "bytetrack", benchmark="MOT15"), NAMES, knobs, **options) for _ in range(2)
+        tuning.search(read_bench(root, "bytetrack", benchmark="MOT15"), NAMES, parameters, **options) for _ in range(2)
     )
-    assert first == second and set(first) == set(knobs)
+    assert first == second and set(first) == set(parameters)
 
 
 @pytest.mark.parametrize("preset", sorted(PRESETS))
 @pytest.mark.parametrize("end", [0, 1])
-def test_every_preset_takes_its_knobs_at_both_ends_of_their_ranges(preset: str, end: int) -> None:
-    Tracker(preset, **{knob: tuning.SPACE[knob][end] for knob in tuning.PRESET_KNOBS[preset]})
+def test_every_preset_takes_its_parameters_at_both_ends_of_their_ranges(preset: str, end: int) -> None:
+    Tracker(preset, **{parameter: tuning.search_range(parameter)[end] for parameter in tuning.SEARCHED[preset]})
 
 
 def test_embeddings_follow_their_lines(root: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Sequences on disk that a tracker's knobs decide about."""
+"""Sequences on disk that a tracker's parameters decide about."""
 
 from __future__ import annotations
 

@@ -47,3 +47,21 @@ def test_compared_presets_without_appearance_get_no_model() -> None:
 def test_plan_refuses_an_unknown_preset() -> None:
     with pytest.raises((ConfigError, ValueError), match="did you mean"):
         plan(settings("tracker.preset=ocsrt"))
+
+
+def test_preset_that_needs_a_model_takes_the_bundled_one_where_none_is_named() -> None:
+    jobs = plan(settings("tracker.preset=bytetrack_reid", "compare=[bytetrack, botsort]"))
+    assert [(job.preset, job.reid) for job in jobs] == [
+        ("bytetrack_reid", "osnet_x0_25_market1501"),
+        ("bytetrack", None),
+        ("botsort", None),
+    ]
+    assert [job.reid for job in plan(settings("tracker.preset=bytetrack_reid", "reid=x"))] == ["x"]
+    assert [job.reid for job in plan(settings("compare=[bytetrack_reid]"))] == [None, "osnet_x0_25_market1501"]
+
+
+def test_bundled_model_travels_with_the_package() -> None:
+    from mot_reid.reid.checkpoint import describe, find
+    from mot_reid.settings.tracker_parameters import BUNDLED_MODEL
+
+    assert describe(find(BUNDLED_MODEL))["calibration"] is not None

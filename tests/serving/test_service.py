@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
-from mot_reid.serving.http.schemas import Preset
 from mot_reid.serving.refusal import Refusal
 from mot_reid.serving.service import Service
 from mot_reid.settings.load import load_settings
 from mot_reid.settings.serving import ServeSettings
 from mot_reid.settings.tracking import TrackSettings
-from mot_reid.tracking.presets import PRESETS
 
 
 def build(folder: Path, *arguments: str, tracking: tuple[str, ...] = ()) -> Service:
@@ -29,10 +26,6 @@ def service(tmp_path: Path) -> Iterator[Service]:
     service = build(tmp_path / "served")
     yield service
     service.close()
-
-
-def test_presets_are_those_of_the_tracker() -> None:
-    assert set(get_args(Preset)) == set(PRESETS)
 
 
 def test_preset_of_those_who_name_none(tmp_path: Path) -> None:

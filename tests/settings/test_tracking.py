@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
 
 import pytest
@@ -77,11 +76,7 @@ def test_mistake_in_a_file_names_it(tmp_path: Path) -> None:
     )
 
 
-def test_knobs_are_those_of_the_tracker() -> None:
-    from mot_reid.tracking.tracker import Tracker
-
-    parameters = set(inspect.signature(Tracker).parameters)
-    knobs = set(load().tracker.knobs())
-    assert knobs <= parameters
-    assert parameters - knobs == {"preset", "reid", "frame_rate", "explain", "misspelt"}
-    assert {"preset", "frame_rate"} | knobs == set(TrackerSettings.__dataclass_fields__)
+def test_parameters_are_all_keys_but_preset_and_frame_rate() -> None:
+    parameters = load("tracker.high=0.5").tracker.parameters()
+    assert {"preset", "frame_rate", *parameters} == set(TrackerSettings.__dataclass_fields__)
+    assert (parameters["high"], parameters["low"], parameters["appearance"]) == (0.5, None, "on_demand")

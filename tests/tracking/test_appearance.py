@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mot_reid import Detections, Tracker
-from mot_reid.tracking.memory import Gallery
+from mot_reid.tracking.memory import Embeddings
 from mot_reid.tracking.recall import Edges, Impostors
 
 FACES = np.eye(8, dtype=np.float32)
@@ -29,45 +29,45 @@ def seen(*people: tuple[float, np.ndarray | int], y: float = 200.0, score: float
 CORNERS = Detections([[0, 0, 40, 100], [1960, 980, 2000, 1080]], [0.5, 0.5], embedding=FACES[5:7])
 
 
-def tracker_that_saw(*frames: Detections, **knobs) -> Tracker:
-    tracker = Tracker("bytetrack_reid", **knobs)
+def tracker_that_saw(*frames: Detections, **parameters) -> Tracker:
+    tracker = Tracker("bytetrack_reid", **parameters)
     for frame in (CORNERS, *frames):
         tracker.update(frame)
     return tracker
 
 
-# ---- gallery -------------------------------------------------------------------------------------------------------
+# ---- embeddings ----------------------------------------------------------------------------------------------------
 
 
 def test_gallery_mean_is_the_normalised_exponential_mean():
-    gallery = Gallery(0, size=1)
+    embeddings = Embeddings(0, size=1)
     for embedding in (FACES[0], FACES[1]):
-        gallery.observe(np.array([0]), embedding[None], ema=0.9, clock=1.0)
+        embeddings.observe(np.array([0]), embedding[None], ema=0.9, clock=1.0)
     expected = np.array([0.9, 0.1]) / np.hypot(0.9, 0.1)
-    np.testing.assert_allclose(gallery.mean[0, :2], expected, rtol=1e-6)
+    np.testing.assert_allclose(embeddings.mean[0, :2], expected, rtol=1e-6)
 
 
 def test_gallery_similarity_is_the_best_of_mean_and_exemplars():
-    gallery = Gallery(2, size=1)
+    embeddings = Embeddings(2, size=1)
     for embedding in [FACES[0]] * 20 + [FACES[1]] + [FACES[0]] * 20:
-        gallery.observe(np.array([0]), embedding[None], ema=0.9, clock=1.0)
-    similarity = gallery.similarity(np.zeros(3, int), FACES[:3])
+        embeddings.observe(np.array([0]), embedding[None], ema=0.9, clock=1.0)
+    similarity = embeddings.similarity(np.zeros(3, int), FACES[:3])
     np.testing.assert_allclose(similarity, [1.0, 1.0, 0.0], atol=1e-6)
-    plain = Gallery(0, size=1)
-    plain.mean, plain.exemplars = gallery.mean, gallery.exemplars[:, :0]
+    plain = Embeddings(0, size=1)
+    plain.mean, plain.exemplars = embeddings.mean, embeddings.exemplars[:, :0]
     assert plain.similarity(np.array([0]), FACES[1:2])[0] < 0.2
 
 
 def test_gallery_keeps_exemplars_that_differ_and_drops_the_oldest():
-    gallery = Gallery(2, size=1)
+    embeddings = Embeddings(2, size=1)
     for who in (0, 0, 1, 0, 2):
-        gallery.observe(np.array([0]), FACES[who][None], ema=0.9, clock=1.0)
-    np.testing.assert_array_equal(gallery.exemplars[0], FACES[[2, 1]])
+        embeddings.observe(np.array([0]), FACES[who][None], ema=0.9, clock=1.0)
+    np.testing.assert_array_equal(embeddings.exemplars[0], FACES[[2, 1]])
 
 
 def test_gallery_similarity_of_the_unseen_is_unknown():
-    gallery = Gallery(2, size=2, dimension=8)
-    assert np.isnan(gallery.similarity(np.array([1]), FACES[:1])).all()
+    embeddings = Embeddings(2, size=2, dimension=8)
+    assert np.isnan(embeddings.similarity(np.array([1]), FACES[:1])).all()
 
 
 # ---- impostors and edges -------------------------------------------------------------------------------------------
@@ -129,9 +129,9 @@ def test_without_embeddings_bytetrack_reid_is_bytetrack():
         np.testing.assert_array_equal(expected.track_id, tracks.track_id)
 
 
-def comes_back(absent: int, x: float, look: np.ndarray | int, **knobs) -> int:
+def comes_back(absent: int, x: float, look: np.ndarray | int, **parameters) -> int:
     """The identity of whoever appears at `x` after person 0 (identity 1) was last seen at 500, `absent` frames ago."""
-    tracker = tracker_that_saw(*[seen((500, 0))] * 5, *[NOTHING] * absent, **({"gate": 0.6} | knobs))
+    tracker = tracker_that_saw(*[seen((500, 0))] * 5, *[NOTHING] * absent, **({"gate": 0.6} | parameters))
     for _ in range(3):
         tracks = tracker.update(seen((x, look)))
     return int(tracks.track_id[0])
@@ -225,7 +225,7 @@ def test_memory_is_bounded_and_forgets_who_left_first():
             tracker.update(seen((500, who)))
         for _ in range(70):
             tracker.update(NOTHING)
-    assert tracker.state_dict()["looks/memory.track_id"].tolist() == [2, 3]
+    assert tracker.state_dict()["appearance/memory.track_id"].tolist() == [2, 3]
 
 
 def test_resumed_tracker_remembers_who_left():

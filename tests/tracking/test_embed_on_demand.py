@@ -105,7 +105,7 @@ def test_gate_is_the_threshold_of_the_model_unless_given():
 def test_answer_is_made_unit_length():
     embedder = Recorder()
     tracker = settled(embedder, (100, 100))
-    mean = tracker.state_dict()["looks/gallery.mean"]
+    mean = tracker.state_dict()["appearance/embeddings.mean"]
     np.testing.assert_allclose(np.linalg.norm(mean, axis=1), 1, atol=1e-6)
 
 

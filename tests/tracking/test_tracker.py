@@ -1,8 +1,7 @@
-"""Tracker: one contract for every preset, the knobs, time, classes, and the views of what happened."""
+"""Tracker: one contract for every preset, time, classes, and the views of what happened."""
 
 from __future__ import annotations
 
-import inspect
 import subprocess
 import sys
 
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 
 from mot_reid import Detections, Tracker
-from mot_reid.tracking.presets import BYTETRACK, PRESETS
+from mot_reid.tracking.presets import PRESETS
 from tests.helpers.boxes_world import walking_people
 
 EVERY_PRESET = pytest.mark.parametrize("preset", PRESETS)
@@ -101,79 +100,13 @@ def test_ocsort_reports_the_detected_box_and_bytetrack_the_filtered_one():
     assert np.abs(second.xyxy - row[:, :4]).max() > 1e-3
 
 
-# ---- knobs ---------------------------------------------------------------------------------------------------------
-
-
-def test_unknown_preset_is_refused_with_the_nearest_name():
-    with pytest.raises(ValueError, match=r"preset: got 'bytetrak'; expected one of .*; did you mean 'bytetrack'"):
-        Tracker("bytetrak")
-
-
-def test_unknown_knob_is_refused_with_the_nearest_name():
-    with pytest.raises(TypeError, match=r"no knob 'max_mised'; .*; did you mean 'max_missed'"):
-        Tracker("bytetrack", max_mised=3)
-
-
-def test_every_knob_is_spelled_out_in_the_list_of_known_ones():
-    from mot_reid.tracking.tracker import _KNOBS
-
-    parameters = inspect.signature(Tracker.__init__).parameters
-    assert set(_KNOBS) == set(parameters) - {"self", "preset", "misspelt"}
-
-
-@pytest.mark.parametrize(
-    ("knobs", "message"),
-    [
-        ({"high": 1.5}, r"high: got 1.5; expected a number in \[0, 1\]"),
-        ({"birth": float("nan")}, "birth: got nan"),
-        ({"max_missed": -1}, "max_missed: got -1"),
-        ({"max_missed": float("nan")}, "max_missed: got nan; expected a whole number"),
-        ({"max_lost_seconds": float("nan")}, "max_lost_seconds: got nan; expected 0"),
-        ({"confirm_hits": 1.5}, "confirm_hits: got 1.5; expected a whole number"),
-        ({"low": 0.7}, r"low: got 0.7; expected at most high \(0.6\)"),
-        ({"frame_rate": 0}, "frame_rate: got 0"),
-        ({"gate": 0.5}, "gate: preset 'bytetrack' has no use for it; .* bytetrack_reid"),
-        ({"max_lost_seconds": 3}, "max_lost_seconds: preset 'bytetrack' has no use"),
-        ({"camera": "flow"}, "camera: got 'flow'; expected one of none, sparse_flow, ecc"),
-        ({"appearance": "never"}, "appearance: got 'never'"),
-        ({"reid": lambda image, xyxy: xyxy}, "reid: preset 'bytetrack' does not use appearance"),
-    ],
-)
-def test_knobs_refuse_what_makes_no_sense(knobs, message):
-    with pytest.raises(ValueError, match=message):
-        Tracker("bytetrack", **knobs)
-
-
-def test_duplicate_has_no_place_in_sort():
-    with pytest.raises(ValueError, match="duplicate: preset 'sort' has no use"):
-        Tracker("sort", duplicate=0.9)
-
-
-@pytest.mark.parametrize("preset", [None, 5])
-def test_preset_that_is_no_name_is_refused(preset):
-    with pytest.raises(ValueError, match=r"preset: got (NoneType|int); expected a Preset or one of sort"):
-        Tracker(preset)
-
-
-def test_knobs_reach_the_preset():
-    preset = Tracker("bytetrack", high=0.5, low=0.2, birth=0.8, limit=0.7, confirm_hits=2, max_missed=9).preset
-    assert (preset.bands.high, preset.bands.low, preset.stages[0].limit) == (0.5, 0.2, 0.7)
-    assert (preset.life.birth, preset.life.confirm_hits, preset.life.max_missed) == (0.8, 2, 9)
-    assert PRESETS["bytetrack"] is BYTETRACK and BYTETRACK.bands.high == 0.6
-
-
-def test_birth_follows_high_unless_given():
-    assert Tracker("bytetrack", high=0.4).preset.life.birth == pytest.approx(0.5)
-    assert Tracker("bytetrack", high=0.4, birth=0.45).preset.life.birth == 0.45
+# ---- time ----------------------------------------------------------------------------------------------------------
 
 
 def test_confirm_hits_counts_the_sights_after_the_first():
     tracker = Tracker("bytetrack", confirm_hits=3)
     tracker.update(NOTHING)  # the first frame confirms at once
     assert [len(tracker.update(people(person(50)))) for _ in range(5)] == [0, 0, 0, 1, 1]
-
-
-# ---- time ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("frame_rate", "survives"), [(30, 20), (15, 10), (60, 40)])

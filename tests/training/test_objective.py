@@ -158,7 +158,7 @@ def test_parts_that_no_term_sees_get_no_gradient(settings: dict[str, Any], idle:
     """Under DDP a parameter that waits for a gradient stops the run."""
     network = ReIDNetwork("osnet_x0_25", weights="none", num_classes=3, image_size=(32, 16))
     objective = Objective(classes=3, embedding_dim=128, **settings)
-    assert objective.idle(with_neck=True) == idle
+    assert objective.idle() == idle
     assert network.classifier is not None
     terms = objective(network(torch.randn(6, 3, 32, 16)), LABEL, network.classifier.weight)
     objective.total(terms).backward()

@@ -156,7 +156,13 @@ def test_files_of_a_longer_video_are_refused(street: Path, tmp_path: Path) -> No
     text = (street / "gt.txt").read_text()
     (tmp_path / "gt.txt").write_text(text + "41,1,10,10,20,20,1,1,1\n")
     with pytest.raises(ValueError, match="with frame 41; expected at most 40, the length of the video"):
-        TrackingMetric(street / "frames", detections=street / "det.txt", ground_truth=tmp_path / "gt.txt", scale=SCALE)
+        TrackingMetric(
+            street / "frames",
+            detections=street / "det.txt",
+            ground_truth=tmp_path / "gt.txt",
+            scale=SCALE,
+            preset="botsort",
+        )
 
 
 @pytest.mark.data
@@ -167,5 +173,6 @@ def test_a_real_video_fits_its_files_at_its_scale(real_data: Path) -> None:
         detections=sequence / "det" / "yolov8n.txt",
         ground_truth=sequence / "gt" / "gt.txt",
         scale=0.625,
+        preset="botsort",
     )
     assert (metric.length, len(metric.detections)) == (795, 795)

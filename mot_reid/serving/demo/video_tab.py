@@ -18,15 +18,9 @@ from mot_reid.serving.folder import random_id
 from mot_reid.serving.jobs.job_store import ENDED, StoredJob
 from mot_reid.serving.refusal import Refusal
 from mot_reid.serving.service import Service
+from mot_reid.settings.tracker_parameters import IN_PLAIN_WORDS, NEED_EMBEDDINGS
 
 _LOOK_SECONDS = 0.3
-_PRESETS = {
-    "bytetrack_reid": "Knows people again who come back (ByteTrack with appearance)",
-    "bytetrack": "Fast and steady (ByteTrack)",
-    "botsort": "For a moving camera (BoT-SORT)",
-    "ocsort": "For people who turn and stop (OC-SORT)",
-    "sort": "The plainest one (SORT)",
-}
 _drawing = threading.Lock()
 
 View = tuple[str, str, str | None]
@@ -46,8 +40,8 @@ class VideoPage:
 
     def presets(self) -> list[tuple[str, str]]:
         """Returns the presets that the models allow, in plain words and by name."""
-        names = [name for name in _PRESETS if self._service.settings.reid or name != "bytetrack_reid"]
-        return [(_PRESETS[name], name) for name in names]
+        reid = self._service.settings.reid
+        return [(words, name) for name, words in IN_PLAIN_WORDS.items() if reid or name not in NEED_EMBEDDINGS]
 
     def sample(self) -> str:
         """Returns the path of the built-in clip, drawn when it is asked for first."""

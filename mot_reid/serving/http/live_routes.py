@@ -9,11 +9,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query, WebSocket, WebSocketDisconnect
 from fastapi.concurrency import run_in_threadpool
 
-from mot_reid.serving.http.schemas import Preset
 from mot_reid.serving.live import LiveSession
 from mot_reid.serving.refusal import Refusal
 from mot_reid.serving.service import Service
 from mot_reid.serving.worker.pool import WorkerLost
+from mot_reid.settings.tracker_parameters import PresetName
 
 _DONE, _GOING, _REFUSED, _FAILED, _LATER = 1000, 1001, 1008, 1011, 1013
 _BAD_IN_A_ROW = 30
@@ -26,7 +26,7 @@ def build_router(service: Service) -> APIRouter:
     @router.websocket("/live")
     async def live(
         socket: WebSocket,
-        preset: Preset | None = None,
+        preset: PresetName | None = None,
         frame_rate: Annotated[float, Query(gt=0, le=1000)] = 30.0,
         timed: bool = False,
     ) -> None:

@@ -10,8 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from mot_reid.serving.galleries.gallery import Answer, Person
 from mot_reid.serving.jobs.job_store import State, StoredJob
 from mot_reid.serving.refusal import STATUS, Kind
-
-Preset = Literal["bytetrack", "bytetrack_reid", "botsort", "ocsort", "sort"]
+from mot_reid.settings.tracker_parameters import default_preset
 
 _ID = "kqzvnwtyhbmdorpexfcsjgal"
 
@@ -86,7 +85,7 @@ class Job(BaseModel):
                 {
                     "id": _ID,
                     "state": "running",
-                    "preset": "bytetrack_reid",
+                    "preset": default_preset(_ID),
                     "visualize": True,
                     "created_at": "2025-06-01T12:00:00Z",
                     "started_at": "2025-06-01T12:00:01Z",

@@ -12,18 +12,19 @@ from fastapi.responses import FileResponse, JSONResponse
 
 from mot_reid.serving.content import video_format
 from mot_reid.serving.http.forms import boolean, form_schema, received
-from mot_reid.serving.http.schemas import Job, Jobs, Preset, VideoResult, job_answer, problems
+from mot_reid.serving.http.schemas import Job, Jobs, VideoResult, job_answer, problems
 from mot_reid.serving.http.uploads import FormRule
 from mot_reid.serving.jobs.job_store import ENDED, State, StoredJob
 from mot_reid.serving.refusal import Refusal
 from mot_reid.serving.service import Service
+from mot_reid.settings.tracker_parameters import PRESET_NAMES
 
 Id = Annotated[str, Path(pattern="^[a-z]{24}$", description="of the job")]
 
 _LOOK_SECONDS = 0.25
 _FIELDS: dict[str, dict[str, Any]] = {
     "visualize": {"type": "boolean", "default": False, "description": "whether an annotated video is wanted"},
-    "preset": {"type": "string", "enum": list(Preset.__args__), "description": "of the tracker"},  # type: ignore[attr-defined]
+    "preset": {"type": "string", "enum": list(PRESET_NAMES), "description": "of the tracker"},
 }
 
 

@@ -16,9 +16,10 @@ from mot_reid.pipeline.run import build_annotator, build_detector
 from mot_reid.serving.content import HEAD_BYTES, image_format
 from mot_reid.serving.refusal import Refusal
 from mot_reid.settings.serving import Limits
+from mot_reid.settings.tracker_parameters import NEED_EMBEDDINGS
 from mot_reid.settings.tracking import TrackSettings
 from mot_reid.structures import Detections, Tracks, as_detections
-from mot_reid.tracking.knobs import find_preset
+from mot_reid.tracking.parameters import find_preset
 from mot_reid.tracking.tracker import Tracker
 
 Image = NDArray[np.uint8]
@@ -68,7 +69,7 @@ class Models:
         """
         if find_preset(preset).appearance is None:
             return None
-        if self._embedder is None and preset == "bytetrack_reid":
+        if self._embedder is None and preset in NEED_EMBEDDINGS:
             raise Refusal("invalid", f"preset: got '{preset}', but the server has no Re-ID model; choose another")
         return self._embedder
 
@@ -150,10 +151,10 @@ class Models:
         Raises:
             Refusal: the preset and the settings of the server do not go together.
         """
-        knobs = self.settings.tracker.knobs()
+        parameters = self.settings.tracker.parameters()
         try:
             self._sessions[session] = _Session(
-                Tracker(preset, reid=self.embedder_for(preset), frame_rate=frame_rate, **knobs)
+                Tracker(preset, reid=self.embedder_for(preset), frame_rate=frame_rate, **parameters)
             )
         except ValueError as error:
             raise Refusal("invalid", f"live: {error}") from None

@@ -1,0 +1,119 @@
+"""Teacher: a frozen network, of ours or of others, whose embeddings a student learns."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from mot_reid.reid import checkpoint
+from mot_reid.reid.embedder import Embedder
+from mot_reid.reid.preprocess import Preprocess
+
+
+class Teacher:
+    """Maps crops to the embeddings of a frozen network; it runs on the CPU.
+
+    Attributes:
+        path: The file.
+    """
+
+    def __init__(self, path: str | Path, *, preprocess: Preprocess | None = None) -> None:
+        """Opens the network.
+
+        Args:
+            path: a `model.safetensors` or `.onnx` of ours, or the name of a bundled model; with `preprocess`, an
+                `.onnx` or OpenVINO `.xml` file of others with one input (B, 3, H, W) and one output (B, D).
+            preprocess: what turns pixels into the input of a network of others; None for ours, which carry theirs.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            CheckpointError: A file that should be ours is not.
+            ValueError: A network of others comes without its preprocessing, or one of ours with it.
+            ImportError: What runs the file is not installed.
+        """
+        self.path = checkpoint.find(path)
+        foreign = self.path.suffix in (".onnx", ".xml")
+        if preprocess is None and self.path.suffix == ".xml":
+            raise ValueError(
+                f"distill.teacher: got '{path}' without its preprocessing; expected what its input is; set "
+                "distill.teacher_size, and distill.teacher_color, teacher_mean and teacher_std"
+            )
+        if preprocess is not None and not foreign:
+            raise ValueError(
+                f"distill.teacher_size: got {preprocess.size} for '{path}', which carries its own preprocessing; "
+                "expected null; leave it out"
+            )
+        self._embed = _ours(self.path) if preprocess is None else _of_others(self.path, preprocess)
+
+    @property
+    def sha256(self) -> str:
+        """The checksum of the file, see `identify`."""
+        return identify(self.path)["sha256"]
+
+    @torch.no_grad()
+    def __call__(self, images: Tensor) -> Tensor:
+        """Maps (B, 3, h, w) uint8 RGB images to (B, D) float32 rows of unit length."""
+        return F.normalize(self._embed(images))
+
+
+def identify(path: str | Path) -> dict[str, str]:
+    """Returns the file name and the SHA-256 of a teacher; of an OpenVINO network that of its weights."""
+    path = checkpoint.find(path)
+    weights = path.with_suffix(".bin") if path.suffix == ".xml" else path
+    return {"file": path.name, "sha256": hashlib.sha256(weights.read_bytes()).hexdigest()}
+
+
+def _ours(path: Path) -> Callable[[Tensor], Tensor]:
+    """Returns the forward pass of a network that describes itself."""
+    embedder = Embedder(path, device="cpu")
+    return lambda images: torch.from_numpy(embedder.embed(list(images.permute(0, 2, 3, 1).numpy()), color="rgb"))
+
+
+def _of_others(path: Path, preprocess: Preprocess) -> Callable[[Tensor], Tensor]:
+    """Returns the forward pass of a network that takes what `preprocess` gives."""
+    run = _open_openvino(path, preprocess) if path.suffix == ".xml" else _open_onnx(path)
+    return lambda images: run(preprocess(images).contiguous())
+
+
+def _open_openvino(path: Path, preprocess: Preprocess) -> Callable[[Tensor], Tensor]:
+    try:
+        import openvino
+    except ImportError:
+        raise ImportError(f"distill.teacher: '{path}' needs OpenVINO; pip install openvino") from None
+    core = openvino.Core()
+    try:
+        model = core.read_model(path)
+        model.reshape([-1, 3, *preprocess.size])
+        threads = {"INFERENCE_NUM_THREADS": torch.get_num_threads()}
+        network = core.compile_model(model, "CPU", threads)
+    except RuntimeError:
+        raise ValueError(
+            f"distill.teacher: '{path}' cannot be opened for images of {preprocess.size}; expected an OpenVINO network "
+            "of one image input; check distill.teacher_size"
+        ) from None
+    return lambda inputs: torch.from_numpy(network(inputs.numpy())[0].copy())
+
+
+def _open_onnx(path: Path) -> Callable[[Tensor], Tensor]:
+    try:
+        import onnxruntime
+    except ImportError:
+        raise ImportError(f"distill.teacher: '{path}' needs ONNX Runtime; pip install 'mot-reid[onnx]'") from None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's own kinds
+        raise ValueError(f"distill.teacher: '{path}' cannot be opened by ONNX Runtime; get the file again") from error
+    name, fixed = session.get_inputs()[0].name, session.get_inputs()[0].shape[0] == 1
+
+    def run(inputs: Tensor) -> Tensor:
+        parts = inputs.split(1) if fixed else [inputs]
+        return torch.cat([torch.from_numpy(session.run(None, {name: part.numpy()})[0]) for part in parts])
+
+    return run
