@@ -283,6 +283,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
         ("Tracks", {"numpy"}),
         ("TrackTable", {"numpy"}),
         ("Tracker", {"numpy", "scipy"}),
+        ("fit", set()),
         ("evaluate_mot", {"numpy", "scipy"}),
         ("evaluate_retrieval", {"numpy", "scipy"}),
     ],
