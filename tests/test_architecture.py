@@ -98,9 +98,11 @@ SERVING = {
     "sqlite": "refusal",
     "galleries": "folder refusal sqlite",
     "worker": "content logs refusal",
-    "jobs": "content folder prometheus refusal worker",
+    "jobs": "content folder prometheus refusal sqlite worker",
+    "sweeper": "refusal",
+    "weights": "",
     "live": "folder prometheus refusal worker",
-    "service": "folder galleries jobs live prometheus refusal worker",
+    "service": "folder galleries jobs live prometheus refusal sweeper weights worker",
     "http": "content folder galleries jobs live prometheus refusal service worker",
     "demo": "folder galleries http jobs refusal service",
 }
