@@ -314,8 +314,8 @@ def _person_of(rows: sqlite3.Connection, number: int) -> Person:
 
 
 def _person(row: tuple[Any, ...]) -> Person:
-    *values, damaged = row
-    return Person(*values, bool(damaged))
+    id, name, crops, enrolled, seen, damaged = row
+    return Person(id, name, crops, enrolled, seen, bool(damaged))
 
 
 def _kept(name: str, *, crops: int, stored: bytes, dimension: int) -> Embedding:

@@ -99,7 +99,7 @@ class Runner:
             except Refusal as refusal:
                 self._note_problem(refusal)
             except Exception:
-                log.exception("job not done")
+                log.exception("no job begun")
             self._pause(_IDLE_SECONDS)
 
     def _do_next(self, worker: Worker) -> bool:
@@ -109,6 +109,9 @@ class Runner:
             return False
         try:
             self._do(job, worker)
+        except Exception:  # a fault of the program, not of the job; the next one is not to blame
+            log.exception("job not done", extra={"job": job.id})
+            self._fail(job, "job: the server failed at this; its log has the reason")
         finally:
             with self._changed:
                 del self._running[job.id]

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,6 +29,7 @@ class Queue:
 
     store: JobStore
     runner: Runner
+    worker: Worker
     path: Path
 
     def job(self, id: str) -> StoredJob:
@@ -53,7 +55,7 @@ def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Queue]:
         (tmp_path / "jobs" / id / "upload").write_bytes(b"video")
         store.add(id, preset="sort", visualize=False, frames=5, most_queued=9)
     runner = Runner(store, [worker], folder=tmp_path / "jobs", limits=LIMITS, metrics=Metrics())
-    yield Queue(store, runner, tmp_path)
+    yield Queue(store, runner, worker, tmp_path)
     runner.stop(30)
     store.close()
 
@@ -91,3 +93,18 @@ def test_job_that_ended_while_nothing_could_be_written_is_done_again_by_the_next
     other.close()
     assert queue.job("ada").state == "running" and (queue.path / "jobs" / "ada" / "upload").is_file()
     assert queue.store.recover(2) == (1, 0)
+
+
+def test_fault_of_the_program_fails_its_job_and_not_the_next(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker, real = queue.worker, queue.worker.do
+
+    def faulty(task: str, source: str, *payload: Any, **options: Any) -> Any:
+        if "ada" in source:
+            raise KeyError("a fault")
+        return real(task, source, *payload, **options)
+
+    monkeypatch.setattr(worker, "do", faulty)
+    queue.runner.start()
+    assert queue.becomes(lambda: queue.job("bob").state == "done")
+    failed = queue.job("ada")
+    assert (failed.state, failed.error) == ("failed", "job: the server failed at this; its log has the reason")
