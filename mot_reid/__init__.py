@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mot_reid.structures import Tracks as Tracks
     from mot_reid.structures import TrackTable as TrackTable
     from mot_reid.tracking.tracker import Tracker as Tracker
+    from mot_reid.training.experiment import fit as fit
 
 _HOME = {
     "Detections": "mot_reid.structures",
@@ -32,6 +33,7 @@ _HOME = {
     "YoloDetector": "mot_reid.detection.yolo",
     "evaluate_mot": "mot_reid.metrics.mot",
     "evaluate_retrieval": "mot_reid.metrics.retrieval",
+    "fit": "mot_reid.training.experiment",
     "track": "mot_reid.pipeline.steps",
 }
 

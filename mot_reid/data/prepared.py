@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import lzma
 import os
 import shutil
 import zipfile
@@ -16,6 +17,9 @@ from uuid import uuid4
 from mot_reid.files import write_text, writing
 
 METADATA = "metadata.json"
+
+_ENTRY_BYTES = 500_000_000
+_PIECE_BYTES = 1 << 20
 
 
 @contextmanager
@@ -58,7 +62,7 @@ def unpack(
     place: Callable[[PurePosixPath], PurePosixPath | None],
     progress: bool = True,
 ) -> list[tuple[str, str]]:
-    """Take chosen files out of a ZIP archive.
+    """Take chosen files out of a ZIP archive, each in small pieces.
 
     Args:
         archive: The ZIP file.
@@ -70,7 +74,8 @@ def unpack(
         The damaged entries that could not be read, each with the reason; all others are on disk.
 
     Raises:
-        ValueError: The file is no ZIP archive, is encrypted, or has an entry that would land outside of `folder`.
+        ValueError: The file is no ZIP archive, is encrypted, has an entry that would land outside of `folder`, two
+            different entries for one file, or more bytes than the disk has room for.
     """
     from tqdm import tqdm
 
@@ -80,29 +85,83 @@ def unpack(
         raise ValueError(f"archive: got '{archive}' ({error}); expected a whole ZIP file; download it again") from None
     damaged = []
     with opened:
-        chosen = []
-        for entry in opened.infolist():
-            path = PurePosixPath(entry.filename.replace("\\", "/"))
-            if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
-                raise ValueError(
-                    f"archive '{archive}': got the entry '{entry.filename}'; expected paths inside the archive; "
-                    "do not use an archive that writes elsewhere"
-                )
-            target = None if entry.is_dir() else place(path)
-            if target is not None:
-                chosen.append((entry, Path(folder) / target))
+        chosen = _choose(opened, archive, place)
+        _check_room(sum(entry.file_size for entry in chosen.values()), archive, folder)
         hidden = None if progress else True  # None: shown on a terminal
-        for entry, path_on_disk in tqdm(chosen, "unpacking", unit="file", disable=hidden, leave=False):
-            path_on_disk.parent.mkdir(parents=True, exist_ok=True)
+        for target, entry in tqdm(chosen.items(), "unpacking", unit="file", disable=hidden, leave=False):
+            reason = _extract(opened, entry, Path(folder) / target, archive)
+            if reason is not None:
+                damaged.append((entry.filename, reason))
+    return damaged
+
+
+def _choose(
+    opened: zipfile.ZipFile, archive: str | Path, place: Callable[[PurePosixPath], PurePosixPath | None]
+) -> dict[PurePosixPath, zipfile.ZipInfo]:
+    """The entry for each file that is made."""
+    chosen: dict[PurePosixPath, zipfile.ZipInfo] = {}
+    for entry in opened.infolist():
+        path = PurePosixPath(entry.filename.replace("\\", "/"))
+        if not path.parts:  # the folder itself, "."
+            continue
+        if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+            raise ValueError(
+                f"archive '{archive}': got the entry '{entry.filename}'; expected paths inside the archive; "
+                "do not use an archive that writes elsewhere"
+            )
+        target = None if entry.is_dir() else place(path)
+        if target is None:
+            continue
+        known = chosen.setdefault(target, entry)
+        if (known.CRC, known.file_size) != (entry.CRC, entry.file_size):
+            raise ValueError(
+                f"archive '{archive}': got '{known.filename}' and '{entry.filename}', which differ, for the one file "
+                f"'{target}'; expected each file once; download the archive again"
+            )
+    return chosen
+
+
+def _check_room(needed: int, archive: str | Path, folder: str | Path) -> None:
+    there = next(path for path in (Path(folder), *Path(folder).resolve().parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    if needed > free:
+        raise ValueError(
+            f"archive '{archive}': got {needed:,} bytes of files; expected at most the {free:,} bytes that are free at "
+            f"'{there}'; make room, or choose another output"
+        )
+
+
+def _extract(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path, archive: str | Path) -> str | None:
+    """Write one entry to disk; returns why it could not be read, None where it could."""
+    if entry.file_size > _ENTRY_BYTES:
+        return f"got {entry.file_size:,} bytes; expected at most {_ENTRY_BYTES:,}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        pieces = _pieces(opened, entry)
+        while True:
             try:
-                path_on_disk.write_bytes(opened.read(entry))
-            except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-                damaged.append((entry.filename, str(error)))
+                piece = next(pieces, b"")
+            except NotImplementedError as error:
+                reason = f"{error}; expected one of the usual compressions; unpack the archive yourself"
+                break
+            except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError) as error:
+                reason = str(error) or type(error).__name__
+                break
             except RuntimeError as error:
                 raise ValueError(
                     f"archive '{archive}': got {error}; expected no password; unpack it yourself"
                 ) from None
-    return damaged
+            if not piece:
+                return None
+            file.write(piece)
+    path.unlink()
+    return reason
+
+
+def _pieces(opened: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[bytes]:
+    with opened.open(entry) as stream:
+        while piece := stream.read(_PIECE_BYTES):
+            yield piece
 
 
 def find_prepared(output: str | Path, *, kind: str, version: int, settings: Mapping[str, Any]) -> dict[str, Any] | None:

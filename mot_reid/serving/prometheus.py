@@ -42,14 +42,17 @@ class Metrics:
         )
         self.errors = Counter("mot_reid_errors", "Refusals and failures", ("kind",), registry=self._registry)
 
-    def watch(self, jobs: Callable[[], Mapping[Any, int]], sessions: Callable[[], int]) -> None:
+    def watch(
+        self, jobs: Callable[[], Mapping[Any, int]], sessions: Callable[[], int], swept: Callable[[], float]
+    ) -> None:
         """Adds the numbers that are looked up when they are asked for.
 
         Args:
             jobs: the number of jobs in each state.
             sessions: the number of live sessions.
+            swept: when old jobs and people were last removed, in seconds since 1970.
         """
-        self._registry.register(_Present(jobs, sessions))
+        self._registry.register(_Present(jobs, sessions, swept))
 
     def text(self) -> bytes:
         """Returns all numbers in Prometheus' format."""
@@ -59,8 +62,10 @@ class Metrics:
 class _Present:
     """Numbers of this moment."""
 
-    def __init__(self, jobs: Callable[[], Mapping[Any, int]], sessions: Callable[[], int]) -> None:
-        self._jobs, self._sessions = jobs, sessions
+    def __init__(
+        self, jobs: Callable[[], Mapping[Any, int]], sessions: Callable[[], int], swept: Callable[[], float]
+    ) -> None:
+        self._jobs, self._sessions, self._swept = jobs, sessions, swept
 
     def describe(self) -> list[Any]:
         """Returns nothing: the names are known without looking the numbers up."""
@@ -75,3 +80,6 @@ class _Present:
         yield jobs
         yield GaugeMetricFamily("mot_reid_queue_length", "Jobs that wait", value=counts["queued"])
         yield GaugeMetricFamily("mot_reid_live_sessions", "Live sessions that are open", value=self._sessions())
+        yield GaugeMetricFamily(
+            "mot_reid_swept_timestamp_seconds", "When old jobs and people were last removed", value=self._swept()
+        )

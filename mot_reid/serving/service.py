@@ -19,6 +19,8 @@ from mot_reid.serving.jobs.video_jobs import VideoJobs
 from mot_reid.serving.live import LiveSession, LiveSessions
 from mot_reid.serving.prometheus import Metrics
 from mot_reid.serving.refusal import Refusal, stopping
+from mot_reid.serving.sweeper import Sweeper
+from mot_reid.serving.weights import check_weights
 from mot_reid.serving.worker.pool import Worker, WorkerLost
 from mot_reid.serving.worker.tasks import serve_checks, serve_models
 from mot_reid.settings.serving import ServeSettings
@@ -35,12 +37,12 @@ _SWEEP_SECONDS = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Whether the models are loaded.
+    """Whether the server can do what it is asked.
 
     Attributes:
-        ready: whether they are.
-        facts: device, models and versions, once they are.
-        problem: why they are not, where something is wrong.
+        ready: whether the models are loaded and nothing is wrong.
+        facts: device, models and versions, once it is ready.
+        problem: what is wrong, in a sentence; None where nothing is.
     """
 
     ready: bool
@@ -68,6 +70,12 @@ class Service:
         settings: of the server.
         tracking: how people are tracked; `reid` is that of `settings`.
 
+    Raises:
+        OSError: the folder cannot be used, or another server works in it.
+        ValueError: the detector's weights can run code and are not trusted, or a database in the folder is damaged, in
+            use, not ours, or written by a newer program.
+        Refusal: the disk is full or fails.
+
     Attributes:
         limits: all limits.
         metrics: what Prometheus is told.
@@ -77,6 +85,7 @@ class Service:
     """
 
     def __init__(self, settings: ServeSettings, tracking: TrackSettings) -> None:
+        check_weights(tracking.detector.weights, pickled=settings.pickled_weights)
         self.settings, self.limits = settings, settings.limits
         self.metrics = Metrics()
         self._tracking = replace(tracking, reid=settings.reid)
@@ -88,19 +97,23 @@ class Service:
         self._callers = [Worker(f"calls-{n}", serve_models, models) for n in range(1, self.limits.callers + 1)]
         self._checker = Worker("checks", serve_checks, (self.limits, settings.nice))
         self.jobs = VideoJobs(self.folder, self._job_workers, self._checker, limits=self.limits, metrics=self.metrics)
+        self._sweeper = Sweeper(
+            {"jobs": lambda: self.jobs.sweep(spared_seconds=_SWEEP_SECONDS), "galleries": self.galleries.sweep},
+            pause_seconds=_SWEEP_SECONDS,
+        )
         self._live = LiveSessions(self._callers, self.limits, self.metrics)
         self._calls = threading.BoundedSemaphore(self.limits.calls)
         self._turn = 0
         self._closing = threading.Event()
         self._threads: list[threading.Thread] = []
-        self.metrics.watch(self.jobs.counts, lambda: self._live.count)
+        self.metrics.watch(self.jobs.counts, lambda: self._live.count, lambda: self.swept)
 
     def start(self) -> None:
         """Takes up the jobs that were left, and begins to load the models; `readiness` tells when they are there."""
         self.jobs.start()
         for worker in (self._checker, *self._callers):
             self._begin(worker.prepare, worker.name)
-        self._begin(self._sweep_now_and_then, "sweeper")
+        self._sweeper.start()
 
     def stop_accepting(self) -> None:
         """Refuses new work from now on; what runs goes on."""
@@ -115,6 +128,7 @@ class Service:
             worker.close()
         for thread in self._threads:
             thread.join()
+        self._sweeper.stop()
         self.jobs.close()
         self.galleries.close()
         self._folder_lock.release()
@@ -131,12 +145,19 @@ class Service:
         return self._tracking.tracker.preset or default_preset(self._tracking.reid)
 
     def readiness(self) -> Readiness:
-        """Returns whether the models are loaded, and which."""
+        """Returns whether the models are loaded and nothing is wrong, and which models they are."""
         workers = (*self._callers, *self._job_workers)
         facts = self._callers[0].facts or {}
-        problem = next((worker.problem for worker in workers if worker.problem), None)
-        ready = all(worker.facts is not None for worker in (*workers, self._checker)) and not self.closing
+        problems = (*(worker.problem for worker in (*workers, self._checker)), self.jobs.problem, self._sweeper.problem)
+        problem = next((told for told in problems if told), None)
+        loaded = all(worker.facts is not None for worker in (*workers, self._checker))
+        ready = loaded and problem is None and not self.closing
         return Readiness(ready, facts if ready else {}, problem)
+
+    @property
+    def swept(self) -> float:
+        """When old jobs and people were last removed, in seconds since 1970."""
+        return self._sweeper.succeeded
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -150,19 +171,23 @@ class Service:
             raise Refusal("busy", "server: the models are being loaded", retry_seconds=2)
         return facts
 
-    def submit_video(self, path: str | Path, *, preset: str | None = None, visualize: bool = False) -> StoredJob:
+    def submit_video(
+        self, path: str | Path, *, preset: str | None = None, visualize: bool = False, listed: bool = True
+    ) -> StoredJob:
         """Queues a video to be tracked and returns its job.
 
         Args:
             path: of the video, which is moved into the folder of the job; where it is refused, it stays.
             preset: of the tracker; None is the service's.
             visualize: whether an annotated video is wanted.
+            listed: whether lists of jobs show it.
 
         Raises:
             Refusal: it is no video that is taken, there is no room for it, or the server stops.
         """
         self._check_open()
-        return self.jobs.submit(Path(path), preset=self._checked_preset(preset), visualize=visualize)
+        chosen = self._checked_preset(preset)
+        return self.jobs.submit(Path(path), preset=chosen, visualize=visualize, listed=listed)
 
     def track_image(self, path: str | Path, *, visualize: bool = False) -> dict[str, Any]:
         """Returns the people in an image: width, height and detections; with `visualize` also `jpeg`, in base64.
@@ -270,14 +295,6 @@ class Service:
         thread = threading.Thread(target=target, name=name, daemon=True)
         self._threads.append(thread)
         thread.start()
-
-    def _sweep_now_and_then(self) -> None:
-        while not self._closing.wait(_SWEEP_SECONDS):
-            self.jobs.sweep(spared_seconds=_SWEEP_SECONDS)
-            try:
-                self.galleries.sweep()
-            except Refusal as refusal:  # such as a file in use; the next time will do
-                log.warning("galleries not swept", extra={"reason": refusal.sentence})
 
 
 def _listed(where: Where) -> str | list[float]:

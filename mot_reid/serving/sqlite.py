@@ -32,13 +32,15 @@ def open_file(
     Raises:
         ValueError: the file is damaged, in use, not ours, or written by a newer program.
     """
-    rows = sqlite3.connect(path, timeout=timeout, check_same_thread=False, isolation_level=None)
+    rows = None
     try:
+        rows = sqlite3.connect(path, timeout=timeout, check_same_thread=False, isolation_level=None)
         for pragma in pragmas:
             rows.execute(f"PRAGMA {pragma}")
         _upgrade(rows, steps)
     except (sqlite3.DatabaseError, _Unknown) as error:
-        rows.close()
+        if rows is not None:
+            rows.close()
         remedy = "stop the program that uses it" if _is_in_use(error) else "move it away"
         raise ValueError(
             f"{what}: got {path.name} that cannot be used ({error}); expected a database of this server; {remedy}"

@@ -1,7 +1,4 @@
-"""The keys of `tools/benchmark.py`: their types, what their values must satisfy, and what they mean.
-
-Types only: every value is in `configs/benchmark.yaml`. The meaning of a key stands beside its type.
-"""
+"""The keys of `mot-reid benchmark`: types, rules and meanings; the values are in `configs/benchmark.yaml`."""
 
 from __future__ import annotations
 
@@ -11,25 +8,25 @@ from typing import Annotated
 from mot_reid.settings.schema import Between, Count, OneOf
 from mot_reid.settings.tracker_parameters import NEED_EMBEDDINGS, PRESET_NAMES
 
+_PRESETS = OneOf(tuple(name for name in PRESET_NAMES if name not in NEED_EMBEDDINGS))
+
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkSettings:
     """What is measured, and on what."""
 
-    what: Annotated[str, OneOf(("train", "embed", "retrieval", "track", "video", "all")), "what is measured"]
+    what: Annotated[str, OneOf(("train", "embed", "retrieval", "track", "video", "all")), "the part that is measured"]
     json: Annotated[str | None, "file for the figures, the machine and the versions"]
-    compare: Annotated[str | None, "an earlier such file; how many times better each figure is than there"]
-    experiment: Annotated[str, "train: whose network, loss, precision and batch are used"]
-    height: Annotated[int | None, Between(1), "train: of the network's input; null: the experiment's"]
-    width: Annotated[int | None, Between(1), "train: likewise"]
-    steps: Annotated[int, Between(20), "train: how many are timed, and as many again on one fixed batch"]
-    device: Annotated[str, OneOf(("auto", "cpu", "cuda")), "train, embed: where"]
+    compare: Annotated[str | None, "such a file of an earlier run, to compare each figure with"]
+    experiment: Annotated[str, "train: experiment that gives network, loss, precision and batch"]
+    height: Annotated[int | None, Between(1), "train: height of the network's input in pixels; null: the experiment's"]
+    width: Annotated[int | None, Between(1), "train: width of the network's input in pixels; null: the experiment's"]
+    steps: Annotated[int, Between(20), "train: steps that are timed, and as many again on one fixed batch"]
+    device: Annotated[str, OneOf(("auto", "cpu", "cuda")), "train, embed: device to measure on"]
     reid: Annotated[str, "embed, video: a Re-ID model, file or name"]
-    preset: Annotated[
-        str, OneOf(tuple(name for name in PRESET_NAMES if name not in NEED_EMBEDDINGS)), "track: which tracker"
-    ]
-    source: Annotated[str | None, "video: the video, with weights; null draws one"]
+    preset: Annotated[str, _PRESETS, "track: the tracker"]
+    source: Annotated[str | None, "video: a video file; null: a synthetic clip"]
     weights: Annotated[
-        str | None, "video: a YOLO model; null takes drawn boxes, and measures all but decoding and detection"
+        str | None, "video: a YOLO model; null: synthetic boxes, so that decoding and detection are not measured"
     ]
-    frames: Annotated[int, Count, "video: how many are tracked"]
+    frames: Annotated[int, Count, "video: frames that are tracked"]

@@ -19,8 +19,12 @@ class Limits:
     upload_bytes: Annotated[int, Count, "of a video"]
     image_bytes: Annotated[int, Count, "of an image"]
     images: Annotated[int, Count, "in one request"]
-    uploads: Annotated[int, Count, "that are received at the same time"]
+    uploads: Annotated[int, Count, "videos that are received at the same time"]
+    image_uploads: Annotated[int, Count, "requests with images that are received at the same time"]
+    client_uploads: Annotated[int, Count, "of each of these two that one client may have"]
+    header_seconds: Annotated[float, Positive, "until the headers of a request, or a body that is no form, are there"]
     idle_seconds: Annotated[float, Positive, "without a byte after which an upload is given up"]
+    upload_bytes_per_second: Annotated[float, Positive, "of an upload at least, after its first idle_seconds"]
     upload_seconds: Annotated[float, Positive, "that an upload may take"]
     frames: Annotated[int, Count, "of a video"]
     pixels: Annotated[int, Count, "of a frame of a video or live session"]
@@ -29,6 +33,7 @@ class Limits:
     check_seconds: Annotated[float, Positive, "that looking into an upload may take"]
     job_seconds: Annotated[float, Positive, "that a job may take"]
     jobs: Annotated[int, Count, "that are worked on at the same time, each in a process of its own"]
+    worker_bytes: Annotated[int, Count, "of memory that each process with models may take for its data"]
     queue: Annotated[int, Count, "jobs that wait at most"]
     attempts: Annotated[int, Count, "times that a job is begun when the server stops under it"]
     wait_seconds: Annotated[float, Positive, "that ?wait=true waits at most"]
@@ -63,7 +68,15 @@ class ServeSettings:
     demo: Annotated[bool, "serve the demo for browsers under /demo, too"]
     folder: Annotated[str, "where uploads, results, galleries and the list of jobs are kept"]
     reid: Annotated[str | None, "a Re-ID model (file or name) for embeddings, galleries and presets with appearance"]
+    pickled_weights: Annotated[
+        bool, "take a detector.weights such as .pt, which can run code when it is read; only for files that you trust"
+    ]
     api_key: Annotated[str | None, "what clients must send as X-API-Key; null asks for none"]
+    hosts: Annotated[
+        tuple[str, ...],
+        "names by which clients reach the server, such as people.example.org, or .example.org for all names that end "
+        "so; addresses and localhost are always taken; any takes every name",
+    ]
     cors: Annotated[tuple[str, ...], "origins of web pages that may call, such as https://example.org"]
     proxies: Annotated[tuple[str, ...], "addresses or networks of proxies whose X-Forwarded-For is believed"]
     nice: Annotated[int, Between(0, 19), "how far the workers stand back behind the answering process"]

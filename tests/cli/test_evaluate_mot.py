@@ -194,7 +194,7 @@ def test_report_shows_pictures_from_the_sequence_and_the_cause(filmed: list[str]
     assert tool.main(filmed) == 0
     page = (tmp_path / "mot.html").read_text()
     assert page.count("data:image/jpeg") == 3
-    assert "badge missed-detection" in page and "Similarity of the looks" not in page
+    assert "badge missed-detection" in page and "Similarity of the appearance" not in page
 
 
 def test_report_takes_detections_of_the_sequence(filmed: list[str], tmp_path: Path) -> None:
@@ -218,7 +218,7 @@ def test_report_compares_looks_at_the_boxes_in_the_frames(
     assert tool.main([*filmed, "reid=model", "detections=det/mine.txt"]) == 0
     assert asked == [(4, 14, 0, 24, 20), (8, 18, 0, 28, 20)]
     page = (tmp_path / "mot.html").read_text()
-    assert "badge appearance" in page and f"<dt>Similarity of the looks</dt><dd>{np.cos(1):.2f}</dd>" in page
+    assert "badge appearance" in page and f"<dt>Similarity of the appearance</dt><dd>{np.cos(1):.2f}</dd>" in page
     assert tool.main([*filmed, "reid=model", "detections=det/mine.txt", "threshold=0"]) == 0
     assert "badge association" in (tmp_path / "mot.html").read_text()
 

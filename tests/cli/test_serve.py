@@ -27,6 +27,11 @@ def test_key_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None
     assert tool.COMMAND.load([])[0].api_key is None
     monkeypatch.setenv("MOT_REID_API_KEY", "open sesame")
     assert tool.COMMAND.load([])[0].api_key == "open sesame"
+    for empty in ("", " "):
+        monkeypatch.setenv("MOT_REID_API_KEY", empty)
+        with pytest.raises(ValueError, match="api_key: got an empty text"):
+            tool.COMMAND.load([])
+    assert tool.COMMAND.load(["api_key=null"])[0].api_key is None
 
 
 @pytest.mark.parametrize(
@@ -36,6 +41,7 @@ def test_key_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None
         ("source=a.mp4", "command line: no key 'source'"),
         ("limits.jobs=0", "limits.jobs: got 0; expected a number of at least 1"),
         ("port=70000", "port: got 70000; expected a number of at least 0 and at most 65535"),
+        ("api_key=", "api_key: got an empty text; expected a key, or null for a server that asks for none"),
         ("tracker.high=2", "tracker.high: got 2.0; expected"),
     ],
 )
@@ -54,6 +60,20 @@ def test_address_that_is_taken_is_told_before_anything_is_made(
         assert tool.main([f"port={port}", f"folder={tmp_path / 'served'}"]) == 2
     assert f"host, port: got 127.0.0.1 and {port}" in capsys.readouterr().err
     assert not (tmp_path / "served").exists()
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:80"),
+        ("0.0.0.0", "http://localhost:80"),
+        ("::", "http://localhost:80"),
+        ("::1", "http://[::1]:80"),
+        ("people.example.org", "http://people.example.org:80"),
+    ],
+)
+def test_address_can_be_opened_in_a_browser(host: str, address: str) -> None:
+    assert tool.address(host, 80) == address
 
 
 def test_help_lists_every_limit(capsys: pytest.CaptureFixture[str]) -> None:

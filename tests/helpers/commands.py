@@ -19,6 +19,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib  # comes with pytest there
 
+FLAGS = ("--help", "-h", "--schema")
 Check = Callable[[Sequence[str]], Any]
 OURS = ("configs/", "docker/", "docs/", "experiments/", "tests/", "tools/")
 _ASSIGNMENT = re.compile(r"[A-Z_]+=.*")
@@ -48,11 +49,10 @@ def check(words: Sequence[str]) -> None:
         ConfigError: an argument that the tool would refuse.
         AssertionError: a tool, file or extra that is not there.
     """
-    name, arguments = called(words)
+    name, arguments = called(words[: words.index(">")] if ">" in words else words)
     if name is not None:
         assert name in CHECKS, f"{' '.join(words)}: no such command"
-        if "--help" not in arguments:
-            CHECKS[name](arguments)
+        CHECKS[name](arguments)
     if list(words[:2]) == ["python", "-c"]:
         assert missing_names(words[2]) == []
     for word in words:
@@ -104,11 +104,12 @@ def extras() -> set[str]:
     return set(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"])
 
 
-def _load(command: str) -> Check:
-    """Returns what checks the arguments of a command: the loading of its settings."""
+def _load(name: str) -> Check:
+    """Returns what checks the arguments of a command: the loading of its settings, or of its help."""
 
     def load(argv: Sequence[str]) -> None:
-        import_module(f"mot_reid.cli.{command}").COMMAND.load([word for word in argv if word != "--schema"])
+        command, rest = import_module(f"mot_reid.cli.{name}").COMMAND, [word for word in argv if word not in FLAGS]
+        (command.load if rest == list(argv) else command.values)(rest)
 
     return load
 

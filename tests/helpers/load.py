@@ -25,7 +25,8 @@ from tests.helpers.server import Server
 
 _PAUSE_SECONDS = 0.05
 _LOOK_SECONDS = 0.5
-_LIMITS = ("limits.requests_per_minute=1000000", "limits.free_bytes=0", "limits.uploads=100")
+_LIMITS = ("limits.requests_per_minute=1000000", "limits.free_bytes=0", "limits.uploads=100",
+           "limits.client_uploads=100")  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -30,16 +30,17 @@ class Server:
     Args:
         folder: of the service.
         arguments: as on the command line.
-        log: where its log goes; beside the folder if None.
+        ready: wait until the models are loaded.
     """
 
     def __init__(self, folder: Path, *arguments: str, ready: bool = True) -> None:
         self.folder = folder
         self.log = folder.with_name(f"{folder.name}.log")
         command = [sys.executable, "tools/serve.py", "port=0", f"folder={folder}", "device=cpu", *arguments]
-        with self.log.open("a") as log:
+        self.said = folder.with_name(f"{folder.name}.out")
+        with self.log.open("a") as log, self.said.open("w") as said:
             start = log.tell()
-            self.process = subprocess.Popen(command, cwd=ROOT, stderr=log, stdout=log, start_new_session=True)
+            self.process = subprocess.Popen(command, cwd=ROOT, stderr=log, stdout=said, start_new_session=True)
         self.url = f"http://127.0.0.1:{self._port(start)}"
         self.client = httpx.Client(base_url=self.url, timeout=120)
         if ready:

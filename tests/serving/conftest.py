@@ -10,6 +10,7 @@ import pytest
 from tests.helpers.server import Scene, Server, draw_scene
 
 SMALL = (
+    "nice=0",  # a machine that is busy with other things starts the workers late otherwise
     "limits.upload_bytes=4000000",
     "limits.image_bytes=1000000",
     "limits.images=3",
@@ -18,6 +19,7 @@ SMALL = (
     "limits.image_pixels=1000000",
     "limits.idle_seconds=1",
     "limits.uploads=20",
+    "limits.client_uploads=20",
     "limits.live_sessions=2",
     "limits.live_idle_seconds=1",
     "limits.live_frame_bytes=200000",

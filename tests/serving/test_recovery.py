@@ -10,6 +10,7 @@ import psutil
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from tests.helpers.server import Scene, Server, draw_scene, mot_of_tool
 from tests.serving.conftest import SMALL
@@ -153,7 +154,7 @@ def test_old_jobs_are_forgotten_at_the_start(scene: Scene, tmp_path: Path) -> No
 @pytest.mark.slow
 def test_models_that_cannot_be_loaded_are_told_and_jobs_wait(scene: Scene, tmp_path: Path) -> None:
     (tmp_path / "bad").mkdir()
-    weights = f"detector.weights={tmp_path / 'bad' / 'none.pt'}"
+    weights = f"detector.weights={tmp_path / 'bad' / 'none.onnx'}"
     with Server(tmp_path / "served", weights, "reid=null", "limits.free_bytes=0", ready=False) as server:
         for _ in range(300):
             answer = server.client.get("/ready")
@@ -170,6 +171,34 @@ def test_models_that_cannot_be_loaded_are_told_and_jobs_wait(scene: Scene, tmp_p
 
 
 # Who may ask
+
+
+def attack_across_sites(server: Server) -> None:
+    """What a page of another site, or by another name, can have a browser do that knows the password: nothing."""
+    known = {"auth": httpx.BasicAuth("me", "open sesame")}
+    foreign = ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"})
+    id, gallery = "a" * 24, "/api/galleries/staff"
+    unsafe = (
+        ("POST", "/api/inference/video"), ("POST", f"/api/jobs/{id}/cancel"), ("DELETE", f"/api/jobs/{id}"),
+        ("POST", f"{gallery}/persons"), ("DELETE", gallery), ("PATCH", f"{gallery}/persons/{id}"),
+    )  # fmt: skip
+    answers = [server.client.request(*call, headers=headers, **known) for call in unsafe for headers in foreign]
+    assert [answer.status_code for answer in answers] == [403] * 18
+    assert {answer.json()["error"] for answer in answers} == {
+        "origin: pages of other sites may not call; allow them with cors="
+    }
+    own = server.client.request("DELETE", gallery, headers={"Sec-Fetch-Site": "same-origin"}, **known)
+    assert own.status_code == 404  # there is none of that name
+    rebound = {"Host": "evil.example", "X-API-Key": "open sesame"}
+    for path in ("/api/jobs", "/metrics", "/docs", "/openapi.json"):
+        assert server.client.get(path, headers=rebound).status_code == 403
+    live = f"{server.url.replace('http', 'ws')}/api/live"
+    with (
+        pytest.raises(InvalidStatus) as caught,
+        connect(live, additional_headers={"X-API-Key": "open sesame"}, origin=Origin("https://evil.example")),
+    ):
+        pass
+    assert caught.value.response.status_code == 403
 
 
 def test_server_with_a_key_asks_for_it(scene: Scene, tmp_path: Path) -> None:
@@ -189,6 +218,7 @@ def test_server_with_a_key_asks_for_it(scene: Scene, tmp_path: Path) -> None:
         assert caught.value.response.status_code == 401
         with connect(live, additional_headers={"X-API-Key": "open sesame"}) as socket:
             socket.ping().wait(10)
+        attack_across_sites(server)
         page = {"Origin": "https://page.example"}
         allowed = "access-control-allow-origin"
         assert server.client.get("/api/jobs", headers=page).headers[allowed] == "https://page.example"

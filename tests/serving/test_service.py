@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from mot_reid.serving.refusal import Refusal
+from mot_reid.serving.refusal import STATUS, Refusal
 from mot_reid.serving.service import Service
 from mot_reid.settings.load import load_settings
 from mot_reid.settings.serving import ServeSettings
@@ -75,3 +76,46 @@ def test_folder_is_free_again_after_the_end(tmp_path: Path) -> None:
         build(tmp_path / "served")
     first.close()
     build(tmp_path / "served").close()
+
+
+def test_service_whose_jobs_cannot_be_written_down_is_not_ready(service: Service) -> None:
+    service.jobs._runner.problem = "storage: the disk is full"
+    assert service.readiness().problem == "storage: the disk is full" and not service.readiness().ready
+
+
+@pytest.mark.parametrize("path", ["jobs.sqlite", "galleries/galleries.sqlite"])
+def test_damaged_database_is_one_sentence_at_the_start(tmp_path: Path, path: str) -> None:
+    (tmp_path / "served" / "galleries").mkdir(parents=True)
+    (tmp_path / "served" / path).write_bytes(b"damaged" * 1000)
+    with pytest.raises(ValueError, match=rf"got {Path(path).name} that cannot be used .*; move it away$"):
+        build(tmp_path / "served")
+
+
+def full(service: Service) -> sqlite3.Connection:
+    """Lets the list of jobs grow no further, as on a full disk."""
+    database = service.jobs._store._database
+    database.execute("PRAGMA max_page_count = 1")
+    return database
+
+
+def test_upload_and_deletion_on_a_full_disk_are_told_and_leave_no_folder(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service.jobs, "_look_into", lambda path: {"frames": 1})
+    video, jobs = tmp_path / "a.avi", tmp_path / "served" / "jobs"
+    taken = []
+    for _ in range(400):  # until the pages that are there are full
+        video.write_bytes(b"RIFF\0\0\0\0AVI ")
+        full(service)
+        try:
+            taken.append(service.jobs.submit(video, preset="sort" * 100, visualize=False).id)
+        except Refusal as refusal:
+            assert refusal.kind == "disk_full" and STATUS[refusal.kind] == 507
+            break
+    else:
+        raise AssertionError("the list never filled up")
+    assert {folder.name for folder in jobs.iterdir()} == set(taken)
+    full(service).execute("PRAGMA max_page_count = 1000")
+    for id in taken:
+        service.jobs.delete(id)
+    assert list(jobs.iterdir()) == []

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mot_reid.serving.folder import size_of
+from mot_reid.serving.http.slots import Pace, Slots, too_slow
 from mot_reid.serving.refusal import Refusal
 from mot_reid.settings.serving import Limits
 
@@ -33,7 +34,7 @@ class DemoGuard:
 
     def __init__(self, app: Any, limits: Limits, folder: Path) -> None:
         self._app, self._limits, self._folder = app, limits, folder.resolve()
-        self._receiving = 0
+        self._slots = Slots(limits.uploads, each=limits.client_uploads)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serves a request."""
@@ -45,22 +46,34 @@ class DemoGuard:
         await self._app(scope, receive, send)
 
     async def _upload(self, scope: Any, receive: Any, send: Any) -> None:
-        self._check_length(dict(scope["headers"]).get(b"content-length", b""))
-        self._receiving += 1
         try:
-            await asyncio.to_thread(self._check_room)
-            await asyncio.wait_for(self._app(scope, receive, send), self._limits.upload_seconds)
+            with self._slots.take((scope.get("client") or ("?",))[0]):
+                self._check_length(dict(scope["headers"]).get(b"content-length", b""))
+                await asyncio.to_thread(self._check_room)
+                await asyncio.wait_for(self._app(scope, self._paced(receive), send), self._limits.upload_seconds)
         except (asyncio.TimeoutError, TimeoutError):
-            raise Refusal("timeout", "upload: it came too slowly and was given up; check the connection") from None
+            raise too_slow() from None
         finally:
-            self._receiving -= 1
-            if not self._receiving:
+            if not self._slots.taken:
                 await asyncio.to_thread(self._remove_parts)
+
+    def _paced(self, receive: Any) -> Any:
+        """Returns what reads an upload as long as it keeps its pace."""
+        pace, more = Pace(self._limits), True
+
+        async def read() -> Any:
+            nonlocal more
+            if not more:
+                return await receive()
+            message = await asyncio.wait_for(receive(), pace.seconds)
+            more = message.get("more_body", False)
+            pace.count(len(message.get("body", b"")))
+            return message
+
+        return read
 
     def _check_length(self, announced: bytes) -> None:
         """Refuses what is too long, or does not say how long it is, which browsers do."""
-        if self._receiving >= self._limits.uploads:
-            raise Refusal("busy", "upload: the server receives as many as it can; try again soon", retry_seconds=5)
         most = self._limits.upload_bytes + _FORM_BYTES
         if not announced.isdigit() or int(announced) > most:
             raise Refusal("too_large", f"upload: expected a Content-Length of at most {most:,} bytes")

@@ -87,7 +87,7 @@ class VideoPage:
                 os.link(path, copy)
             except OSError:
                 shutil.copyfile(path, copy)
-            return self._service.submit_video(copy, preset=preset, visualize=True)
+            return self._service.submit_video(copy, preset=preset, visualize=True, listed=False)
         finally:
             copy.unlink(missing_ok=True)
 

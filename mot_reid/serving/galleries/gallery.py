@@ -149,7 +149,10 @@ class Galleries:
             ).fetchone()
             if known is None:
                 _check_count(rows, "persons", "gallery", self._limits.persons, "persons WHERE gallery = ?", (gallery,))
-            kept = added if known is None else np.concatenate((_kept(name, *known[1:], added.shape[1]), added))
+            kept = added
+            if known is not None:
+                stored = _kept(name, crops=known[1], stored=known[2], dimension=added.shape[1])
+                kept = np.concatenate((stored, added))
             if len(kept) > self._limits.crops:
                 raise Refusal(
                     "conflict",
@@ -311,10 +314,11 @@ def _person_of(rows: sqlite3.Connection, number: int) -> Person:
 
 
 def _person(row: tuple[Any, ...]) -> Person:
-    return Person(*row[:-1], damaged=bool(row[-1]))
+    id, name, crops, enrolled, seen, damaged = row
+    return Person(id, name, crops, enrolled, seen, bool(damaged))
 
 
-def _kept(name: str, crops: int, stored: bytes, dimension: int) -> Embedding:
+def _kept(name: str, *, crops: int, stored: bytes, dimension: int) -> Embedding:
     """Returns the embeddings that are known of a person."""
     kept = from_bytes(stored, crops=crops, dimension=dimension)
     if kept is None:

@@ -1,10 +1,11 @@
-"""Who may ask, and how often: the key, the origin of a page, and a bucket of requests for each client."""
+"""Who may ask, and how often: the key, the name of the server, the origin of a page, and a rate for each client."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import hmac
+import ipaddress
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -16,6 +17,9 @@ Headers = Mapping[bytes, bytes]
 
 _OPEN = ("/health", "/ready")
 _UNCOUNTED = (*_OPEN, "/metrics")
+_SAFE = ("GET", "HEAD", "OPTIONS")
+_OWN_NAMES = ("localhost", ".localhost")
+_ANY = "any"
 
 
 class Rate:
@@ -47,38 +51,49 @@ class Rate:
 class Admission:
     """Refuses requests of those who may not ask, or who ask too often.
 
+    A page of another site can make a browser send requests, with the password that the browser remembers, and by a
+    name that resolves to this machine it can even read the answers. So names, and the origins of pages, are checked.
+
     Args:
-        settings: of the server; key, origins and limits are taken from them.
+        settings: of the server; key, hosts, origins and limits are taken from them.
         assets: where the files of pages begin, which are not counted: a page loads some eighty at once.
     """
 
     def __init__(self, settings: ServeSettings, *, assets: str | None = None) -> None:
         self._key = settings.api_key.encode() if settings.api_key else None
+        self._hosts = tuple(name.lower() for name in (*settings.hosts, settings.host, *_OWN_NAMES))
         self._origins = frozenset(settings.cors)
         self._assets = assets
         self._rate = Rate(settings.limits.requests_per_minute, clients=settings.limits.clients)
 
-    def check(self, path: str, headers: Headers, *, client: str, websocket: bool) -> None:
+    def check(self, path: str, headers: Headers, *, client: str, method: str) -> None:
         """Lets a request pass.
 
         Args:
             path: that is asked for.
             headers: by name in small letters.
             client: its address.
-            websocket: whether a WebSocket is opened.
+            method: of the request; WEBSOCKET where one is opened.
 
         Raises:
-            Refusal: it comes too often, without the key, or from a page of another site.
+            Refusal: it comes too often, without the key, by an unknown name, or from a page of another site.
         """
-        if path not in _UNCOUNTED and not (self._assets and path.startswith(self._assets)):
+        may_ask = self._key is None or path in _OPEN or self._has_key(self._key, headers)
+        counted = path not in _UNCOUNTED and not (self._assets and path.startswith(self._assets))
+        if counted or not may_ask:  # who guesses keys is counted everywhere
             wait = self._rate.wait_seconds(client)
             if wait:
                 raise Refusal(
                     "too_many_requests", "client: it asks too often; wait a little", retry_seconds=int(wait) + 1
                 )
-        if self._key is not None and path not in _OPEN and not self._has_key(self._key, headers):
+        host = headers.get(b"host", b"").decode("latin-1")
+        if path not in _OPEN and not self._is_known(host):
+            raise Refusal(
+                "forbidden", f"host: got '{host[:80]}'; expected a name of this server; allow others with hosts="
+            )
+        if not may_ask:
             raise Refusal("unauthorized", "key: got none or another one; expected the header X-API-Key")
-        if websocket and not self._may_come_from(headers):
+        if method not in _SAFE and not self._may_come_from(headers, host):
             raise Refusal("forbidden", "origin: pages of other sites may not call; allow them with cors=")
 
     @staticmethod
@@ -95,11 +110,33 @@ class Admission:
                 return False
         return hmac.compare_digest(given, key)
 
-    def _may_come_from(self, headers: Headers) -> bool:
-        """Whether a WebSocket is opened by no page, a page of this server, or one that may call."""
+    def _is_known(self, host: str) -> bool:
+        """Whether a Host header names this server. Addresses always do: only names can be made to resolve to others."""
+        name = _without_port(host).lower().rstrip(".")
+        if not name or _ANY in self._hosts or name in self._hosts or _is_address(name):
+            return True
+        return any(name.endswith(own) for own in self._hosts if own.startswith("."))
+
+    def _may_come_from(self, headers: Headers, host: str) -> bool:
+        """Whether a request comes from no page, a page of this server, or one that may call."""
         origin = headers.get(b"origin", b"").decode("latin-1")
-        return (
-            not origin
-            or origin in self._origins
-            or origin.partition("://")[2] == headers.get(b"host", b"").decode("latin-1")
-        )
+        if origin in self._origins:
+            return True
+        site = headers.get(b"sec-fetch-site", b"").decode("latin-1")  # of all current browsers
+        if site:
+            return site in ("same-origin", "none")
+        return not origin or origin.partition("://")[2] == host
+
+
+def _without_port(host: str) -> str:
+    if host.startswith("["):  # an IPv6 address
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0]
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -14,7 +14,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import Response
 
 from mot_reid import __version__
-from mot_reid.serving.http import gallery_routes, image_routes, live_routes, status_routes, video_routes
+from mot_reid.serving.http import docs, gallery_routes, image_routes, live_routes, status_routes, video_routes
 from mot_reid.serving.http.gate import Gate, Pages, problem_body, problem_headers
 from mot_reid.serving.http.uploads import Uploads
 from mot_reid.serving.refusal import STATUS, Kind, Refusal
@@ -44,7 +44,10 @@ def build_app(service: Service, *, pages: Pages | None = None) -> FastAPI:
         finally:
             await run_in_threadpool(service.close)
 
-    app = FastAPI(title="mot_reid", version=__version__, description=_ABOUT, lifespan=lifespan)
+    app = FastAPI(
+        title="mot_reid", version=__version__, description=_ABOUT, lifespan=lifespan, docs_url=None, redoc_url=None
+    )
+    app.include_router(docs.build_router())
     app.state.uploads = Uploads(service.folder / "uploads", service.limits)
     for module in (status_routes, video_routes, image_routes, gallery_routes, live_routes):
         app.include_router(module.build_router(service))

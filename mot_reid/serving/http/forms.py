@@ -26,7 +26,11 @@ async def received(request: Request, rule: FormRule) -> AsyncIterator[Form]:
     """
     headers = request.headers
     form: Form = await request.app.state.uploads.receive(
-        request.stream(), rule, content_type=headers.get("content-type", ""), announced=headers.get("content-length")
+        request.stream(),
+        rule,
+        content_type=headers.get("content-type", ""),
+        announced=headers.get("content-length"),
+        client=request.client.host if request.client else "?",
     )
     try:
         yield form
@@ -96,16 +100,15 @@ def is_box(value: Any) -> bool:
     )
 
 
-def form_schema(file: str, fields: Mapping[str, Any], *, many: bool = False, needed: tuple[str, ...] = ()) -> Any:
+def form_schema(fields: Mapping[str, Any], *, many: bool = False, needed: tuple[str, ...] = ()) -> Any:
     """Returns the `openapi_extra` of a route that takes a form.
 
     Args:
-        file: the name of the field with the file.
-        fields: the schema of each further field.
+        fields: the schema of each field but `file`, which holds the file or files.
         many: whether the file may come several times.
         needed: the further fields that must be there.
     """
     one = {"type": "string", "format": "binary"}
-    properties = {file: {"type": "array", "items": one, "minItems": 1} if many else one, **fields}
-    schema = {"type": "object", "required": [file, *needed], "properties": properties, "additionalProperties": False}
+    properties = {"file": {"type": "array", "items": one, "minItems": 1} if many else one, **fields}
+    schema = {"type": "object", "required": ["file", *needed], "properties": properties, "additionalProperties": False}
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}

@@ -44,8 +44,8 @@ def build_router(service: Service) -> APIRouter:
     router = APIRouter(prefix="/api/galleries", tags=["galleries"])
     limits = service.limits
     crops = FormRule(
-        file="files", takes=image_format, expected=IMAGES, most_bytes=limits.image_bytes, most_files=limits.images,
-        fields=("name", "where"),
+        file="file", takes=image_format, expected=IMAGES, most_bytes=limits.image_bytes, most_files=limits.images,
+        fields=("name", "where"), former=("files",),
     )  # fmt: skip
     crop = FormRule(
         file="file", takes=image_format, expected=IMAGES, most_bytes=limits.image_bytes,
@@ -67,7 +67,7 @@ def build_router(service: Service) -> APIRouter:
         status_code=status.HTTP_201_CREATED,
         response_model=KnownPerson,
         responses=problems(*_UPLOADS),
-        openapi_extra=form_schema("files", {"name": _NAME, "where": _WHERE}, many=True, needed=("name",)),
+        openapi_extra=form_schema({"name": _NAME, "where": _WHERE}, many=True, needed=("name",)),
     )
     async def enrol(gallery: Gallery, request: Request) -> KnownPerson:
         async with received(request, crops) as form:
@@ -81,7 +81,7 @@ def build_router(service: Service) -> APIRouter:
         summary="Who an image shows, which may be nobody known",
         response_model=SearchAnswer,
         responses=problems("not_found", *_UPLOADS),
-        openapi_extra=form_schema("file", {"threshold": _THRESHOLD, "where": _WHERE}),
+        openapi_extra=form_schema({"threshold": _THRESHOLD, "where": _WHERE}),
     )
     async def search(gallery: Gallery, request: Request) -> SearchAnswer:
         async with received(request, crop) as form:

@@ -25,7 +25,6 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _BODY_BYTES = 65536
 _QUIET = ("/health", "/ready", "/metrics")
-_DOCS = ("/docs", "/redoc")
 _GIVEN_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -80,10 +79,10 @@ class Gate:
         try:
             self._admission.check(
                 scope["path"], request.headers,
-                client=(scope.get("client") or ("?",))[0], websocket=scope["type"] == "websocket",
+                client=(scope.get("client") or ("?",))[0], method=scope.get("method", "WEBSOCKET"),
             )  # fmt: skip
             if scope["type"] == "http" and not self._may_be_long(scope, request.headers):
-                receive = _bounded(receive)
+                receive = _bounded(receive, self._service.limits.header_seconds)
             await self._app(scope, receive, request.send)
         except Refusal as refusal:
             await request.refuse(refusal)
@@ -100,11 +99,9 @@ class Gate:
         finally:
             self._note(scope, request)
 
-    def _policy(self, path: str) -> tuple[bytes, bytes] | None:
-        """Returns the header that says what a page may load; None leaves it to the answer."""
-        if self._is_page(path):
-            return _ITSELF
-        return None if path.startswith(_DOCS) else _NOTHING_ELSE
+    def _policy(self, path: str) -> tuple[bytes, bytes]:
+        """Returns the header that says what the answer may load; one that the answer has already stays."""
+        return _ITSELF if self._is_page(path) else _NOTHING_ELSE
 
     def _route_of(self, path: str) -> str:
         return self._pages.root if self._pages is not None and self._is_page(path) else "none"
@@ -131,13 +128,19 @@ class Gate:
         log.log(level, "request", extra={"request_id": request.id, **told})
 
 
-def _bounded(receive: Receive) -> Receive:
-    """Returns what reads a body, but not a long one."""
-    count = 0
+def _bounded(receive: Receive, seconds: float) -> Receive:
+    """Returns what reads a body, but not a long one, nor one that takes long to come."""
+    count, more, end = 0, True, time.monotonic() + seconds
 
     async def read() -> MutableMapping[str, Any]:
-        nonlocal count
-        message = await receive()
+        nonlocal count, more
+        if not more:  # a wait for the client to leave, which may last
+            return await receive()
+        try:
+            message = await asyncio.wait_for(receive(), max(0.0, end - time.monotonic()))
+        except (asyncio.TimeoutError, TimeoutError):
+            raise Refusal("timeout", "request: its body came too slowly; send it at once") from None
+        more = message.get("more_body", False)
         count += len(message.get("body", b""))
         if count > _BODY_BYTES:
             raise Refusal("too_large", f"request: got more than {_BODY_BYTES:,} bytes; expected a form, or less")
@@ -149,7 +152,7 @@ def _bounded(receive: Receive) -> Receive:
 class _Request:
     """One request on its way through."""
 
-    def __init__(self, scope: Scope, send: Send, policy: tuple[bytes, bytes] | None) -> None:
+    def __init__(self, scope: Scope, send: Send, policy: tuple[bytes, bytes]) -> None:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         given = self.headers.get(b"x-request-id", b"").decode("latin-1")
         self.id = given if _GIVEN_ID.fullmatch(given) else uuid.uuid4().hex
@@ -163,9 +166,7 @@ class _Request:
         """Passes a message on; the first one gets the headers."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            own = [(b"x-request-id", self.id.encode()), *_HEADERS]
-            if self._policy is not None:
-                own.append(self._policy)
+            own = [(b"x-request-id", self.id.encode()), *_HEADERS, self._policy]
             there = {name.lower() for name, _ in message["headers"]}
             message["headers"] = [*message["headers"], *(pair for pair in own if pair[0] not in there)]
         elif message["type"] == "websocket.accept":

@@ -30,8 +30,8 @@ def build_router(service: Service) -> APIRouter:
     most_bytes, most_files = service.limits.image_bytes, service.limits.images
     one = FormRule(file="file", takes=image_format, expected=IMAGES, most_bytes=most_bytes, fields=("visualize",))
     many = FormRule(
-        file="files", takes=image_format, expected=IMAGES, most_bytes=most_bytes, most_files=most_files,
-        fields=("boxes",),
+        file="file", takes=image_format, expected=IMAGES, most_bytes=most_bytes, most_files=most_files,
+        fields=("boxes",), former=("files",),
     )  # fmt: skip
 
     @router.post(
@@ -39,7 +39,7 @@ def build_router(service: Service) -> APIRouter:
         summary="Find the people in an image",
         response_model=ImageAnswer,
         responses={200: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}, **refusals},
-        openapi_extra=form_schema("file", {"visualize": _VISUALIZE}),
+        openapi_extra=form_schema({"visualize": _VISUALIZE}),
     )
     async def post_image(request: Request) -> Response:
         async with received(request, one) as form:
@@ -54,7 +54,7 @@ def build_router(service: Service) -> APIRouter:
         summary="Embed people",
         response_model=Embeddings,
         responses=refusals,
-        openapi_extra=form_schema("files", {"boxes": _BOXES}, many=True),
+        openapi_extra=form_schema({"boxes": _BOXES}, many=True),
     )
     async def post_embed(request: Request) -> Embeddings:
         async with received(request, many) as form:

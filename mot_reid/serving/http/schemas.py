@@ -201,7 +201,7 @@ class Health(BaseModel):
 
 
 class Ready(BaseModel):
-    """The models are loaded."""
+    """The models are loaded, and nothing is wrong."""
 
     status: Literal["ready"] = "ready"
     device: str
@@ -209,13 +209,14 @@ class Ready(BaseModel):
     reid: str | None
     threshold: float | None
     versions: dict[str, str]
+    swept_at: datetime = Field(description="when old jobs and people were last removed")
 
 
 def job_answer(job: StoredJob) -> Job:
     """Returns a job as clients see it."""
     return Job(
         id=job.id, state=job.state, preset=job.preset, visualize=job.visualize, attempts=job.attempts, error=job.error,
-        created_at=_moment(job.created), started_at=_moment(job.started), ended_at=_moment(job.ended),
+        created_at=moment(job.created), started_at=moment(job.started), ended_at=moment(job.ended),
         progress=Progress(frames_done=job.frames_done, frames=job.frames), result=_result(job),
     )  # fmt: skip
 
@@ -223,8 +224,8 @@ def job_answer(job: StoredJob) -> Job:
 def person_answer(person: Person) -> KnownPerson:
     """Returns a person as clients see it."""
     return KnownPerson(
-        id=person.id, name=person.name, crops=person.crops, enrolled_at=_moment(person.enrolled),
-        seen_at=_moment(person.seen), damaged=person.damaged,
+        id=person.id, name=person.name, crops=person.crops, enrolled_at=moment(person.enrolled),
+        seen_at=moment(person.seen), damaged=person.damaged,
     )  # fmt: skip
 
 
@@ -253,5 +254,6 @@ def _result(job: StoredJob) -> VideoResult | None:
     )
 
 
-def _moment(seconds: float | None) -> Any:
+def moment(seconds: float | None) -> Any:
+    """Returns seconds since 1970 as a time; None as None."""
     return None if seconds is None else datetime.fromtimestamp(seconds, tz=timezone.utc)

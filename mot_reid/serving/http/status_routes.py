@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from mot_reid.serving import prometheus
-from mot_reid.serving.http.schemas import Health, Ready, problems
+from mot_reid.serving.http.schemas import Health, Ready, moment, problems
 from mot_reid.serving.refusal import Refusal
 from mot_reid.serving.service import Service
 
@@ -21,13 +21,14 @@ def build_router(service: Service) -> APIRouter:
         return Health()
 
     @router.head("/ready", include_in_schema=False)
-    @router.get("/ready", summary="Whether the models are loaded", responses=problems("busy"))
+    @router.get("/ready", summary="Whether the models are loaded and nothing is wrong", responses=problems("busy"))
     async def ready() -> Ready:
         state = service.readiness()
         if not state.ready:
             raise Refusal("busy", state.problem or "server: the models are being loaded", retry_seconds=2)
         facts = {"reid": None, "threshold": None} | state.facts
-        return Ready(**{name: facts[name] for name in ("device", "detector", "reid", "threshold", "versions")})
+        told = {name: facts[name] for name in ("device", "detector", "reid", "threshold", "versions")}
+        return Ready(**told, swept_at=moment(service.swept))
 
     @router.get("/metrics", summary="Numbers for Prometheus", response_class=Response,
                 responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}})  # fmt: skip

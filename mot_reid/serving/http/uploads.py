@@ -16,6 +16,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from mot_reid.serving.content import HEAD_BYTES
 from mot_reid.serving.folder import random_id
+from mot_reid.serving.http.slots import Pace, Slots, too_slow
 from mot_reid.serving.refusal import Refusal, disk_refusal
 from mot_reid.settings.serving import Limits
 
@@ -32,11 +33,13 @@ class FormRule:
 
     Attributes:
         file: the name of the field with the file or files.
+        former: names that it had before, which are still taken.
         takes: the format of a file by its first bytes, or None for a file that is not taken.
         expected: what is taken, in words.
         most_bytes: of one file.
         most_files: of the form.
         fields: the names of the others.
+        large: whether the files are videos, which take long to come; images have slots of their own.
     """
 
     file: str
@@ -45,6 +48,8 @@ class FormRule:
     most_bytes: int
     most_files: int = 1
     fields: Collection[str] = ()
+    former: Collection[str] = ()
+    large: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +84,11 @@ class Uploads:
         self._folder, self._limits = folder, limits
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        self._receiving = 0
+        self._videos = Slots(limits.uploads, each=limits.client_uploads)
+        self._images = Slots(limits.image_uploads, each=limits.client_uploads)
 
     async def receive(
-        self, body: AsyncIterator[bytes], rule: FormRule, *, content_type: str, announced: str | None
+        self, body: AsyncIterator[bytes], rule: FormRule, *, content_type: str, announced: str | None, client: str
     ) -> Form:
         """Writes the files of a form to the folder; nothing stays there when it is refused.
 
@@ -91,39 +97,35 @@ class Uploads:
             rule: what the form may hold.
             content_type: the header of the request.
             announced: the header Content-Length, which is believed only where it says too much.
+            client: its address.
 
         Raises:
             Refusal: the form is malformed, too large, too slow, holds what it may not, or the disk is full.
         """
-        if self._receiving >= self._limits.uploads:
-            raise Refusal("busy", "upload: the server receives as many as it can; try again soon", retry_seconds=5)
-        self._receiving += 1
-        reception = _Reception(self._folder, rule)
-        try:
-            boundary = _boundary(content_type)
-            most = rule.most_bytes * rule.most_files + _FORM_BYTES
-            if announced is not None and announced.isdecimal() and int(announced) > most:
-                raise too_large(rule)
-            await self._check_disk()
-            form = await self._read(body, reception, boundary, most)
-        except BaseException as error:  # a client that goes away is one of them
-            reception.discard()
-            if isinstance(error, Refusal):
-                await _drain(body)
-            raise
-        finally:
-            self._receiving -= 1
-        return form
+        with (self._videos if rule.large else self._images).take(client):
+            reception = _Reception(self._folder, rule)
+            try:
+                boundary = _boundary(content_type)
+                most = rule.most_bytes * rule.most_files + _FORM_BYTES
+                if announced is not None and announced.isdecimal() and int(announced) > most:
+                    raise too_large(rule)
+                await self._check_disk()
+                return await self._read(body, reception, boundary, most)
+            except BaseException as error:  # a client that goes away is one of them
+                reception.discard()
+                if isinstance(error, Refusal):
+                    await _drain(body)
+                raise
 
     async def _read(self, body: AsyncIterator[bytes], reception: _Reception, boundary: bytes, most: int) -> Form:
-        end, count = time.monotonic() + self._limits.upload_seconds, 0
+        pace, count = Pace(self._limits), 0
         try:
             parser = MultipartParser(boundary, reception.callbacks())  # type: ignore[arg-type]
             while True:
-                wait = min(self._limits.idle_seconds, end - time.monotonic())
-                chunk = await asyncio.wait_for(anext(body, b""), wait)
+                chunk = await asyncio.wait_for(anext(body, b""), pace.seconds)
                 if not chunk:
                     break
+                pace.count(len(chunk))
                 count += len(chunk)
                 if count > most:
                     raise too_large(reception.rule)
@@ -134,7 +136,7 @@ class Uploads:
         except FormParserError:
             raise Refusal("bad_request", "upload: the form is malformed; expected multipart/form-data") from None
         except (asyncio.TimeoutError, TimeoutError):
-            raise Refusal("timeout", "upload: it came too slowly and was given up; check the connection") from None
+            raise too_slow() from None
         except OSError as error:
             raise disk_refusal(error) from error
 
@@ -149,7 +151,7 @@ class Uploads:
 def too_large(rule: FormRule) -> Refusal:
     """Returns the refusal for more bytes than a rule allows."""
     return Refusal(
-        "too_large", f"upload: got more than {rule.most_bytes:,} bytes; expected {rule.expected} within that"
+        "too_large", f"{rule.file}: got more than {rule.most_bytes:,} bytes; expected {rule.expected} within that"
     )
 
 
@@ -232,7 +234,7 @@ class _Reception:
         disposition = dict(self._part.headers).get(b"content-disposition", b"")
         _, options = parse_options_header(disposition)
         self._part.name = options.get(b"name", b"").decode("utf-8", "replace")
-        if self._part.name == self.rule.file:
+        if self._part.name in (self.rule.file, *self.rule.former):
             # The client's file name is not looked at.
             self._part.is_file = True
             self._files += 1
@@ -240,7 +242,7 @@ class _Reception:
                 raise Refusal("invalid", f"{self.rule.file}: got more files; expected at most {self.rule.most_files}")
         elif self._part.name not in self.rule.fields:
             names = ", ".join((self.rule.file, *self.rule.fields))
-            raise Refusal("invalid", f"upload: got an unknown field; expected {names}")
+            raise Refusal("invalid", f"{self._part.name[:40]}: got an unknown field; expected {names}")
         elif self._part.name in self._fields:
             raise Refusal("invalid", f"{self._part.name}: got it twice; expected it once")
 
@@ -251,7 +253,8 @@ class _Reception:
                 raise too_large(self.rule)
             self._pieces.append(data[start:end])
         elif len(self._part.text) + end - start > _FIELD_BYTES:
-            raise Refusal("invalid", f"upload: got a field of more than {_FIELD_BYTES} bytes; expected a short text")
+            name = self._part.name
+            raise Refusal("invalid", f"{name}: got a text of more than {_FIELD_BYTES} bytes; expected a short one")
         else:
             self._part.text += data[start:end]
 

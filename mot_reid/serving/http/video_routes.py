@@ -33,7 +33,7 @@ def build_router(service: Service) -> APIRouter:
     router = APIRouter(prefix="/api", tags=["videos"])
     rule = FormRule(
         file="file", takes=video_format, expected="a video: AVI, MP4, MOV, MKV, WebM, MPEG, TS, FLV or WMV",
-        most_bytes=service.limits.upload_bytes, fields=tuple(_FIELDS),
+        most_bytes=service.limits.upload_bytes, fields=tuple(_FIELDS), large=True,
     )  # fmt: skip
 
     @router.post(
@@ -45,7 +45,7 @@ def build_router(service: Service) -> APIRouter:
             200: {"model": VideoResult, "description": "the result, with wait=true"},
             **problems("bad_request", "timeout", "too_large", "unsupported", "busy", "disk_full"),
         },
-        openapi_extra=form_schema("file", _FIELDS),
+        openapi_extra=form_schema(_FIELDS),
     )
     async def post_video(
         request: Request,

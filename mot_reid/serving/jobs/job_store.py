@@ -11,29 +11,35 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from mot_reid.serving.sqlite import open_file, refusing
+
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 STATES: tuple[State, ...] = ("queued", "running", "done", "failed", "cancelled")
 ENDED: tuple[State, ...] = ("done", "failed", "cancelled")
 
-_TABLE = """
-CREATE TABLE IF NOT EXISTS jobs (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT UNIQUE NOT NULL,
-    state TEXT NOT NULL,
-    preset TEXT NOT NULL,
-    visualize INTEGER NOT NULL,
-    created REAL NOT NULL,
-    started REAL,
-    ended REAL,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    frames_done INTEGER NOT NULL DEFAULT 0,
-    frames INTEGER,
-    result TEXT,
-    error TEXT
-) STRICT;
-CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state, number);
-"""
-_COLUMNS = "id, state, preset, visualize, created, started, ended, attempts, frames_done, frames, result, error"
+_TABLES = (
+    """
+    CREATE TABLE jobs (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT UNIQUE NOT NULL,
+        state TEXT NOT NULL,
+        preset TEXT NOT NULL,
+        visualize INTEGER NOT NULL,
+        created REAL NOT NULL,
+        started REAL,
+        ended REAL,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        frames_done INTEGER NOT NULL DEFAULT 0,
+        frames INTEGER,
+        result TEXT,
+        error TEXT
+    ) STRICT
+    """,
+    "CREATE INDEX jobs_by_state ON jobs (state, number)",
+)
+_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL")
+_BUSY_SECONDS = 5.0
+_COLUMNS = "id, state, preset, visualize, created, started, ended, attempts, frames_done, frames, result, error, listed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +57,9 @@ class StoredJob:
         attempts: how often it was begun.
         frames_done: how many frames are tracked.
         frames: how many there are, as the video says; None where it does not.
-        result: the summary of `jobs.work.run`, once done.
+        result: the summary of `pipeline.run.run`, once done.
         error: why it failed, in a sentence.
+        listed: whether lists of jobs show it.
     """
 
     id: str
@@ -67,6 +74,7 @@ class StoredJob:
     frames: int | None
     result: dict[str, Any] | None
     error: str | None
+    listed: bool = True
 
 
 class JobStore:
@@ -74,26 +82,31 @@ class JobStore:
 
     Args:
         path: of the database, made where it is missing.
+
+    Raises:
+        ValueError: the database is damaged, in use, not ours, or written by a newer program.
+        Refusal: (every method) the disk is full or fails, or another program uses the database for too long.
     """
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
-        self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        self._database.execute("PRAGMA journal_mode=WAL")
-        self._database.execute("PRAGMA synchronous=FULL")
-        self._database.executescript(_TABLE)
+        self._database = open_file(
+            path, what="jobs", pragmas=_PRAGMAS, steps=(_make_tables, _mark_listed), timeout=_BUSY_SECONDS
+        )
 
     def close(self) -> None:
         """Closes the database."""
         with self._lock:
             self._database.close()
 
-    def add(self, id: str, *, preset: str, visualize: bool, frames: int | None, most_queued: int) -> bool:
+    def add(
+        self, id: str, *, preset: str, visualize: bool, frames: int | None, most_queued: int, listed: bool = True
+    ) -> bool:
         """Queues a new job; False, and nothing is done, where `most_queued` jobs wait already."""
         changed = self._change(
-            "INSERT INTO jobs (id, state, preset, visualize, created, frames) SELECT ?, 'queued', ?, ?, ?, ? "
-            "WHERE (SELECT count(*) FROM jobs WHERE state = 'queued') < ?",
-            (id, preset, visualize, time.time(), frames, most_queued),
+            "INSERT INTO jobs (id, state, preset, visualize, created, frames, listed) "
+            "SELECT ?, 'queued', ?, ?, ?, ?, ? WHERE (SELECT count(*) FROM jobs WHERE state = 'queued') < ?",
+            (id, preset, visualize, time.time(), frames, listed, most_queued),
         )
         return changed == 1
 
@@ -103,8 +116,8 @@ class JobStore:
         return _job(found[0]) if found else None
 
     def newest(self, *, state: State | None = None, most: int, skip: int = 0) -> list[StoredJob]:
-        """Returns jobs, the newest first."""
-        where = "" if state is None else "WHERE state = ?"
+        """Returns the jobs that are listed, the newest first."""
+        where = "WHERE listed" if state is None else "WHERE listed AND state = ?"
         values = (() if state is None else (state,)) + (most, skip)
         found = self._ask(f"SELECT {_COLUMNS} FROM jobs {where} ORDER BY number DESC LIMIT ? OFFSET ?", values)
         return [_job(row) for row in found]
@@ -196,16 +209,25 @@ class JobStore:
         return {id for (id,) in self._ask("SELECT id FROM jobs", ())}
 
     def _ask(self, statement: str, values: Iterable[Any]) -> list[Any]:
-        with self._lock:
+        with self._lock, refusing("jobs"):
             return self._database.execute(statement, tuple(values)).fetchall()
 
     def _change(self, statement: str, values: Iterable[Any]) -> int:
-        with self._lock:
+        with self._lock, refusing("jobs"):
             return self._database.execute(statement, tuple(values)).rowcount
+
+
+def _make_tables(rows: sqlite3.Connection) -> None:
+    for statement in _TABLES:
+        rows.execute(statement)
+
+
+def _mark_listed(rows: sqlite3.Connection) -> None:
+    rows.execute("ALTER TABLE jobs ADD COLUMN listed INTEGER NOT NULL DEFAULT 1")
 
 
 def _job(row: tuple[Any, ...]) -> StoredJob:
     values = dict(zip(_COLUMNS.split(", "), row, strict=True))
-    values["visualize"] = bool(values["visualize"])
+    values |= {name: bool(values[name]) for name in ("visualize", "listed")}
     values["result"] = json.loads(values["result"]) if values["result"] else None
     return StoredJob(**values)

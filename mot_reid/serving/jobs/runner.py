@@ -6,22 +6,25 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mot_reid.serving.jobs.job_store import JobStore, StoredJob
 from mot_reid.serving.prometheus import Metrics
-from mot_reid.serving.refusal import Refusal
+from mot_reid.serving.refusal import Refusal, sentence_of
 from mot_reid.serving.worker.pool import Worker, WorkerLost
 from mot_reid.settings.serving import Limits
 
 log = logging.getLogger(__name__)
 
+Noted = TypeVar("Noted")
+
 UPLOAD, VIDEO, MOT = "upload", "annotated.mp4", "tracks.txt"
 """The names of a job's files in its folder."""
 
 _IDLE_SECONDS = 5.0
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 30.0
 _NOTE_SECONDS = 1.0
 
 
@@ -34,6 +37,9 @@ class Runner:
         folder: holds a folder for each job.
         limits: of the service.
         metrics: told of frames, seconds and failures.
+
+    Attributes:
+        problem: why nothing can be noted of jobs at present, in a sentence; None where it can.
     """
 
     def __init__(
@@ -44,6 +50,7 @@ class Runner:
         self._changed = threading.Condition()
         self._running: dict[str, Worker] = {}
         self._stopping = False
+        self.problem: str | None = None
         self._threads = [
             threading.Thread(target=self._work, args=(worker,), name=worker.name, daemon=True) for worker in workers
         ]
@@ -83,22 +90,60 @@ class Runner:
                 thread.join()
 
     def _work(self, worker: Worker) -> None:
-        """The life of one thread."""
+        """The life of one thread: no error ends it, since nobody else would do the jobs of its worker."""
         worker.prepare()
         while not self._stopping:
-            job = self._claim(worker)
-            if job is None:
-                with self._changed:
-                    if not self._stopping:
-                        self._changed.wait(_IDLE_SECONDS)
-                continue
             try:
-                self._do(job, worker)
-            except Exception:  # such as a full disk under the database; the next job is not to blame
-                log.exception("job not noted", extra={"job": job.id})
-            finally:
-                with self._changed:
-                    del self._running[job.id]
+                if self._do_next(worker):
+                    continue
+            except Refusal as refusal:
+                self._note_problem(refusal)
+            except Exception:
+                log.exception("no job begun")
+            self._pause(_IDLE_SECONDS)
+
+    def _do_next(self, worker: Worker) -> bool:
+        """Does the job that has waited longest; False where there was nothing to do."""
+        job = self._claim(worker)
+        if job is None:
+            return False
+        try:
+            self._do(job, worker)
+        except Exception:  # a fault of the program, not of the job; the next one is not to blame
+            log.exception("job not done", extra={"job": job.id})
+            self._fail(job, "job: the server failed at this; its log has the reason")
+        finally:
+            with self._changed:
+                del self._running[job.id]
+        return True
+
+    def _pause(self, seconds: float) -> None:
+        with self._changed:
+            if not self._stopping:
+                self._changed.wait(seconds)
+
+    def _persist(self, note: Callable[[], Noted]) -> Noted | None:
+        """Returns what noting something of a job gave. A full disk or a database in use is waited for: the job is done.
+
+        None where the server stops before it could be noted; the next one does the job again.
+        """
+        pause = _FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                noted = note()
+            except Refusal as refusal:
+                self._note_problem(refusal)
+            else:
+                self.problem = None
+                return noted
+            if self._stopping:
+                return None
+            self._pause(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+    def _note_problem(self, refusal: Refusal) -> None:
+        log.error("jobs cannot be noted", extra={"reason": refusal.sentence})
+        self.problem = refusal.sentence
 
     def _claim(self, worker: Worker) -> StoredJob | None:
         """Begins the next job; None where there is none, or the worker cannot load its models."""
@@ -108,6 +153,7 @@ class Runner:
                 return None
         with self._changed:
             job = self._store.claim()
+            self.problem = None
             if job is not None:
                 self._running[job.id] = worker
             return job
@@ -125,31 +171,35 @@ class Runner:
             )  # fmt: skip
         except Refusal as refusal:
             if refusal.kind == "busy":
-                self._store.put_back(job.id)
+                self._persist(lambda: self._store.put_back(job.id))
             else:
                 self._fail(job, refusal.sentence)
         except WorkerLost as lost:
             if self._stopping:
-                self._store.put_back(job.id)
+                self._persist(lambda: self._store.put_back(job.id))
                 log.info("job put back", extra={"job": job.id})
             else:
                 self._fail(job, f"job: {lost}")
         else:
             progress.count(summary["frames"])
-            if self._store.finish(job.id, summary):
+            if self._persist(lambda: self._store.finish(job.id, summary)):
                 seconds = time.monotonic() - start
                 self._metrics.job_seconds.observe(seconds)
                 log.info("job done", extra={"job": job.id, "seconds": round(seconds, 3), "frames": summary["frames"]})
         self._tidy(job.id)
 
     def _fail(self, job: StoredJob, sentence: str) -> None:
-        if self._store.fail(job.id, sentence):  # False: it was cancelled, and the worker was ended for that
+        # False: it was cancelled, and the worker was ended for that.
+        if self._persist(lambda: self._store.fail(job.id, sentence)):
             self._metrics.errors.labels("job").inc()
             log.warning("job failed", extra={"job": job.id, "reason": sentence})
 
     def _tidy(self, id: str) -> None:
-        """Removes the files that a job needs no more."""
-        tidy(self._folder / id, self._store.get(id))
+        """Removes the files that a job needs no more; where it is not known how the job stands, the sweeper will."""
+        try:
+            tidy(self._folder / id, self._store.get(id))
+        except (Refusal, OSError) as error:
+            log.warning("job not tidied", extra={"job": id, "reason": sentence_of(error)})
 
 
 class _Progress:
@@ -164,7 +214,12 @@ class _Progress:
         self.count(done)
         if time.monotonic() - self._noted >= _NOTE_SECONDS:
             self._noted = time.monotonic()
-            if not self._store.progress(self._job.id, done, frames):
+            try:
+                goes_on = self._store.progress(self._job.id, done, frames)
+            except Refusal as refusal:  # how far it is will be noted the next time
+                log.warning("progress not noted", extra={"job": self._job.id, "reason": refusal.sentence})
+                return
+            if not goes_on:
                 self._worker.kill()  # cancelled while the process was being started
 
     def count(self, done: int) -> None:

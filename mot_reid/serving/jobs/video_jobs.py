@@ -14,7 +14,7 @@ from mot_reid.serving.folder import random_id, size_of
 from mot_reid.serving.jobs.job_store import ENDED, JobStore, State, StoredJob
 from mot_reid.serving.jobs.runner import MOT, UPLOAD, VIDEO, Runner, tidy
 from mot_reid.serving.prometheus import Metrics
-from mot_reid.serving.refusal import Refusal, disk_refusal
+from mot_reid.serving.refusal import Refusal, disk_refusal, sentence_of
 from mot_reid.serving.worker.pool import Worker, WorkerLost
 from mot_reid.settings.serving import Limits
 
@@ -32,6 +32,10 @@ class VideoJobs:
         checker: the worker with the task `check_video`.
         limits: of the service.
         metrics: told of frames, seconds and failures.
+
+    Raises:
+        ValueError: the list of jobs is damaged, in use, not ours, or written by a newer program.
+        Refusal: the disk is full or fails.
     """
 
     def __init__(
@@ -40,15 +44,20 @@ class VideoJobs:
         self._folder, self._checker, self._limits = folder / "jobs", checker, limits
         self._folder.mkdir(exist_ok=True)
         self._store = JobStore(folder / "jobs.sqlite")
-        self._runner = Runner(self._store, workers, folder=self._folder, limits=limits, metrics=metrics)
-
-    def start(self) -> None:
-        """Takes up the jobs that were left, and begins to work."""
         queued, failed = self._store.recover(self._limits.attempts)
         if queued or failed:
             log.warning("jobs of a server that died", extra={"queued_again": queued, "failed": failed})
         self.sweep()
+        self._runner = Runner(self._store, workers, folder=self._folder, limits=limits, metrics=metrics)
+
+    def start(self) -> None:
+        """Begins to work on the jobs that wait, those that were left by the last server included."""
         self._runner.start()
+
+    @property
+    def problem(self) -> str | None:
+        """Why nothing can be noted of jobs at present, in a sentence; None where it can."""
+        return self._runner.problem
 
     def stop(self) -> None:
         """Stops working: running jobs have `shutdown_seconds` to end, or wait for the next start."""
@@ -62,13 +71,14 @@ class VideoJobs:
         """Returns the number of jobs in each state."""
         return self._store.counts()
 
-    def submit(self, path: Path, *, preset: str, visualize: bool) -> StoredJob:
+    def submit(self, path: Path, *, preset: str, visualize: bool, listed: bool = True) -> StoredJob:
         """Queues a video to be tracked and returns its job.
 
         Args:
             path: of the video, which is moved into the folder of the job; where it is refused, it stays.
             preset: of the tracker.
             visualize: whether an annotated video is wanted.
+            listed: whether lists of jobs show it.
 
         Raises:
             Refusal: it is no video that is taken, or there is no room for it.
@@ -80,16 +90,19 @@ class VideoJobs:
         self._check_room(path.stat().st_size)
         id = random_id()
         folder = self._folder / id
+        most = self._limits.queue
         try:
             folder.mkdir()
             shutil.move(path, folder / UPLOAD)
-        except OSError as error:
+            if not self._store.add(
+                id, preset=preset, visualize=visualize, frames=frames, most_queued=most, listed=listed
+            ):
+                raise Refusal("busy", f"queue: {most} jobs wait already; try again later", retry_seconds=60)
+        except BaseException as error:
             shutil.rmtree(folder, ignore_errors=True)
-            raise disk_refusal(error) from error
-        most = self._limits.queue
-        if not self._store.add(id, preset=preset, visualize=visualize, frames=frames, most_queued=most):
-            shutil.rmtree(folder, ignore_errors=True)
-            raise Refusal("busy", f"queue: {most} jobs wait already; try again later", retry_seconds=60)
+            if isinstance(error, OSError):
+                raise disk_refusal(error) from error
+            raise
         self._runner.wake()
         return self.get(id)
 
@@ -134,7 +147,13 @@ class VideoJobs:
             Refusal: there is none of that id.
         """
         self.get(id)
-        self._store.delete(id)
+        try:
+            self._store.delete(id)
+        except Refusal as refusal:
+            if refusal.kind != "disk_full":
+                raise
+            self._runner.end(id)  # makes the room that the list of jobs needs
+            self._store.delete(id)
         self._runner.end(id)
         log.info("job deleted", extra={"job": id})
 
@@ -166,10 +185,13 @@ class VideoJobs:
             self._store.delete(id)
         for folder in self._folder.iterdir():
             job = self._store.get(folder.name)
-            if job is None and time.time() - folder.stat().st_mtime < spared_seconds:
-                continue
-            if job is None or job.state in ENDED:
-                tidy(folder, job)
+            try:
+                if job is None and time.time() - folder.stat().st_mtime < spared_seconds:
+                    continue
+                if job is None or job.state in ENDED:
+                    tidy(folder, job)
+            except OSError as error:  # such as a folder that is gone meanwhile; the others are swept all the same
+                log.warning("folder not swept", extra={"job": folder.name, "reason": sentence_of(error)})
 
     # ---- inside -------------------------------------------------------------------------------------------------
 

@@ -28,7 +28,9 @@ class Worker:
     """A process that is started when needed, and again after it died.
 
     What goes to the process is pickled; what comes back is JSON, so that a process which a malicious file has taken
-    over cannot make the server run code.
+    over cannot make the server run code. Every request has a number, which comes back with each answer. A process that
+    is left in the middle of a request, or whose answer makes no sense, is ended: what it still had to say would be
+    taken for the answer to the next request.
 
     Args:
         name: for the log.
@@ -54,6 +56,7 @@ class Worker:
         self._process: Any = None
         self._pipe: Connection | None = None
         self._closed = False
+        self._number = 0
         self._pause = 0.0
         self._not_before = 0.0
 
@@ -71,7 +74,7 @@ class Worker:
             task: its name, as `main` knows it.
             payload: its arguments.
             seconds: how long it may take; then the process is ended.
-            progress: called with what the process tells on the way.
+            progress: called with what the process tells on the way; what it raises ends the process, and goes on.
             wait_seconds: how long another task may hold the process; None waits as long as it takes.
 
         Raises:
@@ -81,17 +84,29 @@ class Worker:
         if not self._lock.acquire(timeout=-1 if wait_seconds is None else wait_seconds):
             raise Refusal("busy", "server: it is busy; try again soon", retry_seconds=1)
         try:
-            pipe = self._ready()
-            try:
-                pipe.send((task, payload))
-            except OSError:
-                raise self._lost("its process died") from None
-            kind, answer = self._receive(pipe, seconds, progress or _nothing)
+            kind, answer = self._asked(self._ready(), task, payload, seconds, progress or _nothing)
         finally:
             self._lock.release()
         if kind == "refused":
             raise Refusal(answer[0], answer[1])
         return answer
+
+    def _asked(
+        self, pipe: Connection, task: str, payload: tuple[Any, ...], seconds: float, progress: Callable[[Any], None]
+    ) -> tuple[str, Any]:
+        """Returns the kind of an answer and the answer; whatever else happens, no other request can get it."""
+        self._number += 1
+        try:
+            try:
+                pipe.send((self._number, task, payload))
+            except OSError:
+                raise self._lost("its process died") from None
+            return self._receive(pipe, seconds, progress)
+        except WorkerLost:
+            raise
+        except BaseException as error:
+            self._lost(f"it was left in the middle of a request ({type(error).__name__})")
+            raise
 
     def prepare(self) -> None:
         """Starts the process and waits until it is ready; what prevents it is in `problem`."""
@@ -130,6 +145,7 @@ class Worker:
         if time.monotonic() < self._not_before:
             raise Refusal("busy", self.problem or "server: a worker is being started again", retry_seconds=5)
         self._start()
+        self._number = 0
         assert self._pipe is not None
         try:
             kind, answer = self._receive(self._pipe, self._load_seconds, _nothing)
@@ -162,22 +178,32 @@ class Worker:
         self._not_before = time.monotonic() + self._pause
 
     def _receive(self, pipe: Connection, seconds: float, progress: Callable[[Any], None]) -> tuple[str, Any]:
+        """Returns the kind of the answer and the answer to the last request."""
         end = time.monotonic() + seconds
+        while True:
+            told = self._next(pipe)
+            if told is not None:
+                number, kind, answer = told
+                if number != self._number:
+                    raise self._lost("it answered another request")
+                if kind == "failed":
+                    log.error("task failed", extra={"worker": self.name, **answer})
+                elif kind == "progress":
+                    progress(answer)
+                else:
+                    return kind, answer
+            if time.monotonic() > end:
+                self.kill()
+                raise self._lost(f"it took more than {seconds:g} seconds")
+
+    def _next(self, pipe: Connection) -> tuple[int, str, Any] | None:
+        """Returns what the process says next; None where it says nothing for a moment."""
         try:
-            while True:
-                if pipe.poll(_STEP_SECONDS):
-                    kind, answer = json.loads(pipe.recv_bytes())
-                    if kind == "failed":
-                        log.error("task failed", extra={"worker": self.name, **answer})
-                    elif kind == "progress":
-                        progress(answer)
-                    else:
-                        return kind, answer
-                if time.monotonic() > end:
-                    self.kill()
-                    raise self._lost(f"it took more than {seconds:g} seconds")
+            return _parsed(pipe.recv_bytes()) if pipe.poll(_STEP_SECONDS) else None
         except (OSError, EOFError):
             raise self._lost("its process died; the file may be damaged, or memory ran out") from None
+        except _NoAnswer:
+            raise self._lost("its answer makes no sense") from None
 
     def _lost(self, reason: str) -> WorkerLost:
         with self._end:
@@ -194,6 +220,19 @@ class Worker:
             self._process.join(5)
             self._process.close()
         self._process = self._pipe = None
+
+
+class _NoAnswer(Exception):
+    """The bytes of a process are not an answer."""
+
+
+def _parsed(encoded: bytes) -> tuple[int, str, Any]:
+    """Returns the number of a request, the kind of the answer, and the answer."""
+    try:
+        number, kind, answer = json.loads(encoded)
+    except (ValueError, TypeError, RecursionError):
+        raise _NoAnswer from None
+    return number, kind, answer
 
 
 def _nothing(told: Any) -> None:

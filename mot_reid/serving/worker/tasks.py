@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import threading
 import time
@@ -19,9 +20,12 @@ from mot_reid.settings.serving import Limits
 from mot_reid.settings.tracking import TrackSettings
 
 Task = Callable[..., Any]
+Tell = Callable[[Any], None]
+"""Sends the server how far a task is."""
 
 _PROGRESS_SECONDS = 0.25
 _CHECKER_BYTES = 4 << 30
+_NO_MEMORY = r"(?i)out of memory|insufficient memory|(not|can't|cannot|failed to|unable to) alloc|bad_?alloc"
 _PACKAGES = ("mot-reid", "numpy", "opencv-python", "torch", "openvino", "ultralytics")
 # The containers of `content.video_format`; no protocol but files, so that no video makes the server open an address.
 _FFMPEG = "protocol_whitelist;file|format_whitelist;avi,mov,matroska,mpeg,mpegts,flv,asf"
@@ -30,12 +34,13 @@ _FFMPEG = "protocol_whitelist;file|format_whitelist;avi,mov,matroska,mpeg,mpegts
 def serve_models(pipe: Connection, settings: TrackSettings, limits: Limits, nice: int) -> None:
     """The life of a worker with detector and embedder: loads both, then does tasks until the server is gone."""
     begin(nice)
+    bound_memory(limits.worker_bytes)
     from mot_reid.serving.worker.models import Models
 
-    def load() -> tuple[dict[str, Task], dict[str, Any]]:
+    def load(tell: Tell) -> tuple[dict[str, Task], dict[str, Any]]:
         models = Models(settings, limits)
         tasks: dict[str, Task] = {
-            "track_video": lambda *job: track_video(models, _throttled(pipe), *job),
+            "track_video": lambda *job: track_video(models, _throttled(tell), *job),
             "track_image": models.track_image,
             "embed": models.embed,
             "embed_people": models.embed_people,
@@ -51,9 +56,9 @@ def serve_models(pipe: Connection, settings: TrackSettings, limits: Limits, nice
 def serve_checks(pipe: Connection, limits: Limits, nice: int) -> None:
     """The life of the worker that looks into uploads: it has no models, and little memory to lose."""
     begin(nice)
-    _bound_memory(_CHECKER_BYTES)
+    bound_memory(_CHECKER_BYTES, all_of_it=True)
 
-    def load() -> tuple[dict[str, Task], dict[str, Any]]:
+    def load(tell: Tell) -> tuple[dict[str, Task], dict[str, Any]]:
         import cv2
 
         return {"check_video": lambda path: check_video(path, limits)}, {"opencv": cv2.__version__}
@@ -84,9 +89,7 @@ def check_video(path: str, limits: Limits) -> dict[str, Any]:
         raise Refusal("invalid", sentence_of(error, path)) from None
 
 
-def track_video(
-    models: Any, tell: Callable[[Any], None], source: str, preset: str, output: str | None, results: str
-) -> dict[str, Any]:
+def track_video(models: Any, tell: Tell, source: str, preset: str, output: str | None, results: str) -> dict[str, Any]:
     """Tracks one video as `tools/track.py` does; returns its summary.
 
     Args:
@@ -117,22 +120,30 @@ def track_video(
         embedder = models.embedder_for(preset)
         job = Job("upload", source, preset, models.settings.reid if embedder else None, output, results)
         summary = run.run(models.settings, job, progress=progress, detector=models.detector, embedder=embedder)
-    except (OSError, ValueError, ImportError, RuntimeError, MemoryError) as error:
+    except (OSError, ValueError, ImportError, RuntimeError) as error:
+        if ran_out_of_memory(error):
+            raise
         raise Refusal("invalid", sentence_of(error, source)) from None
     return {name: value for name, value in summary.items() if name != "source"}
 
 
-def answer_all(pipe: Connection, load: Callable[[], tuple[Mapping[str, Task], dict[str, Any]]]) -> None:
-    """Tells the server that the process is ready, or why it is not, and does the tasks that it sends."""
+def answer_all(pipe: Connection, load: Callable[[Tell], tuple[Mapping[str, Task], dict[str, Any]]]) -> None:
+    """Tells the server that the process is ready, or why it is not, and does the tasks that it sends.
+
+    Args:
+        pipe: to the server.
+        load: returns the tasks by name, and what there is to tell of them; it gets what tells of progress.
+    """
+    answers = _Answers(pipe)
     try:
-        tasks, facts = load()
+        tasks, facts = load(lambda told: answers.send("progress", told))
     except Exception as error:  # whatever the packages of the models raise
-        _send(pipe, "refused", ["internal", f"server: {sentence_of(error)}"])
+        answers.send("refused", ["internal", f"server: {sentence_of(error)}"])
         return
-    _send(pipe, "done", facts)
+    answers.send("done", facts)
     while True:
         try:
-            name, payload = pipe.recv()
+            answers.number, name, payload = pipe.recv()
         except (EOFError, OSError):
             return
         try:
@@ -140,29 +151,37 @@ def answer_all(pipe: Connection, load: Callable[[], tuple[Mapping[str, Task], di
         except Refusal as refusal:
             kind, answer = "refused", [refusal.kind, refusal.sentence]
         except Exception as error:  # one bad file must not end the process
-            _send(pipe, "failed", told_of(error))
+            answers.send("failed", told_of(error))
             kind, answer = "refused", ["internal", "server: it failed at this; its log has the reason"]
-        _send(pipe, kind, answer)
+            if ran_out_of_memory(error):
+                answer = ["invalid", "memory: this took more of it than a worker may have; send something smaller"]
+        answers.send(kind, answer)
 
 
-def _send(pipe: Connection, kind: str, answer: Any) -> None:
-    try:
-        pipe.send_bytes(json.dumps([kind, answer]).encode())
-    except OSError:  # the server is gone
-        os._exit(1)
+class _Answers:
+    """What goes back to the server, each with the number of the request that it belongs to; 0 is the start."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe, self.number = pipe, 0
+
+    def send(self, kind: str, answer: Any) -> None:
+        try:
+            self._pipe.send_bytes(json.dumps([self.number, kind, answer]).encode())
+        except OSError:  # the server is gone
+            os._exit(1)
 
 
-def _throttled(pipe: Connection) -> Callable[[Any], None]:
+def _throttled(tell: Tell) -> Tell:
     """Returns what sends progress a few times a second, and the first at once."""
     last = -_PROGRESS_SECONDS
 
-    def tell(told: Any) -> None:
+    def now_and_then(told: Any) -> None:
         nonlocal last
         if time.monotonic() - last >= _PROGRESS_SECONDS:
             last = time.monotonic()
-            _send(pipe, "progress", told)
+            tell(told)
 
-    return tell
+    return now_and_then
 
 
 def begin(nice: int) -> None:
@@ -192,12 +211,23 @@ def _end_with_server() -> None:
         os._exit(1)
 
 
-def _bound_memory(most: int) -> None:
+def bound_memory(most: int, *, all_of_it: bool = False) -> None:
+    """Lets the process have no more memory than this: asking for more fails, and ends neither it nor the machine.
+
+    Args:
+        most: bytes.
+        all_of_it: count addresses that are reserved as well, of which graphics drivers take far more than they use.
+    """
     try:
         import resource
     except ImportError:  # Windows
         return
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    resource.setrlimit(resource.RLIMIT_AS if all_of_it else resource.RLIMIT_DATA, (most, most))
+
+
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that there was not enough memory; each library says it in its own way."""
+    return isinstance(error, MemoryError) or re.search(_NO_MEMORY, str(error)) is not None
 
 
 def _versions() -> dict[str, str]:

@@ -153,6 +153,11 @@ def test_status_tells_what_runs(server: Server) -> None:
     assert told["device"] == "cpu" and told["reid"] == "osnet_x0_25_market1501" and "numpy" in told["versions"]
 
 
+def test_start_prints_the_address_of_the_page(server: Server) -> None:
+    address = server.said.read_text().removeprefix("serving at ").strip()
+    assert address == f"{server.url}/docs" and server.client.get(address).status_code == 200
+
+
 def test_metrics_count_frames_and_requests(server: Server, scene: Scene) -> None:
     def number(name: str) -> float:
         found = re.search(rf"^{re.escape(name)} (\S+)$", server.client.get("/metrics").text, re.MULTILINE)
@@ -198,7 +203,19 @@ def test_every_route_is_documented_with_its_refusals(server: Server) -> None:
     assert silent == []
     form = paths["/api/inference/video"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
     assert set(form["properties"]) == {"file", "visualize", "preset"} and form["required"] == ["file"]
-    assert "swagger" in server.client.get("/docs").text
+
+
+def test_page_of_the_interface_tells_every_route_and_loads_nothing(server: Server) -> None:
+    page = server.client.get("/docs")
+    told = server.client.get("/openapi.json").json()["paths"]
+    shown = re.findall(r'class="method">(\w+)</span> <code>([^<]+)</code>', page.text)
+    routes = {(method.upper(), path) for path, methods in told.items() for method in methods}
+    assert {route for route in shown if route[0] != "WebSocket"} == routes and len(routes) > 15
+    assert not re.findall(r"<(script|link|img|iframe)|url\(|@import|src=", page.text)
+    assert re.findall(r'href="([^"#]*)[#"]', page.text) == [""] * page.text.count('href="#') + ["/openapi.json"]
+    assert page.headers["content-security-policy"].startswith("default-src 'none'; style-src 'unsafe-inline'")
+    assert "curl --fail --form file=@FILE --form name=NAME http://SERVER/api/galleries/gallery/persons" in page.text
+    assert server.client.get("/redoc").status_code == 404
 
 
 def test_unknown_routes_and_methods_are_refused_in_the_same_shape(server: Server) -> None:

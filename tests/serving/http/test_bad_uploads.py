@@ -220,7 +220,7 @@ def raw(server: Server, head: str, body: Iterator[bytes] | bytes = b"") -> tuple
     return int(answer.split()[1]) if answer else 0, answer
 
 
-HEAD = f"POST {VIDEO} HTTP/1.1\nHost: a\nConnection: close\nContent-Type: multipart/form-data; boundary=b\n"
+HEAD = f"POST {VIDEO} HTTP/1.1\nHost: localhost\nConnection: close\nContent-Type: multipart/form-data; boundary=b\n"
 PART = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.avi"\r\n\r\n'
 
 

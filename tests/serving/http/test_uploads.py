@@ -26,7 +26,9 @@ BODY = (
 )
 
 
-def receive(folder: Path, body: bytes = BODY, *, size: int = 65536, limits: Limits = LIMITS) -> Form:
+def receive(
+    folder: Path, body: bytes = BODY, *, size: int = 65536, limits: Limits = LIMITS, rule: FormRule = RULE
+) -> Form:
     async def pieces() -> AsyncIterator[bytes]:
         for start in range(0, len(body), size):
             yield body[start : start + size]
@@ -34,7 +36,7 @@ def receive(folder: Path, body: bytes = BODY, *, size: int = 65536, limits: Limi
     async def run() -> Form:
         uploads = Uploads(folder / "uploads", limits)
         return await uploads.receive(
-            pieces(), RULE, content_type="multipart/form-data; boundary=b", announced=str(len(body))
+            pieces(), rule, content_type="multipart/form-data; boundary=b", announced=str(len(body)), client="a"
         )
 
     return asyncio.run(run())
@@ -115,6 +117,49 @@ def test_upload_that_would_leave_too_little_room_is_refused(tmp_path: Path, monk
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(4999))
     with pytest.raises(Refusal, match="nearly full"):
         receive(tmp_path, limits=replace(LIMITS, free_bytes=5000))
+
+
+def test_drips_of_one_client_leave_room_for_images_and_for_others(tmp_path: Path) -> None:
+    """Eight uploads that send a byte and then nothing: four are let in; another's video and an image still come."""
+    limits = replace(LIMITS, uploads=8, client_uploads=4, idle_seconds=60)
+
+    async def drip() -> AsyncIterator[bytes]:
+        yield BODY[:1]
+        await asyncio.sleep(600)
+
+    async def whole() -> AsyncIterator[bytes]:
+        yield BODY
+
+    async def run() -> list[str]:
+        uploads = Uploads(tmp_path / "uploads", limits)
+
+        async def send(body: AsyncIterator[bytes], client: str, *, large: bool) -> str:
+            rule = replace(RULE, large=large)
+            try:
+                await uploads.receive(
+                    body, rule, content_type="multipart/form-data; boundary=b", announced=None, client=client
+                )
+            except Refusal as refusal:
+                return refusal.kind
+            return "received"
+
+        slow = [asyncio.create_task(send(drip(), "slow", large=True)) for _ in range(8)]
+        await asyncio.sleep(0.2)
+        found = [task.result() for task in slow if task.done()]
+        found += [await send(whole(), "other", large=True), await send(whole(), "slow", large=False)]
+        for task in slow:
+            task.cancel()
+        await asyncio.gather(*slow, return_exceptions=True)
+        return found
+
+    assert asyncio.run(run()) == ["too_many_requests"] * 4 + ["received"] * 2
+
+
+@pytest.mark.parametrize("name", ["file", "files"])
+def test_file_is_taken_by_its_name_and_by_the_former_one(tmp_path: Path, name: str) -> None:
+    body = BODY.replace(b'name="file"', f'name="{name}"'.encode())
+    rule = replace(RULE, former=("files",))
+    assert len(receive(tmp_path, body, rule=rule).files) == 2
 
 
 def test_what_a_dead_server_left_is_removed(tmp_path: Path) -> None:

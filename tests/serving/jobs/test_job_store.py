@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mot_reid.serving.jobs.job_store import JobStore
+from mot_reid.serving.refusal import Refusal
 
 SUMMARY = {"frames": 5, "tracks": 2}
 
@@ -98,3 +101,74 @@ def test_no_job_is_begun_twice_by_many_threads(store: JobStore) -> None:
     for thread in threads:
         thread.join()
     assert sorted(begun) == sorted(ids)
+
+
+# What goes wrong
+
+
+def test_list_of_the_first_version_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.sqlite"
+    JobStore(path).close()
+    with sqlite3.connect(path) as database:
+        database.execute("ALTER TABLE jobs DROP COLUMN listed")
+        database.execute("PRAGMA application_id = 0")
+        database.execute("PRAGMA user_version = 0")
+        values = "('a', 'queued', 'sort', 1, 0)"
+        database.execute(f"INSERT INTO jobs (id, state, preset, visualize, created) VALUES {values}")
+    database.close()
+    job = JobStore(path).claim()
+    assert job is not None and (job.id, job.visualize, job.listed) == ("a", True, True)
+
+
+def test_jobs_that_are_not_listed_are_done_all_the_same(store: JobStore) -> None:
+    add(store, "a")
+    store.add("b", preset="sort", visualize=True, frames=None, most_queued=9, listed=False)
+    assert [job.id for job in store.newest(most=9)] == ["a"]
+    assert [job.id for job in iter(store.claim, None)] == ["a", "b"] and store.get("b") is not None
+
+
+@pytest.mark.parametrize(
+    ("made", "sentence"),
+    [
+        (
+            lambda path: path.write_bytes(b"no database" * 400),
+            r"\(file is not a database\).*move it away",
+        ),
+        (lambda path: _set(path, "user_version = 99"), "version 99 of a newer mot_reid.*move it away"),
+        (lambda path: _set(path, "application_id = 7"), "of application 7.*move it away"),
+        (lambda path: path.mkdir(), "unable to open database file.*move it away"),
+    ],
+    ids=["damaged", "newer", "of another program", "a folder"],
+)
+def test_list_that_cannot_be_used_is_one_sentence(tmp_path: Path, made: Callable[[Path], None], sentence: str) -> None:
+    made(tmp_path / "jobs.sqlite")
+    with pytest.raises(ValueError, match=rf"^jobs: got jobs\.sqlite .*{sentence}$"):
+        JobStore(tmp_path / "jobs.sqlite")
+
+
+def _set(path: Path, pragma: str) -> None:
+    JobStore(path).close()
+    with sqlite3.connect(path) as database:
+        database.execute(f"PRAGMA {pragma}")
+    database.close()
+
+
+@pytest.mark.parametrize(("state", "kind"), [("full", "disk_full"), ("locked", "busy")])
+def test_list_that_cannot_be_written_is_a_sentence_until_it_can(
+    store: JobStore, tmp_path: Path, state: str, kind: str
+) -> None:
+    add(store, "a")
+    database, other = store._database, sqlite3.connect(tmp_path / "jobs.sqlite", isolation_level=None)
+    if state == "full":
+        pages = database.execute("PRAGMA page_count").fetchone()[0]
+        database.execute(f"PRAGMA max_page_count = {pages}")
+    else:
+        database.execute("PRAGMA busy_timeout = 1")
+        other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(Refusal) as caught:
+        store.add("b", preset="x" * 100_000, visualize=False, frames=None, most_queued=9)
+    assert caught.value.kind == kind
+    database.execute("PRAGMA max_page_count = 100000")
+    other.close()
+    add(store, "b")
+    assert set(states(store)) == {"a", "b"}

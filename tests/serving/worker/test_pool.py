@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import psutil
 import pytest
@@ -34,6 +35,28 @@ def test_progress_is_told_in_order(worker: Worker) -> None:
     told: list[int] = []
     assert worker.do("count", 5, seconds=60, progress=told.append) == 5
     assert told == [0, 1, 2, 3, 4]
+
+
+def test_answer_of_a_request_that_was_left_goes_to_nobody_else(worker: Worker) -> None:
+    """As after a write of the database that failed: of 20 requests after it, none gets the answer 5 of the first."""
+    pid = worker.pid
+
+    def full(told: Any) -> None:
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        worker.do("count", 5, seconds=60, progress=full)
+    assert [worker.do("echo", number, seconds=60) for number in range(20)] == [[number] for number in range(20)]
+    assert worker.pid != pid
+
+
+@pytest.mark.parametrize("answer", ["no JSON", "[1]", "7", '[0, "done", "an answer of before"]', "[" * 5000])
+def test_process_whose_answer_makes_no_sense_is_ended(worker: Worker, answer: str) -> None:
+    worker.do("echo", seconds=60)
+    pid = worker.pid
+    with pytest.raises(WorkerLost, match=r"makes no sense|answered another request"):
+        worker.do("garble", answer, seconds=60)
+    assert worker.do("echo", 4, seconds=60) == [4] and worker.pid != pid
 
 
 def test_refusal_of_a_task_arrives(worker: Worker) -> None:
@@ -91,6 +114,19 @@ def test_process_that_cannot_get_ready_says_why() -> None:
             worker.do("echo", seconds=60)
         assert caught.value.kind == "busy"
     assert worker.facts is None and worker.problem == "server: no weights in a file"
+    worker.close()
+
+
+def test_task_that_takes_too_much_memory_is_told_and_the_process_goes_on() -> None:
+    """Of a worker that may have 600 MB: 50 MB are given, 2 GB are not, and neither are they to the next."""
+    worker = Worker("bounded", fake_worker.serve, (None, 600_000_000))
+    assert worker.do("take", 50_000_000, seconds=60) == 50_000_000
+    pid = worker.pid
+    for _ in range(2):
+        with pytest.raises(Refusal, match="memory: this took more of it than a worker may have") as caught:
+            worker.do("take", 2_000_000_000, seconds=60)
+        assert caught.value.kind == "invalid"
+    assert worker.do("take", 50_000_000, seconds=60) == 50_000_000 and worker.pid == pid
     worker.close()
 
 

@@ -1,0 +1,29 @@
+"""Which weights a server may load: files that hold numbers, not those that can run code when they are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def check_weights(weights: str | None, *, pickled: bool) -> None:
+    """Refuses weights of a detector that can run code when they are read, unless the operator trusts them.
+
+    Args:
+        weights: `detector.weights`; None is the model that Ultralytics publishes.
+        pickled: whether pickled weights are trusted.
+
+    Raises:
+        ValueError: the weights are neither an ONNX file nor an OpenVINO folder.
+    """
+    if weights is None or pickled:
+        return
+    path = Path(weights)
+    if path.suffix.lower() == ".onnx" or (path.is_dir() and any(path.glob("*.xml"))):
+        return
+    if not path.exists() and not path.suffix:
+        return  # which is told when it is loaded
+    raise ValueError(
+        f"detector.weights: got '{path.name}', a kind of file that can run code when it is read; expected an ONNX file "
+        "or an OpenVINO folder; export it (yolo export model=FILE format=onnx), or set pickled_weights=true if you "
+        "trust whoever made it"
+    )
