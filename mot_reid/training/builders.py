@@ -96,6 +96,19 @@ def check_small_images(config: Config) -> None:
         )
 
 
+def check_calm_share(config: Config) -> None:
+    """Refuses calmer images at the end of a run whose length in epochs is not known.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if config.augment.calm_share and (config.trainer.max_epochs or -1) < 1:
+        raise ValueError(
+            f"augment.calm_share: got {config.augment.calm_share:g} while trainer.max_epochs is "
+            f"{config.trainer.max_epochs}; expected the length of the run in epochs; set it, or augment.calm_share=0"
+        )
+
+
 def build_preprocess(config: Config) -> Preprocess:
     """Returns what happens to a crop in training, validation and serving alike."""
     model = config.model
@@ -197,6 +210,7 @@ def build_module(
     optim = asdict(config.optim)
     if optim["fused"] is None:
         optim["fused"] = not config.trainer.gradient_clip_val  # Lightning refuses both in mixed precision
+    check_calm_share(config)
     augment = asdict(config.augment)
     calm_share = augment.pop("calm_share")
     ema, freeze_epochs = optim.pop("ema"), optim.pop("freeze_epochs")
