@@ -1,4 +1,4 @@
-"""Where do crops come from, and what does that allow? Told by what lies with them, not by how they are laid out."""
+"""Where do crops come from, and what does that allow? Read from the files next to them, not from their layout."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def find_origins(paths: Iterable[str], *, kind: str, official: bool = False) -> 
 
     Args:
         paths: Of the crops.
-        kind: How they are laid out, one of `splits.KINDS`: their name where nothing tells more.
+        kind: How they are laid out, one of `splits.KINDS`: used where no file says more.
         official: Whether their numbers were found to be those of Market-1501.
     """
     folders = {Path(path).parent for path in paths}
@@ -47,8 +47,8 @@ def find_origins(paths: Iterable[str], *, kind: str, official: bool = False) -> 
     found: dict[Origin, None] = {}
     for folder in sorted(folders):
         above = [folder, *folder.parents][:_LEVELS]
-        told = next((origin for place in above if (origin := _cached(place, known)) is not None), None)
-        found[told or _by_layout(kind, official)] = None
+        marked = next((origin for place in above if (origin := _cached(place, known)) is not None), None)
+        found[marked or _by_layout(kind, official)] = None
     return list(found) or [_by_layout(kind, official)]
 
 

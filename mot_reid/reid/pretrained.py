@@ -57,12 +57,12 @@ def create_backbone(
 
 
 def pretrained_licence(name: str) -> str:
-    """Returns the terms of timm's pretrained weights of a backbone, as timm tells them."""
+    """Returns the terms of timm's pretrained weights of a backbone, as timm records them."""
     import timm
 
     config = timm.models.get_pretrained_cfg(name)
-    told = None if config is None else config.license
-    return told or "unknown: that of timm's weights of this name"
+    recorded = None if config is None else config.license
+    return recorded or "unknown: that of timm's weights of this name"
 
 
 def load_backbone(backbone: nn.Module, path: str | Path, *, name: str) -> None:

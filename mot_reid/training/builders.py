@@ -199,8 +199,8 @@ def build_module(
         preprocess: What its checkpoints say happens to a crop.
         classes: Training persons.
         crops: The fingerprint of their crops.
-        train: Those crops, which tell where they come from, and which a teacher sees; None: only `data.kind` tells, and
-            no teacher is asked.
+        train: Those crops, whose files say where they come from and which a teacher sees; None: `data.kind` is all that
+            is known of them, and no teacher is asked.
     """
     network = build_network(config, classes=classes)
     origins = find_origins(

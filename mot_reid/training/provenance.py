@@ -162,7 +162,7 @@ def _told(path: Path) -> dict[str, Any] | None:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         told = content.get("mot_reid")
         return told if told and {"provenance", "licence"} <= set(told) else None
-    except Exception:  # whatever a foreign file raises; whoever loads its weights says what is wrong with it
+    except Exception:  # of any kind, for a foreign file; loading its weights reports what is wrong with it
         return None
 
 

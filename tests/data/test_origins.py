@@ -31,7 +31,7 @@ def test_crops_of_sequences_are_no_market1501_though_laid_out_like_it(tmp_path: 
 
 
 @pytest.mark.parametrize("kind", ["market1501", "csv", "folders"])
-def test_prepared_market1501_is_known_in_whatever_way_it_is_read(kind: str, tmp_path: Path) -> None:
+def test_prepared_market1501_is_known_in_every_layout(kind: str, tmp_path: Path) -> None:
     root = mark(tmp_path / "a", "metadata.json", {"format": "mot_reid.market1501"})
     assert find_origins(crops(root, "bounding_box_train/0001_c1s1_000001_00.jpg"), kind=kind) == [MARKET1501]
 
@@ -43,7 +43,7 @@ def test_unpacked_archive_is_known_by_its_name_or_its_numbers(tmp_path: Path) ->
     assert find_origins(renamed, kind="market1501", official=True) == [MARKET1501]
 
 
-def test_drawn_people_are_known_in_whatever_way_they_are_read(tmp_path: Path) -> None:
+def test_drawn_people_are_known_in_every_layout(tmp_path: Path) -> None:
     root = mark(tmp_path / "a", "synthetic.json", {})
     assert find_origins(crops(root, "bounding_box_train/1_c1s1_1_1.jpg"), kind="market1501") == [SYNTHETIC]
     assert find_origins([], kind="synthetic") == [SYNTHETIC]
