@@ -41,35 +41,35 @@ def frame_numbers(names: Sequence[str]) -> FrameNumbers:
     begin with 0, every number is one more than in the name.
 
     Args:
-        names: file names without endings, in natural order.
+        names: file names in natural order; their endings play no part.
 
     Raises:
         ValueError: two names have the same number.
     """
+    stems = [Path(name).stem for name in names]
     counted = list(range(1, len(names) + 1))
-    patterns = [re.sub(r"\d+", "#", name) for name in names]
+    patterns = [re.sub(r"\d+", "#", stem) for stem in stems]
     usual = max(sorted(set(patterns)), key=patterns.count)
-    odd = [name for name, pattern in zip(names, patterns) if pattern != usual]
+    odd = [stem for stem, pattern in zip(stems, patterns) if pattern != usual]
     if odd:
-        doubt = (
-            f"got '{odd[0]}' among names such as '{names[patterns.index(usual)]}'" if "#" in "".join(patterns) else ""
-        )
-        return FrameNumbers(counted, doubt or None)
-    found = [[int(part) for part in re.findall(r"\d+", name)] for name in names]
+        numbered = any("#" in pattern for pattern in patterns)
+        doubt = f"got '{odd[0]}' among names such as '{stems[patterns.index(usual)]}'"
+        return FrameNumbers(counted, doubt if numbered else None)
+    found = [[int(part) for part in re.findall(r"\d+", stem)] for stem in stems]
+    for before, row, previous, name in zip(found, found[1:], names, names[1:]):
+        if row and before == row:
+            raise ValueError(f"got '{previous}' and '{name}', which are both number {row[-1]}")
     differing = [place for place, column in enumerate(zip(*found)) if len(set(column)) > 1]
     if len(names) == 1:
-        differing = [0] if names[0].isdecimal() else []
+        differing = [0] if stems[0].isdecimal() else []
     if len(differing) != 1:
-        several = f"names such as '{names[0]}' and '{names[-1]}' differ in several numbers" if differing else None
-        return FrameNumbers(counted, several)
+        several = f"names such as '{stems[0]}' and '{stems[-1]}' differ in several numbers"
+        return FrameNumbers(counted, several if differing else None)
     numbers = [row[differing[0]] for row in found]
-    for before, number, name, previous in zip(numbers, numbers[1:], names[1:], names):
-        if before == number:
-            raise ValueError(f"got '{previous}' and '{name}', which are both number {number}")
     shift = 1 if numbers[0] == 0 else 0
     numbers = [number + shift for number in numbers]
     if numbers[-1] > _LARGEST_FRAME or numbers[-1] - numbers[0] > _SPREAD * len(numbers):
-        return FrameNumbers(counted, f"the number in '{names[-1]}' is too large for a frame's")
+        return FrameNumbers(counted, f"the number in '{stems[-1]}' is too large for a frame's")
     return FrameNumbers(numbers, None)
 
 
