@@ -550,6 +550,15 @@ def test_writer_refuses_another_kind_of_frame(tmp_path: Path, image: np.ndarray,
             writer.write(image)
 
 
+def test_writer_fits_a_frame_of_another_size_where_asked(tmp_path: Path) -> None:
+    """By hand: 128 x 48 into 64 x 48 is scaled by a half, so that 12 rows above and below are black."""
+    with VideoWriter(tmp_path / "a.avi", frame_rate=10) as writer:
+        assert [writer.write_fitted(_grey(200, size=size)) for size in ((48, 64), (48, 128), (48, 64))] == [0, 1, 0]
+    middle = list(frames(tmp_path / "a.avi"))[1].image
+    assert middle.shape == (48, 64, 3)
+    assert middle[:8].mean() < 8 and middle[-8:].mean() < 8 and middle[16:32].mean() == pytest.approx(200, abs=4)
+
+
 def test_writer_refuses_what_it_cannot_write(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"video output: got '.*a\.gif'; expected a name ending in \.mp4"):
         VideoWriter(tmp_path / "a.gif", frame_rate=10)
