@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mot_reid.data.file_names import visible, warn_passed_over
 from mot_reid.data.identities import IdentitySplits, IdentityTable
 
 ARCHIVE = "Market-1501-v15.09.15"
@@ -65,18 +66,26 @@ def find_root(path: str | Path) -> Path:
 
 
 def list_images(folder: str | Path) -> list[Path]:
-    """The image files of one folder in the order of their names."""
-    return sorted(path for path in Path(folder).iterdir() if path.suffix.lower() in SUFFIXES)
+    """The image files of one folder in the order of their names, without hidden ones."""
+    return sorted(
+        path for path in Path(folder).iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    )
 
 
 def read_folder(folder: str | Path) -> IdentityTable:
     """The images of one Market-1501 folder in the order of their names, junk and distractors included.
+
+    Other files, and images in folders inside, are passed over with a warning.
 
     Raises:
         ValueError: An image's name is not one of Market-1501's.
     """
     folder = Path(folder)
     names = [path.name for path in list_images(folder)]
+    taken = set(names)
+    others = [path for path in visible(folder) if path.name not in taken and path.is_file()]
+    others += [path for path in sorted(folder.glob("*/**/*")) if path.suffix.lower() in SUFFIXES]
+    warn_passed_over("Market-1501", others, folder, remedy=f"expected {', '.join(SUFFIXES)} files directly in it")
     parsed = np.array([parse_name(name) for name in names], dtype=np.int64).reshape(-1, 2)
     return IdentityTable(
         path=np.array([str(folder / name) for name in names], dtype=np.str_),

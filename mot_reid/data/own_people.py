@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mot_reid.data.file_names import natural, visible, warn_passed_over
 from mot_reid.data.identities import IdentitySplits, IdentityTable
 from mot_reid.data.images import SUFFIXES
 from mot_reid.data.market1501 import parse_name
@@ -19,6 +20,10 @@ SPLITS = ("train", "query", "gallery")
 COLUMNS = ("path", "person_id", "camera_id")
 
 _LARGEST = 2**63 - 1
+_WHOLE = re.compile(r"[+-]?\d+(\.0*)?")
+_DECIMAL = re.compile(r"[+-]?\d*\.\d+")
+_MISSING = frozenset({"nan", "NaN", "NA", "N/A", "None", "null", "NULL", "<NA>"})
+"""How tables of other programs write that there is no value."""
 
 Row = tuple[str, str, int | None]  # path, identity as written, camera
 
@@ -28,8 +33,8 @@ def read_folders(root: str | Path) -> IdentitySplits:
 
     Folder names are names of persons, whatever they are ("0", "anna"), numbered from 1 in natural order over all
     splits. Of train, and query with gallery, either may be absent. Cameras are known when every file is named as in
-    Market-1501, such as 0002_c1s1_000451_03.jpg. Hidden files and folders (._photo.jpg, .ipynb_checkpoints) are passed
-    over.
+    Market-1501, such as 0002_c1s1_000451_03.jpg, and unknown when none is. Files that are no images, and images in
+    folders inside the identities, are passed over with a warning; hidden ones (._photo.jpg) without.
 
     Args:
         root: The folder.
@@ -40,8 +45,8 @@ def read_folders(root: str | Path) -> IdentitySplits:
 
     Raises:
         FileNotFoundError: No such folder.
-        ValueError: No identities in it, only one image, images beside the identities, query without gallery, or another
-            folder beside train, query and gallery.
+        ValueError: No identities in it, only one image, images beside the identities, query without gallery, another
+            folder beside train, query and gallery, or a camera in some names only.
     """
     root = Path(root)
     if not root.is_dir():
@@ -65,9 +70,9 @@ def read_folders(root: str | Path) -> IdentitySplits:
 def read_csv(path: str | Path) -> IdentitySplits:
     """A data set listed in a CSV with the columns path, person_id and, where known, camera_id; others are ignored.
 
-    Paths are relative to the CSV's folder. When every person_id is a whole number they are kept as they are: from 1 for
-    persons, and in a gallery 0 for a distractor and -1 for junk, which is dropped. Otherwise they are names, numbered
-    from 1 in natural order.
+    Paths are relative to the CSV's folder. Where every person_id is a whole number (12, or 12.0) they are kept: from 1
+    for persons, and in a gallery 0 for a distractor and -1 for junk, which is dropped. Where none is, they are names,
+    numbered from 1 in natural order. Cameras are given for all images or for none.
 
     Args:
         path: One CSV, read as the train list; or a folder with train.csv, or query.csv and gallery.csv, or all three.
@@ -78,7 +83,8 @@ def read_csv(path: str | Path) -> IdentitySplits:
 
     Raises:
         FileNotFoundError: The CSV, or an image in it, does not exist.
-        ValueError: The file is no CSV, misses a column or a value, lists an image twice, or has only one.
+        ValueError: The file is no CSV, misses a column or a value, lists an image twice, has only one, or mixes names
+            with numbers or images with and without cameras.
     """
     path = Path(path)
     if path.is_dir():
@@ -90,24 +96,36 @@ def read_csv(path: str | Path) -> IdentitySplits:
 
 
 def _folder_rows(root: Path) -> list[Row]:
-    shown = [path for path in root.iterdir() if not path.name.startswith(".")]
-    folders = sorted((path for path in shown if path.is_dir()), key=lambda folder: _natural(folder.name))
+    shown = visible(root)
     rows: list[Row] = []
-    for folder in folders:
-        files = sorted(path for path in folder.iterdir() if _is_image(path))
-        rows += [(str(path), folder.name, _camera(path.name)) for path in files]
+    passed_over: list[Path] = []
+    for folder in (path for path in shown if path.is_dir()):
+        entries = visible(folder)
+        files = [path for path in entries if _is_image(path) and path.is_file()]
+        rows += [(str(path), folder.name, _camera(path.name)) for path in sorted(files)]
+        passed_over += [path for path in entries if path.is_file() and not _is_image(path)]
+        passed_over += [path for inner in entries if inner.is_dir() for path in _images_below(inner)]
     if not rows:
+        inside = f"; {len(passed_over)} are one folder too deep, such as '{passed_over[0]}'" if passed_over else ""
         raise ValueError(
             f"folders: got no image below '{root}'; expected one folder per identity with images "
-            f"({', '.join(sorted(SUFFIXES))}) in it; move the images there"
+            f"({', '.join(sorted(SUFFIXES))}) in it; move the images there{inside}"
         )
-    stray = sorted(path.name for path in shown if _is_image(path))
+    stray = [path.name for path in shown if _is_image(path)]
     if stray:
         raise ValueError(
             f"folders: got '{root / stray[0]}' beside the identities ({len(stray)} such); expected images in the "
             "folder of the person they show; move them there or remove them"
         )
+    remedy = (
+        f"expected images ({', '.join(sorted(SUFFIXES))}) directly in the folder of their person; move or convert them"
+    )
+    warn_passed_over("folders", passed_over, root, remedy=remedy)
     return rows
+
+
+def _images_below(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if _is_image(path) and path.is_file())
 
 
 def _is_image(path: Path) -> bool:
@@ -152,7 +170,7 @@ def _csv_row(table: Path, line: int, values: dict[str, str | None], lines: dict[
     if None in values:  # where the csv module puts what has no column
         raise ValueError(f"{where}: got more values than columns; expected one for each; put quotes around commas")
     image, person = values["path"], (values["person_id"] or "").strip()
-    if not image or not person:
+    if not image or not person or person in _MISSING:
         raise ValueError(f"{where}: got path '{image or ''}', person_id '{person}'; expected both; fill them in")
     image_path = table.parent / image
     if not image_path.is_file():
@@ -163,9 +181,9 @@ def _csv_row(table: Path, line: int, values: dict[str, str | None], lines: dict[
     if first != line:
         raise ValueError(f"{where}: got '{image}', listed in line {first} too; expected every image once; remove one")
     camera = values.get("camera_id")
-    if camera is not None and not re.fullmatch(r"-?\d{1,18}", camera.strip()):
+    if camera is not None and not re.fullmatch(r"[+-]?\d{1,18}(\.0*)?", camera.strip()):
         raise ValueError(f"{where}: got camera_id '{camera}'; expected a whole number; remove the column if unknown")
-    return str(image_path), person, None if camera is None else int(camera)
+    return str(image_path), person, None if camera is None else int(camera.partition(".")[0])
 
 
 def _build(rows: dict[str, list[Row]], source: str, *, numbers_are_ids: bool) -> IdentitySplits:
@@ -178,8 +196,8 @@ def _build(rows: dict[str, list[Row]], source: str, *, numbers_are_ids: bool) ->
     if bool(rows["query"]) != bool(rows["gallery"]):
         there, gone = ("query", "gallery") if rows["query"] else ("gallery", "query")
         raise ValueError(f"'{source}': got a {there} and no {gone}; expected both or neither; add or remove one")
-    number = _number([person for _, person, _ in everything], numbers_are_ids)
-    cameras_known = all(camera is not None for _, _, camera in everything)
+    number = _number(everything, source) if numbers_are_ids else _count(person for _, person, _ in everything)
+    cameras_known = _cameras_known(everything, source)
     tables = {name: _table(rows[name], number, cameras_known) for name in SPLITS}
     for name in ("train", "query"):
         low = tables[name].person_id < 1
@@ -200,18 +218,38 @@ def _table(rows: Sequence[Row], number: dict[str, int], cameras_known: bool) -> 
     )
 
 
-def _number(names: Iterable[str], numbers_are_ids: bool) -> dict[str, int]:
-    distinct = sorted(set(names), key=_natural)
-    if numbers_are_ids and all(re.fullmatch(r"-?\d+", name) for name in distinct):
-        number = {name: int(name) for name in distinct}
-        largest = max(distinct, key=lambda name: abs(number[name]))
-        if abs(number[largest]) > _LARGEST:
-            raise ValueError(f"person_id: got {largest}; expected whole numbers up to {_LARGEST}, or names")
-        return number
-    return {name: i for i, name in enumerate(distinct, start=1)}
+def _cameras_known(rows: Sequence[Row], source: str) -> bool:
+    """Whether the images have cameras; refuses some with and some without, where either answer changes the scores."""
+    known = [path for path, _, camera in rows if camera is not None]
+    unknown = [path for path, _, camera in rows if camera is None]
+    if known and unknown:
+        raise ValueError(
+            f"'{source}': got '{unknown[0]}' without a camera ({len(unknown):,} such) and '{known[0]}' with one "
+            f"({len(known):,} such); expected a camera for every image or for none, because images of one person by "
+            "one camera are no test; rename as in 0002_c1s1_000451_03.jpg, fill in camera_id, or remove the odd ones"
+        )
+    return bool(known)
 
 
-def _natural(text: str) -> list[tuple[int, str]]:
-    """A sort key that puts "p2" before "p10"."""
-    parts = re.findall(r"\d+|\D+", text)
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+def _number(rows: Sequence[Row], source: str) -> dict[str, int]:
+    """Returns the identity of each text in a table: the whole numbers themselves, or names numbered from 1."""
+    kinds = {person: "whole" if _WHOLE.fullmatch(person) else "name" for _, person, _ in rows}
+    if "whole" not in kinds.values() and not any(_DECIMAL.fullmatch(person) for person in kinds):
+        return _count(kinds)
+    odd = [(path, person) for path, person, _ in rows if kinds[person] == "name"]
+    if odd:
+        path, person = odd[0]
+        raise ValueError(
+            f"'{source}': got person_id '{person}' of '{path}' ({len(odd):,} such) beside whole numbers "
+            f"({len(rows) - len(odd):,} images); expected whole numbers for all images, or names for all; "
+            "correct it, or put a letter before the numbers (0 and -1 mark distractors and junk among numbers only)"
+        )
+    number = {person: int(person.partition(".")[0]) for person in kinds}
+    largest = max(number, key=lambda person: abs(number[person]))
+    if abs(number[largest]) > _LARGEST:
+        raise ValueError(f"person_id: got {largest}; expected whole numbers up to {_LARGEST}, or names")
+    return number
+
+
+def _count(names: Iterable[str]) -> dict[str, int]:
+    return {name: i for i, name in enumerate(sorted(set(names), key=natural), start=1)}

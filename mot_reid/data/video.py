@@ -11,37 +11,23 @@ import queue
 import threading
 import time
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from mot_reid.data.images import SUFFIXES, decode
-from mot_reid.data.motchallenge import read_sequence
+from mot_reid.data.av_video import AvCapture, look_through
+from mot_reid.data.frame import BrokenFrameError
+from mot_reid.data.frame import Frame as Frame
+from mot_reid.data.frame_clock import FrameClock
+from mot_reid.data.image_folder import ImageFolder
+from mot_reid.data.images import SUFFIXES
+from mot_reid.data.video_fault import codec_of, reason_of
 
 _log = logging.getLogger(__name__)
 _SCHEMES = ("rtsp://", "rtmp://", "http://", "https://", "udp://", "tcp://")
 _BROKEN_IN_A_ROW = 30
 _WAIT_SECONDS = 0.1
 _HANG_SECONDS = 5.0
-_ROUNDING_FRAMES = 0.1
 _SILENT = 0  # OpenCV's LOG_LEVEL_SILENT
-
-
-class Frame(NamedTuple):
-    """One picture of a video.
-
-    Attributes:
-        number: From 1; broken frames keep their number, so that numbers agree with a ground truth.
-        time_seconds: Since the first frame.
-        image: (H, W, 3) uint8 BGR.
-    """
-
-    number: int
-    time_seconds: float
-    image: NDArray[np.uint8]
 
 
 class _Source(Protocol):
@@ -50,9 +36,14 @@ class _Source(Protocol):
     frame_rate: float
     length: int | None
     live: bool
+    truncated: bool
+
+    @property
+    def lost(self) -> int:
+        """Frames that are missing so far."""
 
     def read(self) -> Frame | None:
-        """The next frame; None at the end. Raises _Broken for one that cannot be decoded."""
+        """The next frame; None at the end. Raises BrokenFrameError for one that cannot be decoded."""
 
     def reopen(self) -> bool:
         """Connect again; False if that fails."""
@@ -60,19 +51,17 @@ class _Source(Protocol):
     def close(self) -> None: ...
 
 
-class _Broken(Exception):
-    """A frame that cannot be decoded; the next one may."""
-
-
 class VideoReader:
     """Frames of a source, decoded ahead by a thread while the caller works on earlier ones.
 
-    A frame that cannot be decoded is counted in `broken` and skipped. Of a camera or stream the oldest waiting frame
+    A frame that cannot be decoded is counted in `broken` and skipped, and one that is missing, as the time stamps of a
+    file or the numbers of images say, in `lost`. Of a camera or stream the oldest waiting frame
     makes room for the newest when the caller is slower (counted in `dropped`), and a connection that is lost is opened
     again (counted in `reopened`).
 
     Args:
         source: A video file; a folder of images or a MOTChallenge sequence; a camera's index; an RTSP or HTTP address.
+            What exists on disk is a file or folder, whatever its name looks like.
         ahead: Frames decoded ahead at most.
         frame_rate: Of a folder without seqinfo.ini; a file knows its own.
         attempts: How often a lost connection is opened again before giving up.
@@ -104,6 +93,10 @@ class VideoReader:
         self._stop = threading.Event()
         self._source = _open(source, frame_rate)
         first = self._next()
+        if first is None and isinstance(self._source, _Capture) and not self._source.live:
+            self._source.use_pyav()
+            self.broken = 0
+            first = self._next()
         if first is None:
             self._source.close()
             raise ValueError(f"video: got '{source}' without a frame that can be decoded; expected a video")
@@ -113,6 +106,16 @@ class VideoReader:
         self._ready: queue.Queue[Frame | Exception | None] = queue.Queue(maxsize=ahead)
         self._thread = threading.Thread(target=self._read, args=(first,), name="VideoReader", daemon=True)
         self._thread.start()
+
+    @property
+    def lost(self) -> int:
+        """Frames that are missing so far."""
+        return self._source.lost
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the file ended before the frames that it announces."""
+        return self._source.truncated
 
     def __iter__(self) -> Iterator[Frame]:
         """The frames that were not taken yet; a source is read once."""
@@ -175,7 +178,7 @@ class VideoReader:
             start = time.perf_counter()
             try:
                 frame = self._source.read()
-            except _Broken as error:
+            except BrokenFrameError as error:
                 self.broken += 1
                 in_a_row += 1
                 _log.warning("%s: frame skipped: %s", self.name, error)
@@ -227,7 +230,7 @@ def describe_video(path: str | Path) -> Description:
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"video: got '{path}'; expected an existing file")
-    source = _Capture(str(path), str(path))
+    source = _Capture(os.path.abspath(path), str(path))
     try:
         return Description(source.width, source.height, source.frame_rate, source.length)
     finally:
@@ -241,80 +244,22 @@ def frames(source: str | Path | int, *, frame_rate: float | None = None) -> Iter
 
 
 def _open(source: str | Path | int, frame_rate: float | None) -> _Source:
+    """What exists on disk is a file or a folder; only then may a name be a camera's index or an address."""
     text = str(source)
+    if not isinstance(source, int) and text:
+        path = Path(source)
+        if path.is_dir():
+            return ImageFolder(path, frame_rate)
+        if path.is_file():
+            if path.suffix.lower() in SUFFIXES:
+                return ImageFolder(path.parent, frame_rate, only=path)
+            # Absolute: FFmpeg takes what stands before a colon, as in "12:30.mp4", for a protocol.
+            return _Capture(os.path.abspath(path), text)
+        if text.lower().startswith(_SCHEMES):
+            return _Capture(text, text)
     if isinstance(source, int) or text.isdecimal():
         return _Capture(int(text), f"camera {text}")
-    if text.lower().startswith(_SCHEMES):
-        return _Capture(text, text)
-    path = Path(source)
-    if path.is_dir():
-        return _Images(path, frame_rate)
-    if not path.is_file():
-        raise FileNotFoundError(f"video: got '{source}'; expected an existing file, folder, camera index or address")
-    return _Capture(str(path), text)
-
-
-class _Images:
-    """The images of a folder in the order of their names.
-
-    A MOTChallenge sequence knows its folder and frame rate, and its images are named by their frame numbers.
-    """
-
-    live = False
-
-    def __init__(self, folder: Path, frame_rate: float | None) -> None:
-        sequence = None
-        if (folder / "seqinfo.ini").is_file():
-            sequence = read_sequence(folder)
-            folder = folder / sequence.images
-        elif (folder.parent / "seqinfo.ini").is_file():
-            sequence = read_sequence(folder.parent)
-        if not folder.is_dir():
-            raise FileNotFoundError(f"video: got a sequence without its frames '{folder}'; expected a folder of images")
-        self._paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
-        if not self._paths:
-            raise ValueError(
-                f"video: got the folder '{folder}' without images; expected {', '.join(sorted(SUFFIXES))} files"
-            )
-        self.frame_rate = frame_rate or (sequence.frame_rate if sequence else 30.0)
-        self.length: int | None = len(self._paths)
-        self._numbers = list(range(1, self.length + 1))
-        if sequence:
-            self._numbers = _numbers(self._paths)
-            missing = set(range(1, sequence.length + 1)) - set(self._numbers)
-            if missing:
-                _log.warning(
-                    "%s: %d of %d frames are missing, frame %d first",
-                    folder,
-                    len(missing),
-                    sequence.length,
-                    min(missing),
-                )
-        self._at = 0
-
-    def read(self) -> Frame | None:
-        if self._at == len(self._paths):
-            return None
-        self._at += 1
-        number = self._numbers[self._at - 1]
-        try:
-            image = decode(self._paths[self._at - 1])
-        except (OSError, ValueError) as error:
-            raise _Broken(str(error)) from None
-        return Frame(number, (number - 1) / self.frame_rate, np.ascontiguousarray(image[..., ::-1]))
-
-    def reopen(self) -> bool:
-        return False
-
-    def close(self) -> None:
-        pass
-
-
-def _numbers(paths: list[Path]) -> list[int]:
-    """Returns the frame numbers that the names are, or the places where they are no growing numbers from 1."""
-    numbers = [int(path.stem) if path.stem.isdecimal() else 0 for path in paths]
-    growing = all(before < after for before, after in pairwise([0, *numbers]))
-    return numbers if growing else list(range(1, len(paths) + 1))
+    raise FileNotFoundError(f"video: got '{source}'; expected an existing file, folder, camera index or address")
 
 
 class _Capture:
@@ -326,8 +271,11 @@ class _Capture:
         self._name = name
         self._capture = _capture(address)
         if not self._capture.isOpened():
+            self._capture = _pyav_or_none(address) or self._capture
+        if not self._capture.isOpened():
             raise ValueError(
-                f"video: got '{name}', which is no video that can be read; expected a video file or stream"
+                f"video: got '{name}', which is no video that can be read{reason_of(address)}; "
+                "expected a video file or stream"
             )
         import cv2
 
@@ -339,39 +287,92 @@ class _Capture:
         self.live = self.length is None and not (isinstance(address, str) and Path(address).is_file())
         self.width = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
         self.height = int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
-        self._at = 0
-        self._start: float | None = None
-        self._last = -1.0
+        self.truncated = False
+        self._lost_at_the_end = 0
+        self._clock = FrameClock(self.frame_rate)
+        self._tried = 0
+        self._begin: float | None = None
+
+    @property
+    def lost(self) -> int:
+        return self._clock.lost + self._lost_at_the_end
+
+    def use_pyav(self) -> None:
+        """Begins again with PyAV, whose FFmpeg decodes more than OpenCV's.
+
+        Raises:
+            ValueError: PyAV is not installed, or cannot decode the file either.
+        """
+        codec = codec_of(self._capture)
+        self._capture.release()
+        try:
+            self._capture = AvCapture(str(self._address))
+        except ImportError:
+            raise ValueError(
+                f"video: got '{self._name}' in the codec {codec}, of which OpenCV decodes no frame here; "
+                "expected H.264 or the like; pip install av, or convert it: ffmpeg -i IN -c:v libx264 OUT.mp4"
+            ) from None
+        if not self._capture.isOpened() or not self._capture.grab():
+            self._capture.release()
+            raise ValueError(
+                f"video: got '{self._name}' in the codec {codec} without a frame that can be decoded; "
+                "expected a whole video; copy it again, or convert it: ffmpeg -i IN -c:v libx264 OUT.mp4"
+            )
+        self._capture.release()
+        self._capture = AvCapture(str(self._address))
+        self._clock, self._tried = FrameClock(self.frame_rate), 0
+        _log.info("%s: decoded through PyAV (%s)", self._name, codec)
 
     def read(self) -> Frame | None:
-        if not self._capture.grab():
-            if self.length is not None and self._at < self.length:
-                _log.warning("%s: ended after %d of %d frames", self._name, self._at, self.length)
-            return None
-        self._at += 1
-        seconds = self._seconds()
+        failures = 0
+        while not self._capture.grab():
+            # Some versions of OpenCV fail once for each damaged frame and go on with the next.
+            ended = self.length is not None and self._tried >= self.length
+            failures += 1
+            self._tried += 1
+            if self.live or ended or failures > _BROKEN_IN_A_ROW:
+                if not self.live:
+                    self._end()
+                return None
+        self._tried += 1
+        lost = self._clock.lost
+        seconds = self._place(failures)
         good, image = self._capture.retrieve()
+        if seconds is None:
+            raise BrokenFrameError(f"a frame after frame {self._clock.number} comes out of order")
+        if self._clock.lost > lost:
+            _log.warning("%s: %d frames lost before frame %d", self._name, self._clock.lost - lost, self._clock.number)
         if not good or image is None:
-            raise _Broken(f"frame {self._at} cannot be decoded")
-        return Frame(self._at, seconds, image)
+            raise BrokenFrameError(f"frame {self._clock.number} cannot be decoded")
+        return Frame(self._clock.number, seconds, image)
 
-    def _seconds(self) -> float:
-        """By the clock for live sources, else by the frame rate, or the file's time stamps where these say otherwise.
-
-        Stamps are rounded in some formats (to a millisecond in .mkv), so those that agree are not taken literally.
-        """
+    def _place(self, failures: int) -> float | None:
+        """The time of a frame that was grabbed: by the clock on the wall for live sources, else by its stamp."""
         import cv2
 
-        now = time.monotonic() if self.live else self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-        self._start = now if self._start is None else self._start
-        seconds = now - self._start
-        regular = (self._at - 1) / self.frame_rate
-        if not self.live and abs(seconds - regular) * self.frame_rate < _ROUNDING_FRAMES:
-            seconds = regular
-        if seconds <= self._last:
-            seconds = max(self._last + 1e-3, regular)
-        self._last = seconds
-        return seconds
+        if not self.live:
+            return self._clock.place(self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, failures=failures)
+        now = time.monotonic()
+        self._begin = now if self._begin is None else self._begin
+        return self._clock.count(now - self._begin)
+
+    def _end(self) -> None:
+        """Compares what there was with what the file announced."""
+        number = self._clock.number
+        if not number or self.length is None or number >= self.length:
+            return
+        short = self.length - number
+        contents = look_through(str(self._address))
+        # Without PyAV: a number that is computed from the duration may be off by a few frames.
+        self.truncated = short > max(1, self.length // 100) if contents is None else contents.cut_off
+        # Else the last frames may be there and damaged.
+        self._lost_at_the_end = short if self.truncated or contents is None else max(0, contents.packets - number)
+        if self.truncated:
+            _log.warning(
+                "%s: truncated: ended after %d of %d frames; is the file complete?", self._name, number, self.length
+            )
+        elif self._lost_at_the_end:
+            _log.warning("%s: the last %d frames cannot be decoded", self._name, self._lost_at_the_end)
 
     def reopen(self) -> bool:
         self._capture.release()
@@ -393,3 +394,13 @@ def _capture(address: str | int) -> Any:
         return cv2.VideoCapture(address)
     finally:
         logs.setLogLevel(level)
+
+
+def _pyav_or_none(address: str | int) -> AvCapture | None:
+    """PyAV's capture of a file that OpenCV cannot open, where PyAV is installed."""
+    if not (isinstance(address, str) and os.path.isfile(address)):
+        return None
+    try:
+        return AvCapture(address)
+    except ImportError:
+        return None

@@ -39,7 +39,8 @@ class VideoWriter:
         if not 0 < frame_rate < float("inf"):
             raise ValueError(f"frame_rate: got {frame_rate}; expected a number above 0")
         check_writable(path, "video output")
-        self._part = self._path.with_name(f".{self._path.stem}.{os.getpid()}.part{self._path.suffix}")
+        # Absolute: FFmpeg takes what stands before a colon in a name for a protocol.
+        self._part = self._path.absolute().with_name(f".{self._path.stem}.{os.getpid()}.part{self._path.suffix}")
         self._frame_rate = frame_rate
         self._size: tuple[int, int] | None = None
         self._writer: Any = None
@@ -64,6 +65,33 @@ class VideoWriter:
             raise ValueError(f"video frame: got {size[0]}x{size[1]}; expected {self._size} as in the first frame")
         self._writer.write(np.ascontiguousarray(image))
         self.frames += 1
+
+    def write_fitted(self, image: NDArray[np.uint8]) -> bool:
+        """Append a frame of any size; one unlike the first is scaled to fit, its shape kept, on black.
+
+        Args:
+            image: (H, W, 3) uint8 BGR.
+
+        Returns:
+            Whether it was scaled.
+
+        Raises:
+            ValueError: Another type.
+            OSError: The encoder cannot be opened.
+        """
+        if self._size is None or image.ndim != 3 or (image.shape[1], image.shape[0]) == self._size:
+            self.write(image)
+            return False
+        import cv2
+
+        wide, tall = self._size
+        scale = min(wide / image.shape[1], tall / image.shape[0])
+        size = (min(wide, max(1, round(image.shape[1] * scale))), min(tall, max(1, round(image.shape[0] * scale))))
+        left, top = (wide - size[0]) // 2, (tall - size[1]) // 2
+        sheet = np.zeros((tall, wide, 3), dtype=np.uint8)
+        sheet[top : top + size[1], left : left + size[0]] = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        self.write(sheet)
+        return True
 
     def close(self) -> None:
         """Finish the file and give it its name; without frames there is none.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from glob import glob
+from glob import escape, glob
 from pathlib import Path
 
+from mot_reid.data.file_names import natural
 from mot_reid.files import check_writable
 from mot_reid.settings.load import ConfigError
 from mot_reid.settings.tracker_parameters import BUNDLED_MODEL, NEED_EMBEDDINGS, default_preset
@@ -95,10 +96,18 @@ def _expanded(source: str) -> list[str]:
         raise ConfigError("source: got nothing; expected a video file, a folder, a camera's index or an address")
     if not any(letter in source for letter in _PATTERN) or "://" in source or Path(source).exists():
         return [source]
-    found = sorted(glob(source))
+    found = sorted(glob(_pattern(source)), key=natural)
     if not found:
         raise ConfigError(f"source: got '{source}', which no file matches; expected a pattern such as videos/*.mp4")
     return found
+
+
+def _pattern(source: str) -> str:
+    """Returns the pattern with the folders that exist taken as they are, whatever brackets their names have."""
+    for parent in Path(source).parents:
+        if parent.is_dir():
+            return str(Path(escape(str(parent)), Path(source).relative_to(parent)))
+    return source
 
 
 def _names(sources: Sequence[str]) -> list[str]:
@@ -106,7 +115,8 @@ def _names(sources: Sequence[str]) -> list[str]:
     names: list[str] = []
     for source in sources:
         path = Path(source)
-        name = f"camera{source}" if source.isdecimal() else path.name if path.is_dir() else path.stem
+        camera = source.isdecimal() and not path.exists()
+        name = f"camera{source}" if camera else path.name if path.is_dir() else path.stem
         name = path.resolve().parent.name if name in ("img1", "") else name
         twins = sum(name == other.rpartition("~")[0] or name == other for other in names)
         names.append(f"{name}~{twins + 1}" if twins else name)

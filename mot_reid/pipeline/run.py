@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any, Protocol
 
@@ -22,9 +23,11 @@ from mot_reid.pipeline.steps import Detector, Step, Stopwatch, steps
 from mot_reid.pipeline.summary import keep_tracks, summarise, to_table
 from mot_reid.settings.load import ConfigError
 from mot_reid.settings.tracking import TrackSettings
-from mot_reid.structures import Detections, TrackTable
+from mot_reid.structures import Detections, Tracks, TrackTable
 from mot_reid.tracking.tracker import Tracker
 from mot_reid.viewing.draw import Annotator
+
+_log = logging.getLogger(__name__)
 
 Image = NDArray[np.uint8]
 Boxes = NDArray[np.floating[Any]]
@@ -62,16 +65,18 @@ def run(
     Args:
         settings: of the run.
         job: what is tracked and where the answers go.
-        progress: told of each frame; what it raises ends the job, and nothing is written.
+        progress: told of each frame; what it raises ends the job, and nothing is written. (When a frame fails, or on
+            an interrupt, the results of the frames before are written.)
         detector: one that is loaded already, in place of the settings'.
         embedder: likewise, in place of the model that the job names.
 
     Raises:
         ConfigError: a setting makes no sense.
         FileNotFoundError, ValueError, ImportError: a source, model or package is missing or bad.
-        OSError: an answer cannot be written.
+        OSError: results cannot be written; a video that cannot is left out with a warning.
+        RuntimeError: the detector failed.
     """
-    watch, found = Stopwatch(), []
+    watch, found = Stopwatch(), _Found(settings, job)
     with ExitStack() as stack:
         source = stack.enter_context(
             Source(job.source, frame_rate=settings.tracker.frame_rate, max_frames=settings.max_frames)
@@ -84,26 +89,104 @@ def run(
         if reid is not None and settings.tracker.appearance == "always":
             ahead = EmbedAhead(reid.many, above=tracker.preset.bands.high)
         annotate = build_annotator(settings, rate)
-        writer = stack.enter_context(VideoWriter(job.output, frame_rate=source.frame_rate)) if job.output else None
+        video = _Video(stack, job.output, source.frame_rate) if job.output else None
         start = time.perf_counter()
         going = steps(source, finder, tracker, batch=settings.detector.batch, enrich=ahead, stopwatch=watch)
-        for step in source.until_lost(going):
-            found.append((step.number, step.tracks))
-            if writer is not None:
-                with watch("draw"):
-                    picture = annotate(step.image, step.tracks)
-                with watch("write"):
-                    writer.write(picture)
-            if progress is not None:
-                progress(len(found), source.length, step)
+        try:
+            for step in found.kept(source.until_lost(going)):
+                found.frames.append((step.number, step.tracks))
+                if video is not None and video.stopped is None:
+                    with watch("draw"):
+                        picture = annotate(step.image, step.tracks)
+                    with watch("write"):
+                        video.write(picture, step.number)
+                if progress is not None:
+                    progress(len(found.frames), source.length, step)
+        except KeyboardInterrupt:
+            found.keep("interrupted")
+            raise
         seconds = time.perf_counter() - start
-    everything = to_table(found)
-    table = keep_tracks(everything, min_track_length=settings.min_track_length, min_score=settings.min_score)
+        if video is not None:
+            video.close()
+    table, everything = found.table()
     if job.results:
         _write(job.results, table)
-    summary = {"source": job.source, "preset": job.preset, **summarise(table, len(found))}
-    summary["tracks_left_out"] = summarise(everything, len(found))["tracks"] - summary["tracks"]
-    return summary | source.told() | _speed(len(found), seconds, watch, source.busy_seconds)
+    frames = len(found.frames)
+    summary = {"source": job.source, "preset": job.preset, **summarise(table, frames)}
+    summary["tracks_left_out"] = summarise(everything, frames)["tracks"] - summary["tracks"]
+    told = source.told() | (video.told() if video is not None else {})
+    return summary | told | _speed(frames, seconds, watch, source.busy_seconds)
+
+
+class _Found:
+    """The tracks so far, which are not lost when a later frame fails."""
+
+    def __init__(self, settings: TrackSettings, job: Job) -> None:
+        self._settings, self._job = settings, job
+        self.frames: list[tuple[int, Tracks]] = []
+
+    def table(self) -> tuple[TrackTable, TrackTable]:
+        """Returns the tracks that are worth keeping, and all of them."""
+        everything = to_table(self.frames)
+        chosen = self._settings
+        return keep_tracks(everything, min_track_length=chosen.min_track_length, min_score=chosen.min_score), everything
+
+    def kept(self, going: Iterator[Step]) -> Iterator[Step]:
+        """Yields the steps; if one fails, the tracks of those before it are written first."""
+        try:
+            yield from going
+        except (OSError, ValueError, RuntimeError):
+            self.keep("failed")
+            raise
+
+    def keep(self, why: str) -> None:
+        """Writes the tracks so far, if there are any and results are wanted."""
+        if self.frames and self._job.results:
+            _write(self._job.results, self.table()[0])
+            _log.warning(
+                "%s: %s after %d frames, whose tracks are kept in %s",
+                self._job.name, why, len(self.frames), self._job.results,
+            )  # fmt: skip
+
+
+class _Video:
+    """The annotated video, whose failure costs the video alone."""
+
+    def __init__(self, stack: ExitStack, path: str, frame_rate: float) -> None:
+        self._writer = stack.enter_context(VideoWriter(path, frame_rate=frame_rate))
+        self._path, self._scaled = path, 0
+        self.stopped: str | None = None
+
+    def write(self, picture: Image, number: int) -> None:
+        """Appends a picture; one of another size than the first is fitted in."""
+        try:
+            scaled = self._writer.write_fitted(picture)
+        except OSError as error:
+            self._stop(error, f" at frame {number}")
+            return
+        if scaled and not self._scaled:
+            _log.warning(
+                "%s: frame %d has another size (%d x %d) than the first; it is scaled to fit", self._path, number,
+                picture.shape[1], picture.shape[0],
+            )  # fmt: skip
+        self._scaled += scaled
+
+    def close(self) -> None:
+        """Finishes the file."""
+        try:
+            self._writer.close()
+        except OSError as error:
+            self._stop(error, "")
+
+    def told(self) -> dict[str, Any]:
+        """Returns what a summary says of the video."""
+        stopped = {} if self.stopped is None else {"video_stopped": self.stopped}
+        return {"video_frames_scaled": self._scaled, **stopped}
+
+    def _stop(self, error: OSError, where: str) -> None:
+        self._writer.discard()
+        self.stopped = " ".join(f"{error}".split())
+        _log.warning("%s: the video stopped%s, and there is none: %s; tracks go on", self._path, where, self.stopped)
 
 
 def _write(path: str, table: TrackTable) -> None:

@@ -96,5 +96,8 @@ class Source:
 
     def told(self) -> dict[str, Any]:
         """Returns what a summary says of the source."""
-        counts = {name: getattr(self._reader, name, 0) for name in ("broken", "dropped", "reopened")}
-        return {"frame_rate": self.frame_rate, **counts, **({"ended": self._ended} if self._ended else {})}
+        counts = {name: getattr(self._reader, name, 0) for name in ("broken", "lost", "dropped", "reopened")}
+        truncated = bool(getattr(self._reader, "truncated", False))
+        expected = self._reader.length if self._reader is not None and truncated else self.length
+        whole = {"expected_frames": expected, "truncated": truncated}
+        return {"frame_rate": self.frame_rate, **counts, **whole, **({"ended": self._ended} if self._ended else {})}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import make_dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args, get_origin
 
 from mot_reid.names import did_you_mean
@@ -211,7 +212,9 @@ def parsed(text: str, spec: Key, key: str) -> Any:
         return None
     if spec.plain is str or text.startswith("${"):
         return text
-    if get_origin(spec.plain) is tuple and not text.startswith("["):
+    # A file may be named "[cam1] street.mp4", and a folder "[cam1]".
+    listed = text.startswith("[") and text.endswith("]") and not Path(text).exists()
+    if get_origin(spec.plain) is tuple and not listed:
         if spec.form.commas:
             text = f"[{text}]"
         elif get_args(spec.plain) == (str, Ellipsis):

@@ -252,3 +252,72 @@ def test_real_people_are_tracked(say: Say, real_data: Path, tmp_path: Path) -> N
     result = read_results(tmp_path / "a.txt")
     scores = evaluate_mot(truth.replace(xyxy=0.625 * truth.xyxy), result, benchmark="MOT15").combined
     assert scores.clear.mota > 0.6 and scores.clear.idsw == 0
+
+
+# What real input is like
+
+
+def _folder_with_another_size(folder: Path) -> tuple[Path, Path]:
+    """40 images, the 21st wider than the others, and a det.txt of one person walking in all of them."""
+    from PIL import Image
+
+    (folder / "frames").mkdir()
+    for number in range(1, 41):
+        size = (80, 48) if number == 21 else (64, 48)
+        Image.new("RGB", size, (200, 200, 200)).save(folder / "frames" / f"{number}.png")
+    lines = [f"{number},-1,{number},10,10,25,0.9\n" for number in range(1, 41)]
+    (folder / "det.txt").write_text("".join(lines))
+    return folder / "frames", folder / "det.txt"
+
+
+@pytest.mark.parametrize("preset", ["bytetrack", "botsort"])
+def test_frame_of_another_size_loses_nothing(
+    say: Say, tmp_path: Path, caplog: pytest.LogCaptureFixture, preset: str
+) -> None:
+    frames, detections = _folder_with_another_size(tmp_path)
+    code, out, err = say(
+        f"source={frames}", f"detector.public={detections}", f"tracker.preset={preset}",
+        f"output={tmp_path / 'a.avi'}", f"results={tmp_path / 'a.txt'}", f"json={tmp_path / 'a.json'}",
+    )  # fmt: skip
+    assert code == 0, out + err
+    assert read_results(tmp_path / "a.txt").frame.max() == 40
+    with VideoReader(tmp_path / "a.avi") as reader:
+        read = [frame.image for frame in reader]
+    assert len(read) == 40 and all(image.shape == (48, 64, 3) for image in read)
+    assert read[20][:3].mean() < 20 < 150 < read[20][24].mean()
+    summary = json.loads((tmp_path / "a.json").read_text())["sources"]["frames"]
+    assert summary["video_frames_scaled"] == 1
+    assert "frame 21 has another size (80 x 48) than the first" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["[cam1] street.avi", "a, b.avi", "100%d.avi", "12:30.avi", "0000", "[cam1]"])
+def test_source_that_exists_is_taken_whatever_its_name(
+    say: Say, clip: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    from PIL import Image
+
+    monkeypatch.chdir(clip.parent)
+    if name.endswith(".avi"):
+        clip.rename(name)
+    else:
+        Path(name).mkdir()
+        for number in range(1, 13):
+            Image.new("RGB", (64, 48)).save(Path(name) / f"{number}.png")
+    code, out, err = say(f"source={name}", "detector.public=clip.txt", "results=a.txt", "json=a.json", "output=a.avi")
+    assert code == 0, out + err
+    (summary,) = json.loads(Path("a.json").read_text())["sources"].values()
+    assert summary["frames"] == 12 and summary["tracks"] >= 1
+
+
+def test_file_that_was_cut_off_is_named_in_the_summary(say: Say, clip: Path, caplog: pytest.LogCaptureFixture) -> None:
+    noise = np.random.default_rng(0)
+    with VideoWriter(clip, frame_rate=10) as writer:
+        for _ in range(12):
+            writer.write(noise.integers(0, 255, (48, 64, 3), dtype=np.uint8))
+    content = clip.read_bytes()
+    clip.write_bytes(content[: len(content) * 3 // 4])
+    code, _, _ = say(f"source={clip}", f"detector.public={clip.with_suffix('.txt')}", f"json={clip.parent / 'a.json'}")
+    summary = json.loads((clip.parent / "a.json").read_text())["sources"]["clip"]
+    assert code == 0 and summary["truncated"] and summary["expected_frames"] == 12
+    assert summary["frames"] + summary["lost"] + summary["broken"] == 12 and summary["frames"] < 12
+    assert f"truncated: ended after {summary['frames']} of 12 frames" in caplog.text

@@ -56,9 +56,82 @@ def test_read_folders_reads_cameras_from_market_names(tmp_path: Path) -> None:
     assert camera_id is not None and camera_id.tolist() == [1, 4]
 
 
-def test_read_folders_knows_no_camera_when_one_name_has_none(tmp_path: Path) -> None:
-    _images(tmp_path, "anna/0001_c1s1_000001_00.jpg", "bert/holiday.jpg")
+def test_read_folders_knows_no_camera_where_no_name_has_one(tmp_path: Path) -> None:
+    _images(tmp_path, "anna/1.jpg", "bert/holiday.jpg")
     assert read_folders(tmp_path).train.camera_id is None
+
+
+@pytest.mark.parametrize("odd", ["bert/holiday.jpg", "query/bert/holiday.jpg"])
+def test_read_folders_refuses_a_camera_in_some_names_only(tmp_path: Path, odd: str) -> None:
+    """One of 54 names turned the cameras of all off."""
+    split = "train/" if odd.startswith("query") else ""
+    _images(tmp_path, *(f"{split}anna/0001_c{n % 3 + 1}s1_{n:06d}_00.jpg" for n in range(53)), odd)
+    if split:
+        _images(tmp_path, "gallery/bert/0002_c1s1_000001_00.jpg")
+    with pytest.raises(
+        ValueError, match=rf"got '.*{odd}' without a camera \(1 such\) and '.*' with one \(5[34] such\)"
+    ):
+        read_folders(tmp_path)
+
+
+def test_read_folders_says_which_files_it_passes_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    _images(tmp_path, "anna/a.jpg", "bert/a.jpg", "bert/cam1/b.jpg", "bert/cam2/deep/c.png", "cleo/cam1/a.jpg")
+    for name in ("anna/phone.heic", "anna/Thumbs.db", "anna/.hidden"):
+        (tmp_path / name).write_bytes(b"x")
+    assert len(read_folders(tmp_path).train) == 2
+    assert (
+        f"folders: passed over 4 files in '{tmp_path}': anna/phone.heic, bert/cam1/b.jpg, bert/cam2/deep/c.png "
+        "and 1 more; expected images"
+    ) in caplog.text
+
+
+def test_read_folders_says_nothing_where_it_takes_everything(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    _images(tmp_path, "anna/a.jpg", "bert/a.jpg")
+    read_folders(tmp_path)
+    assert caplog.text == ""
+
+
+def test_read_folders_names_images_that_are_all_one_folder_too_deep(tmp_path: Path) -> None:
+    _images(tmp_path, "people/anna/a.jpg", "people/bert/a.jpg")
+    with pytest.raises(ValueError, match=r"2 are one folder too deep, such as '.*people/anna/a\.jpg'"):
+        read_folders(tmp_path)
+
+
+@pytest.mark.parametrize("form", ["{}", "{}.0", " {}.00 ", "+{}"])
+def test_read_csv_keeps_whole_numbers_however_they_are_written(tmp_path: Path, form: str) -> None:
+    """As pandas writes them where a value is missing; junk stays junk and a distractor a distractor."""
+    _images(tmp_path, "a.jpg", "b.jpg", "c.jpg")
+    _csv(tmp_path, f"path,person_id,camera_id\na.jpg,{form.format(12)},{form.format(1)}\n", name="query.csv")
+    junk = form.format(-1).replace("+-", "-")
+    rows = f"a.jpg,{junk},2.0\nb.jpg,{form.format(0)},2\nc.jpg,{form.format(12)},3.0\n"
+    _csv(tmp_path, f"path,person_id,camera_id\n{rows}", name="gallery.csv")
+    _, query, gallery = read_csv(tmp_path)
+    assert query.person_id.tolist() == [12] and gallery.person_id.tolist() == [0, 12]
+    assert gallery.camera_id is not None and gallery.camera_id.tolist() == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("odd", "message"),
+    [
+        ("12b", r"got person_id '12b' of '.*c\.jpg' \(1 such\) beside whole numbers \(2 images\)"),
+        ("12.5", r"got person_id '12\.5' of '.*c\.jpg'"),
+        ("anna", r"got person_id 'anna' of '.*c\.jpg'"),
+        ("nan", r"line 4: got path 'c\.jpg', person_id 'nan'; expected both"),
+        ("<NA>", r"line 4: got path 'c\.jpg', person_id '<NA>'; expected both"),
+    ],
+)
+def test_read_csv_refuses_one_odd_person(tmp_path: Path, odd: str, message: str) -> None:
+    _images(tmp_path, "a.jpg", "b.jpg", "c.jpg")
+    with pytest.raises(ValueError, match=message):
+        read_csv(_csv(tmp_path, f"path,person_id\na.jpg,1\nb.jpg,2\nc.jpg,{odd}\n"))
+
+
+def test_read_csv_refuses_cameras_in_one_list_only(tmp_path: Path) -> None:
+    _images(tmp_path, "a.jpg", "b.jpg")
+    _csv(tmp_path, "path,person_id,camera_id\na.jpg,1,1\n", name="query.csv")
+    _csv(tmp_path, "path,person_id\nb.jpg,1\n", name="gallery.csv")
+    with pytest.raises(ValueError, match=r"got '.*b\.jpg' without a camera \(1 such\) and '.*a\.jpg' with one"):
+        read_csv(tmp_path)
 
 
 def test_read_folders_names_the_missing_folder(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import logging
 import subprocess
 import sys
 import time
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
@@ -152,6 +153,238 @@ def test_file_cut_short_gives_what_there_is_and_says_so(
     with caplog.at_level(logging.WARNING), VideoReader(tmp_path / "a.mp4") as reader:
         assert len(list(reader)) == 2
     assert "ended after 2 of 9 frames" in caplog.text
+
+
+def _encode(path: Path, codec: str, *, skip: range = range(0), pixels: str = "yuv420p") -> Path:
+    """40 frames at 10 a second, each 5 levels brighter than the one before, those of `skip` never written."""
+    av = pytest.importorskip("av")
+    try:
+        av.codec.Codec(codec, "w")
+    except Exception:
+        pytest.skip(f"this PyAV has no {codec}")
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream(codec, rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, pixels
+        for number in range(1, 41):
+            frame = av.VideoFrame.from_ndarray(_grey(5 * number), format="bgr24")
+            frame.pts, frame.time_base = number - 1, Fraction(1, 10)
+            if number not in skip:
+                file.mux(stream.encode(frame))
+        file.mux(stream.encode())
+    return path
+
+
+def _damage(path: Path, numbers: range) -> None:
+    """Overwrites encoded frames of a file, counted from 1, with zeros."""
+    import av
+
+    with av.open(str(path)) as file:
+        packets = [(packet.pos, packet.size) for packet in file.demux(video=0) if packet.size]
+    content = bytearray(path.read_bytes())
+    for number in numbers:
+        at, size = packets[number - 1]
+        content[at : at + size] = bytes(size)
+    path.write_bytes(content)
+
+
+def _levels(read: list[video.Frame]) -> list[int]:
+    """The frame numbers that the brightness of the pictures says."""
+    return [round((float(frame.image.mean()) + 2) / 5) for frame in read]
+
+
+@pytest.mark.parametrize(("name", "codec", "pixels"), [("a.avi", "mjpeg", "yuvj420p"), ("a.mov", "mjpeg", "yuvj420p")])
+def test_damaged_frames_of_a_file_are_lost_and_shift_no_number(
+    tmp_path: Path, name: str, codec: str, pixels: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Three damaged frames in the middle used to end the file; each picture has the number that it shows."""
+    path = _encode(tmp_path / name, codec, pixels=pixels)
+    _damage(path, range(10, 13))
+    with caplog.at_level(logging.WARNING), VideoReader(path) as reader:
+        read = list(reader)
+        assert [frame.number for frame in read] == _levels(read) == [*range(1, 10), *range(13, 41)]
+        assert (reader.lost, reader.broken, reader.truncated) == (3, 0, False)
+    assert [frame.time_seconds for frame in read] == pytest.approx([(frame.number - 1) / 10 for frame in read])
+    assert "3 frames lost before frame 13" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"), [("a.mp4", "libx264"), ("a.mkv", "libx264"), ("a.avi", "mjpeg"), ("a.webm", "libvpx-vp9")]
+)
+def test_frames_that_were_never_recorded_are_a_gap(tmp_path: Path, name: str, codec: str) -> None:
+    """As a camera that drops frames under load writes them: the time stamps go on."""
+    pixels = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    path = _encode(tmp_path / name, codec, skip=range(11, 16), pixels=pixels)
+    with VideoReader(path) as reader:
+        read = list(reader)
+        assert [frame.number for frame in read] == _levels(read) == [*range(1, 11), *range(16, 41)]
+        assert (reader.lost, reader.truncated) == (5, False)
+
+
+def test_damaged_last_frames_are_lost_and_the_file_is_not_called_truncated(tmp_path: Path) -> None:
+    path = _encode(tmp_path / "a.avi", "mjpeg", pixels="yuvj420p")
+    _damage(path, range(38, 41))
+    with VideoReader(path) as reader:
+        assert [frame.number for frame in reader] == list(range(1, 38))
+        assert (reader.lost, reader.truncated) == (3, False)
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.avi"])
+def test_file_cut_in_half_is_truncated(tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    path = _encode(tmp_path / name, "mjpeg", pixels="yuvj420p")
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with caplog.at_level(logging.WARNING), VideoReader(path) as reader:
+        count = len(list(reader))
+        assert 15 <= count <= 22 and reader.length == 40 and reader.truncated
+        assert count + reader.lost + reader.broken == 40
+    assert f"truncated: ended after {count} of 40 frames" in caplog.text
+
+
+def test_whole_file_with_longer_sound_is_not_truncated(tmp_path: Path) -> None:
+    """Matroska announces the duration of the longest stream, of which OpenCV computes a number of frames."""
+    av = pytest.importorskip("av")
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as file:
+        picture, sound = file.add_stream("mjpeg", rate=10), file.add_stream("pcm_s16le", rate=8000, layout="mono")
+        picture.width, picture.height, picture.pix_fmt = 64, 48, "yuvj420p"
+        for number in range(20):
+            file.mux(picture.encode(av.VideoFrame.from_ndarray(_grey(5 * number), format="bgr24")))
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 24000), np.int16), format="s16", layout="mono")
+        silence.sample_rate = 8000
+        file.mux(sound.encode(silence))
+        for stream in (picture, sound):
+            file.mux(stream.encode())
+    with VideoReader(path) as reader:
+        assert len(list(reader)) == 20
+        assert (reader.truncated, reader.lost) == (False, 0)
+
+
+def test_recording_without_its_index_is_named(tmp_path: Path) -> None:
+    path = _encode(tmp_path / "a.mp4", "mpeg4")
+    content = path.read_bytes()
+    path.write_bytes(content[: content.index(b"moov") - 4])
+    with pytest.raises(ValueError, match=r"no video that can be read \(an MP4 without its index, .* cut off"):
+        VideoReader(path)
+    path.write_bytes(b"")
+    with pytest.raises(ValueError, match=r"no video that can be read \(it is empty\)"):
+        VideoReader(path)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_av1_is_decoded(tmp_path: Path, name: str) -> None:
+    path = _encode(tmp_path / name, "libsvtav1")
+    with VideoReader(path) as reader:
+        assert (reader.width, reader.height, reader.frame_rate, reader.length) == (64, 48, 10, 40)
+        read = list(reader)
+        assert [frame.number for frame in read] == _levels(read) == list(range(1, 41))
+        assert (reader.broken, reader.lost, reader.truncated) == (0, 0, False)
+    assert describe_video(path) == (64, 48, 10, 40)
+
+
+def test_av1_without_pyav_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import cv2
+
+    path = _encode(tmp_path / "a.mp4", "libsvtav1")
+    if cv2.VideoCapture(str(path)).grab():
+        pytest.skip("this OpenCV decodes AV1")
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(ValueError, match=r"a\.mp4' in the codec AV1, of which OpenCV decodes no .*pip install av, or"):
+        VideoReader(path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["[cam1] street.avi", "0000", "12", "100%d.avi", "12:30.avi", "a, b.avi", "rtsp:", "http:", "#1.avi", "{name}.avi"],
+)
+def test_what_exists_is_read_whatever_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A name with an ending is a file, one without a folder of images; relative, as people type it."""
+    monkeypatch.chdir(tmp_path)
+    made = _clip(Path("made.avi"), [10, 20, 30])
+    if name.endswith(".avi"):
+        made.rename(name)
+    else:
+        _images(tmp_path / name, [10, 20, 30])
+    assert [frame.number for frame in frames(name)] == [1, 2, 3]
+    if name.endswith(":"):
+        (tmp_path / name / "cam").mkdir()
+        _images(tmp_path / name / "cam", [10, 20])
+        assert len(list(frames(f"{name}//cam"))) == 2
+
+
+def test_single_image_is_one_frame(tmp_path: Path) -> None:
+    folder = _images(tmp_path, [1, 2, 3])
+    assert [int(frame.image[0, 0, 0]) for frame in frames(folder / "000002.png")] == [2]
+
+
+def _named(folder: Path, *names: str) -> Path:
+    """An image for each name, the n-th of brightness n."""
+    for level, name in enumerate(names, start=1):
+        Image.fromarray(_grey(level)).save(folder / name)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("names", "numbers", "lost"),
+    [
+        ([f"{n}.png" for n in range(1, 41)], list(range(1, 41)), 0),
+        ([f"frame_{n}.png" for n in (8, 9, 10, 11)], [8, 9, 10, 11], 0),
+        (["1.png", "2.png", "5.png"], [1, 2, 5], 2),
+        ([f"cam2_{n:04d}.png" for n in (0, 1, 3)], [1, 2, 4], 1),
+        ([f"0007_c1s1_{n:06d}_03.png" for n in (99, 100, 102)], [99, 100, 102], 1),
+        (["b.png", "c.png"], [1, 2], 0),
+        (["9.png"], [9], 0),
+    ],
+)
+def test_images_are_in_natural_order_and_numbered_by_their_names(
+    tmp_path: Path, names: list[str], numbers: list[int], lost: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    with VideoReader(_named(tmp_path, *names), frame_rate=10) as reader:
+        read = list(reader)
+        assert [int(frame.image[0, 0, 0]) for frame in read] == list(range(1, len(names) + 1))
+        assert [frame.number for frame in read] == numbers
+        assert reader.lost == lost and reader.length == len(names)
+    assert [frame.time_seconds for frame in read] == pytest.approx([(n - numbers[0]) / 10 for n in numbers])
+    assert ("frames are missing" in caplog.text) == (lost > 0)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["1.png", "2.png", "10.png", "cover.png"], "got 'cover' among names such as '1', so that frames are counted"),
+        (["a1.png", "a2.png", "b1.png"], "got 'b1' among names such as 'a1', so that frames are counted"),
+        (["10-01.png", "10-59.png", "11-02.png"], "names such as '10-01' and '11-02' differ in several numbers"),
+        (["1700000000033.png", "1700000000066.png"], "the number in '1700000000066' is too large for a frame's"),
+    ],
+)
+def test_images_whose_names_give_no_number_are_counted_and_it_is_said(
+    tmp_path: Path, names: list[str], message: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert [frame.number for frame in frames(_named(tmp_path, *names))] == list(range(1, len(names) + 1))
+    assert message in caplog.text
+
+
+def test_two_images_of_one_number_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        ValueError, match=r"got '01\.png' and '1\.png', which are both number 1; expected one image a frame"
+    ):
+        VideoReader(_named(tmp_path, "1.png", "01.png"))
+
+
+def test_folder_says_which_images_are_deeper(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "cam1").mkdir()
+    _named(tmp_path / "cam1", "1.png", "2.png")
+    (tmp_path / "._1.png").write_bytes(b"a shadow of another system")
+    with pytest.raises(ValueError, match=r"without images; .*; its folder 'cam1' has images: name that"):
+        VideoReader(tmp_path)
+    _named(tmp_path, "1.png")
+    assert len(list(frames(tmp_path))) == 1
+    assert f"passed over 2 files in '{tmp_path}': cam1/1.png, cam1/2.png" in caplog.text
+
+
+def test_folder_of_videos_names_one(tmp_path: Path) -> None:
+    _clip(tmp_path / "a.avi", [1])
+    with pytest.raises(ValueError, match=r"without images; .*; name a video in it, such as '.*a\.avi'"):
+        VideoReader(tmp_path)
 
 
 def test_stream_that_drops_is_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -315,6 +548,15 @@ def test_writer_refuses_another_kind_of_frame(tmp_path: Path, image: np.ndarray,
         writer.write(_grey(1))
         with pytest.raises(ValueError, match=f"video frame: {message}"):
             writer.write(image)
+
+
+def test_writer_fits_a_frame_of_another_size_where_asked(tmp_path: Path) -> None:
+    """By hand: 128 x 48 into 64 x 48 is scaled by a half, so that 12 rows above and below are black."""
+    with VideoWriter(tmp_path / "a.avi", frame_rate=10) as writer:
+        assert [writer.write_fitted(_grey(200, size=size)) for size in ((48, 64), (48, 128), (48, 64))] == [0, 1, 0]
+    middle = list(frames(tmp_path / "a.avi"))[1].image
+    assert middle.shape == (48, 64, 3)
+    assert middle[:8].mean() < 8 and middle[-8:].mean() < 8 and middle[16:32].mean() == pytest.approx(200, abs=4)
 
 
 def test_writer_refuses_what_it_cannot_write(tmp_path: Path) -> None:

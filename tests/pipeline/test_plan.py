@@ -65,3 +65,17 @@ def test_bundled_model_travels_with_the_package() -> None:
     from mot_reid.settings.tracker_parameters import BUNDLED_MODEL
 
     assert describe(find(BUNDLED_MODEL))["calibration"] is not None
+
+
+def test_folders_with_brackets_are_taken_as_they_are_in_a_pattern(tmp_path: Path) -> None:
+    folder = tmp_path / "[cam1] x*"
+    folder.mkdir()
+    for name in ("2.mp4", "10.mp4", "c.txt"):
+        (folder / name).touch()
+    assert module._expanded(str(folder / "*.mp4")) == [str(folder / "2.mp4"), str(folder / "10.mp4")]
+
+
+def test_name_of_a_folder_of_digits_is_no_cameras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "0000").mkdir()
+    assert module._names(["0000", "0"]) == ["0000", "camera0"]

@@ -116,3 +116,45 @@ def test_onnx_file_is_tracked_by_its_name(tmp_path: Path) -> None:
 def test_settings_that_no_onnx_file_takes_are_refused(keys: list[str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         build_detector(load_settings(TrackSettings, keys, base="track"), "")
+
+
+@pytest.mark.parametrize("error", [ValueError("a bad frame"), RuntimeError("out of memory"), KeyboardInterrupt()])
+def test_tracks_before_a_failure_are_kept(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, error: BaseException
+) -> None:
+    """The detector fails at frame 6: the five frames before are in the file, and the error is the detector's own."""
+    boxes = Detections(np.array([[20, 20, 60, 120]], float), np.array([0.9]))
+    seen: list[int] = []
+
+    def detector(image: Any) -> Detections:
+        seen.append(1)
+        if len(seen) == 6:
+            raise error
+        return boxes
+
+    job = Job("clip", "synthetic", "bytetrack", results=str(tmp_path / "a.txt"), output=str(tmp_path / "a.mp4"))
+    with pytest.raises(type(error)):
+        run(SETTINGS, job, detector=detector)
+    assert read_results(tmp_path / "a.txt").frame.tolist() == [1, 2, 3, 4, 5]
+    assert "after 5 frames, whose tracks are kept in" in caplog.text
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_video_that_cannot_be_written_costs_the_video_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from mot_reid.data.video_writer import VideoWriter
+
+    real = VideoWriter.write
+
+    def full(self: VideoWriter, image: Any) -> None:
+        if self.frames == 4:
+            raise OSError("no space left")
+        real(self, image)
+
+    monkeypatch.setattr(VideoWriter, "write", full)
+    job = Job("clip", "synthetic", "sort", results=str(tmp_path / "a.txt"), output=str(tmp_path / "a.mp4"))
+    summary = run(SETTINGS, job)
+    assert summary["frames"] == 8 and summary["video_stopped"] == "no space left"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+    assert "the video stopped at frame 5" in caplog.text

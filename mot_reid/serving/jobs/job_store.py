@@ -145,7 +145,8 @@ class JobStore:
 
     def finish(self, id: str, result: dict[str, Any]) -> bool:
         """Notes the result of a running job; False where it runs no more."""
-        values = (time.time(), result["frames"], result["frames"], json.dumps(result), id)
+        frames = result["expected_frames"] if result.get("truncated") else result["frames"]
+        values = (time.time(), result["frames"], frames, json.dumps(result), id)
         return bool(
             self._change(
                 "UPDATE jobs SET state = 'done', ended = ?, frames_done = ?, frames = ?, result = ? "

@@ -1,0 +1,26 @@
+"""One picture of a video, wherever it comes from."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Frame(NamedTuple):
+    """One picture of a video.
+
+    Attributes:
+        number: From 1; broken and lost frames keep their number, so that numbers agree with a ground truth.
+        time_seconds: Since the first frame.
+        image: (H, W, 3) uint8 BGR.
+    """
+
+    number: int
+    time_seconds: float
+    image: NDArray[np.uint8]
+
+
+class BrokenFrameError(Exception):
+    """A frame that cannot be decoded; the next one may."""
