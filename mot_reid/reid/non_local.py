@@ -92,7 +92,7 @@ def add_non_local(backbone: nn.Module, counts: Sequence[int], *, name: str) -> N
         raise ValueError(
             f"model.non_local: got {list(counts)} for '{name}'; expected four numbers, from 0 to {depths}, one a stage"
         )
-    channels: dict[str, Any] = {info["module"]: info["num_chs"] for info in backbone.feature_info}
+    channels: dict[Any, Any] = {info["module"]: info["num_chs"] for info in backbone.feature_info}
     for stage, count in zip(STAGES, counts):
         if count:
             blocks: nn.Sequential = backbone.get_submodule(stage)  # type: ignore[assignment]
