@@ -162,7 +162,7 @@ def test_models_that_cannot_be_loaded_are_told_and_jobs_wait(scene: Scene, tmp_p
                 break
             time.sleep(0.1)
         assert answer.status_code == 503 and str(tmp_path) not in answer.text
-        assert "expected a YOLO model" in answer.json()["error"]
+        assert "expected an .onnx file" in answer.json()["error"]
         assert server.client.get("/health").status_code == 200
         image = server.client.post("/api/inference/image", files={"file": b"\xff\xd8\xff" + b"0" * 100})
         assert image.status_code == 503
