@@ -124,6 +124,8 @@ def track_video(models: Any, tell: Tell, source: str, preset: str, output: str |
         if ran_out_of_memory(error):
             raise
         raise Refusal("invalid", sentence_of(error, source)) from None
+    if "video_stopped" in summary:  # the reason, which may name the file
+        summary["video_stopped"] = sentence_of(OSError(summary["video_stopped"]), source)
     return {name: value for name, value in summary.items() if name != "source"}
 
 
