@@ -31,8 +31,8 @@ from mot_reid.training.builders import (
 )
 from mot_reid.training.datamodule import ReIDDataModule
 from mot_reid.training.dataset import Batch, CropDataset
+from mot_reid.training.host import quieten
 from mot_reid.training.module import ReIDModule
-from mot_reid.training.quiet import quieten
 
 CROP = (128, 64)
 _WARM_UP = 6

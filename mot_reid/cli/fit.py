@@ -104,7 +104,7 @@ def _run(config: Config, given: Given) -> int:
 def _fit(config: Config, resume: str | None) -> FitResult:
     """Trains, with the run's own messages alone on the screen."""
     from mot_reid.training.fit import fit
-    from mot_reid.training.quiet import quieten
+    from mot_reid.training.host import quieten
 
     quieten()
     return fit(config, resume=resume)

@@ -24,8 +24,8 @@ from mot_reid.training.augment import BatchAugment
 from mot_reid.training.checkpointing import AtomicCheckpointIO, SaveOnInterrupt
 from mot_reid.training.datamodule import ReIDDataModule
 from mot_reid.training.distill import Distillation
+from mot_reid.training.host import keep_freed_memory
 from mot_reid.training.loggers import build_loggers
-from mot_reid.training.memory import keep_freed_memory
 from mot_reid.training.module import ReIDModule
 from mot_reid.training.objective import Objective
 from mot_reid.training.optim import build_optimizer, build_schedule

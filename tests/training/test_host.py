@@ -12,7 +12,7 @@ from mot_reid.settings.load import ROOT
 
 COUNT = """
 import resource, sys
-from mot_reid.training.memory import keep_freed_memory
+from mot_reid.training.host import keep_freed_memory
 if sys.argv[1] == "kept":
     assert keep_freed_memory()
 import torch
