@@ -17,10 +17,10 @@ from torch.optim.lr_scheduler import LRScheduler
 from mot_reid.reid.network import ReIDNetwork
 from mot_reid.reid.preprocess import Preprocess
 from mot_reid.training.augment import BatchAugment
+from mot_reid.training.averaging import EMA
 from mot_reid.training.dataset import Batch
 from mot_reid.training.distill import Distillation
 from mot_reid.training.objective import Objective
-from mot_reid.training.optim import EMA
 from mot_reid.training.validation import RetrievalMetric
 
 BuildOptimizer = Callable[[Iterable[tuple[str, nn.Parameter]]], torch.optim.Optimizer]

@@ -1,16 +1,15 @@
-"""Optimisers, the learning rate of every step, and the average of the weights."""
+"""Optimisers, and the learning rate of every step."""
 
 from __future__ import annotations
 
 import functools
 import math
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, Literal
+from collections.abc import Iterable, Sequence
+from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from mot_reid.names import did_you_mean
@@ -182,114 +181,6 @@ def build_schedule(
         count_from=count_from,
     )
     return LambdaLR(optimizer, multiplier)
-
-
-class EMA:
-    """The exponential moving average of a module's weights, kept beside the module.
-
-    ``average += (1 - d) (weights - average)`` after each optimiser step, with d = min(decay, (1 + n) / (10 + n)) at the
-    n-th update from 0, so that the start is forgotten quickly. The running statistics of batch norm are averaged like
-    weights, since those of the present weights do not suit the averaged ones (measured: experiments/LOG.md); counters
-    are copied. All work is in a few fused kernels, on the module's device.
-    """
-
-    def __init__(self, module: nn.Module, *, decay: float = 0.999) -> None:
-        """Starts the average at the module's present weights.
-
-        Args:
-            module: its parameters and persistent buffers are followed by name.
-            decay: the limit of d, in [0, 1).
-
-        Raises:
-            ValueError: decay out of range.
-        """
-        if not 0 <= decay < 1:
-            raise ValueError(f"ema.decay: got {decay}; expected 0 to below 1")
-        self.decay, self.updates = decay, 0
-        self._average = {name: value.detach().clone() for name, value in module.state_dict().items()}
-        self._averaged = [name for name, value in self._average.items() if value.is_floating_point()]
-        self._copied = [name for name, value in self._average.items() if not value.is_floating_point()]
-        self._owner, self._places = module, _places(module)
-
-    @torch.no_grad()
-    def update(self, module: nn.Module) -> None:
-        """Moves the average towards the module's weights; to be called after each optimiser step."""
-        if module is not self._owner:
-            self._owner, self._places = module, _places(module)
-        current = {name: tensors[key] for name, (tensors, key) in self._places.items()}
-        self._follow(current)
-        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        torch._foreach_lerp_(
-            [self._average[name] for name in self._averaged], [current[name] for name in self._averaged], 1.0 - decay
-        )
-        if self._copied:
-            torch._foreach_copy_(
-                [self._average[name] for name in self._copied], [current[name] for name in self._copied]
-            )
-        self.updates += 1
-
-    @torch.no_grad()
-    def swap(self, module: nn.Module) -> None:
-        """Exchanges the module's weights and the average in place; a second call exchanges them back."""
-        current = module.state_dict()
-        self._follow(current)
-        for name, average in self._average.items():
-            kept = current[name].clone()
-            current[name].copy_(average)
-            average.copy_(kept)
-
-    @contextmanager
-    def applied(self, module: nn.Module) -> Iterator[nn.Module]:
-        """Gives the module the averaged weights inside the ``with`` block, and its own again afterwards."""
-        self.swap(module)
-        try:
-            yield module
-        finally:
-            self.swap(module)
-
-    def _follow(self, current: dict[str, Tensor]) -> None:
-        """Moves the average to the devices of the module's tensors, where it is not there yet."""
-        for name, average in self._average.items():
-            if average.device != current[name].device:
-                self._average[name] = average.to(current[name].device)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Returns the number of updates and the averaged tensors (not copied)."""
-        return {"updates": self.updates, "average": dict(self._average)}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continues from `state_dict`.
-
-        Raises:
-            ValueError: names or shapes that are not this module's.
-        """
-        loaded: dict[str, Tensor] = state["average"]
-        wrong = sorted(set(loaded) ^ set(self._average)) or [
-            name for name, value in loaded.items() if value.shape != self._average[name].shape
-        ]
-        if wrong:
-            raise ValueError(
-                f"EMA state: got other names or shapes, '{wrong[0]}' first of {len(wrong)}; expected the module's; "
-                "resume with the model settings of the interrupted run"
-            )
-        with torch.no_grad():
-            for name, value in loaded.items():
-                self._average[name].copy_(value)
-        self.updates = int(state["updates"])
-
-
-def _places(module: nn.Module) -> dict[str, tuple[dict[str, Any], str]]:
-    """Returns by name where a module keeps its parameters and persistent buffers.
-
-    Looking there spares the walk of `state_dict` at every step, and finds a tensor that took another's place, too.
-    """
-    places: dict[str, tuple[dict[str, Any], str]] = {}
-    for prefix, part in module.named_modules(remove_duplicate=False):
-        for tensors in (part._parameters, part._buffers):
-            for key, value in tensors.items():
-                if value is not None and key not in part._non_persistent_buffers_set:
-                    places[f"{prefix}.{key}" if prefix else key] = (tensors, key)
-    return places
 
 
 def _unknown(key: str, value: str, known: Sequence[str]) -> str:

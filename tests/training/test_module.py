@@ -13,11 +13,12 @@ from lightning import Trainer
 from mot_reid.reid.network import ReIDNetwork
 from mot_reid.reid.preprocess import Preprocess
 from mot_reid.training.augment import BatchAugment
+from mot_reid.training.averaging import EMA
 from mot_reid.training.builders import read_splits
 from mot_reid.training.datamodule import ReIDDataModule
 from mot_reid.training.module import ReIDModule
 from mot_reid.training.objective import Objective
-from mot_reid.training.optim import EMA, build_optimizer, build_schedule
+from mot_reid.training.optim import build_optimizer, build_schedule
 from tests.helpers.runs import small_config
 
 pytestmark = pytest.mark.filterwarnings("ignore")

@@ -16,9 +16,9 @@ from mot_reid.metrics.mot import evaluate_mot
 from mot_reid.reid.embedder import Embedder
 from mot_reid.structures import TrackTable
 from mot_reid.tracking.tracker import Tracker
+from mot_reid.training.averaging import EMA
 from mot_reid.training.builders import build_module, build_preprocess
 from mot_reid.training.fit import FitResult, fit
-from mot_reid.training.optim import EMA
 from mot_reid.training.tracking_metric import TrackingMetric, _Weights
 from tests.helpers.runs import small_config
 
