@@ -1,11 +1,17 @@
-"""Files that appear whole or not at all, and one sentence where a place cannot be written to."""
+"""Files that appear whole or not at all, locks, and one sentence where a place cannot be written to."""
 
 from __future__ import annotations
 
 import os
+import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
+
+_PARTIAL = re.compile(r"\..+\.(\d+)\.part(\.[^.]*)?")
+"""The names that `whole` gives, with the number of the process."""
 
 
 @contextmanager
@@ -71,11 +77,84 @@ def whole(path: str | Path) -> Iterator[Path]:
             partial.unlink()
 
 
+def remove_partial(folder: str | Path) -> None:
+    """Deletes the files that killed processes had begun to write with `whole`; leaves those of living processes.
+
+    Args:
+        folder: Where to look; not in the folders inside it.
+    """
+    for path in Path(folder).glob(".*.part*"):
+        found = _PARTIAL.fullmatch(path.name)
+        if found and not _lives(int(found[1])):
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: str | Path) -> Iterator[None]:
+    """Holds a lock that one process has at a time, until the block ends or the process dies, by a kill too.
+
+    Args:
+        path: The file that is locked; it is there as long as the lock is held.
+
+    Raises:
+        BlockingIOError: Another process, or another block of this one, holds the lock.
+    """
+    path = Path(path)
+    while True:
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = path.open("a+b")
+        try:
+            _lock(file)
+            if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                break
+        except BaseException:
+            file.close()
+            raise
+        file.close()  # deleted by its last owner between opening and locking
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            path.unlink()
+        file.close()
+
+
 def write_text(path: str | Path, text: str) -> Path:
     """Writes a text, whole or not at all; returns its path."""
     with whole(path) as partial:
         partial.write_text(text, encoding="utf-8", newline="\n")
     return Path(path)
+
+
+def _lock(file: BinaryIO) -> None:
+    """Locks an open file; raises BlockingIOError where it is locked."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError:
+            raise BlockingIOError from None
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _lives(process: int) -> bool:
+    """Whether a process other than this one exists under a number; assumed where it cannot be asked."""
+    if process == os.getpid():
+        return False
+    if sys.platform == "win32":  # where asking would end it
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _reason(error: OSError) -> str:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from mot_reid.files import whole
 from mot_reid.names import did_you_mean
-from mot_reid.reid.checksums import canonical, digest_tensors, sha256, signed
+from mot_reid.reid.checksums import DamagedError, canonical, digest_tensors, load_sealed, sha256, signed
 from mot_reid.reid.network import NetworkConfig, ReIDNetwork, from_config
 from mot_reid.reid.preprocess import Preprocess
 
@@ -239,7 +239,9 @@ def from_lightning(path: str | Path) -> Artifact:
     if not path.is_file():
         raise FileNotFoundError(f"checkpoint: got '{path}'; expected an existing file")
     try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+        content, _ = load_sealed(path)
+    except DamagedError as error:
+        raise CheckpointError(f"'{path}': {error}; get the file again, or take another checkpoint") from None
     except Exception as error:
         raise CheckpointError(f"'{path}': cannot be read as a Lightning checkpoint without running code") from error
     if not isinstance(content, dict) or not {METADATA_KEY, "state_dict"} <= set(content):

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from mot_reid.names import did_you_mean
 from mot_reid.reid import osnet
+from mot_reid.reid.checksums import load_sealed
 from mot_reid.reid.non_local import KEY, add_non_local
 
 _CLASSIFIERS = ("fc.", "head.", "classifier.")
@@ -108,7 +108,7 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
             from safetensors.torch import load_file
 
             return load_file(path)
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+        content, _ = load_sealed(path)
     except Exception as error:
         raise ValueError(f"model.weights: '{path}' cannot be read as weights ({_first_line(error)})") from error
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
