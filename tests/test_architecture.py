@@ -63,7 +63,7 @@ TABLE = {
         lazy="onnx onnxruntime onnxscript openvino tqdm",
     ),
     "training": room(
-        "names structures files data reid metrics settings",
+        "names structures files data reid metrics settings viewing",
         top="numpy torch torchvision torchmetrics lightning",
         lazy="wandb tqdm",
     ),

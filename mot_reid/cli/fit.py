@@ -57,7 +57,7 @@ class _FitCommand(Command[Config]):
 COMMAND = _FitCommand(
     "fit",
     Config,
-    usage="experiment=NAME [ckpt=last|PATH] [group=name] [section.key=value ...]",
+    usage="experiment=NAME [ckpt=last|auto|PATH] [group=name] [section.key=value ...]",
     about="""
 Trains a person re-identification model and writes it, with its configuration, curves and scores, to run.dir.""",
     examples=(

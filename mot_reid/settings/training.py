@@ -163,7 +163,7 @@ class TrackingMetric:
     detections: Annotated[str | None, "its det.txt, with scores from 0 to 1"]
     ground_truth: Annotated[str | None, "its gt.txt"]
     scale: Annotated[float, Positive, "pixels of the video for one of those two files"]
-    every_n_epochs: Annotated[int, Count, "validations in other epochs than multiples of this are left out"]
+    every_n_epochs: Annotated[int, Count, "track in epochs that are a multiple of this, and in the last one"]
     preset: Annotated[str, OneOf(USE_EMBEDDINGS), "the tracker"]
 
 
@@ -298,4 +298,4 @@ class Config:
 class FitCall:
     """What belongs to a call of `mot-reid fit`, not to its experiment."""
 
-    ckpt: Annotated[str | None, "a checkpoint to resume from: last, or the path of a .ckpt"]
+    ckpt: Annotated[str | None, "a checkpoint to resume from: last, a path, or auto (last if there is one)"]

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 import torch.distributed
 from torch import Tensor, nn
+from torch.func import functional_call
 
 
 class EMA:
@@ -106,6 +107,65 @@ def _places(module: nn.Module) -> dict[str, tuple[dict[str, Any], str]]:
                 if value is not None and key not in part._non_persistent_buffers_set:
                     places[f"{prefix}.{key}" if prefix else key] = (tensors, key)
     return places
+
+
+class Averaging:
+    """The moving average of a network during a run: when it begins, what it follows, and where it is used.
+
+    Without a decay there is none, and everything is that of the network itself.
+
+    Attributes:
+        ema: The average, once the run has begun.
+        step: The step of the optimiser that it has followed last.
+    """
+
+    def __init__(self, decay: float | None) -> None:
+        """Keeps the decay; None for no average."""
+        self.decay, self.step = decay, 0
+        self.ema: EMA | None = None
+        self._stored: dict[str, Any] | None = None
+
+    def begin(self, network: nn.Module) -> None:
+        """Starts at the network's weights, or where a loaded checkpoint was; does nothing when called again."""
+        if self.decay is not None and self.ema is None:
+            self.ema = EMA(network, decay=self.decay)
+            if self._stored is not None:
+                self.ema.load_state_dict(self._stored)
+
+    def follow(self, network: nn.Module, *, step: int) -> None:
+        """Moves towards the network's weights, once for every step of the optimiser."""
+        if self.ema is not None and step > self.step:
+            self.ema.update(network)
+        self.step = step
+
+    def apply(self, network: nn.Module, image: Tensor) -> Tensor:
+        """Returns what the network gives with the averaged weights."""
+        output: Tensor = network(image) if self.ema is None else functional_call(network, self.state(network), (image,))
+        return output
+
+    def state(self, network: nn.Module) -> dict[str, Tensor]:
+        """Returns the averaged weights (not copied)."""
+        state: dict[str, Tensor] = network.state_dict() if self.ema is None else self.ema.state_dict()["average"]
+        return state
+
+    def share(self, network: nn.Module) -> None:
+        """Gives every process the running statistics of the first one, of the network and of the average."""
+        take_from_first_process(network.buffers())
+        if self.ema is not None:
+            self.ema.take_from_first_process()
+
+    def save(self, checkpoint: dict[str, Any]) -> None:
+        """Adds the average to a checkpoint."""
+        if self.ema is not None:
+            state = self.ema.state_dict()
+            checkpoint["ema_state_dict"], checkpoint["ema_updates"] = state["average"], state["updates"]
+
+    def load(self, checkpoint: dict[str, Any]) -> None:
+        """Takes the average from a checkpoint; kept until the run begins, when weights are on their device."""
+        if "ema_state_dict" in checkpoint:
+            self._stored = {"average": checkpoint["ema_state_dict"], "updates": checkpoint["ema_updates"]}
+            if self.ema is not None:
+                self.ema.load_state_dict(self._stored)
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from lightning import Callback, Trainer
-from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.callbacks import LearningRateMonitor
 
 from mot_reid.data.identities import IdentitySplits, IdentityTable
 from mot_reid.data.origins import find_origins
@@ -21,19 +21,22 @@ from mot_reid.reid.preprocess import Preprocess
 from mot_reid.reid.teacher import Teacher
 from mot_reid.settings.load import LEAST_SIDE, Config
 from mot_reid.training.augment import BatchAugment
-from mot_reid.training.checkpointing import AtomicCheckpointIO, SaveOnInterrupt
+from mot_reid.training.bars import Bars, bars_can_be_seen
+from mot_reid.training.checkpointing import KeepCheckpoints, SaveOnInterrupt, trainer_plugins
 from mot_reid.training.datamodule import ReIDDataModule
 from mot_reid.training.distill import Distillation
 from mot_reid.training.host import keep_freed_memory
+from mot_reid.training.length import run_epochs
 from mot_reid.training.loggers import build_loggers
 from mot_reid.training.module import ReIDModule
 from mot_reid.training.objective import Objective
 from mot_reid.training.optim import build_optimizer, build_schedule
-from mot_reid.training.progress import Bars, EpochReport, bars_can_be_seen
+from mot_reid.training.progress import Curves, EpochReport, Heartbeat
 from mot_reid.training.provenance import fingerprint, initial_weights, licence, provenance
 from mot_reid.training.sync_batchnorm import SyncBatchNorm
 from mot_reid.training.teacher_views import TeacherViews, read_or_embed
 from mot_reid.training.tracking_metric import TrackingMetric
+from mot_reid.training.training_images import TrainingImages
 
 
 def prepare_host(config: Config) -> None:
@@ -93,19 +96,6 @@ def check_small_images(config: Config) -> None:
         raise ValueError(
             f"progressive.scale: got {scale:g}, images of {height}x{width}; expected {LEAST_SIDE} pixels or more each "
             "way; raise it"
-        )
-
-
-def check_calm_share(config: Config) -> None:
-    """Refuses calmer images at the end of a run whose length in epochs is not known.
-
-    Raises:
-        ValueError: It is not.
-    """
-    if config.augment.calm_share and (config.trainer.max_epochs or -1) < 1:
-        raise ValueError(
-            f"augment.calm_share: got {config.augment.calm_share:g} while trainer.max_epochs is "
-            f"{config.trainer.max_epochs}; expected the length of the run in epochs; set it, or augment.calm_share=0"
         )
 
 
@@ -210,7 +200,6 @@ def build_module(
     optim = asdict(config.optim)
     if optim["fused"] is None:
         optim["fused"] = not config.trainer.gradient_clip_val  # Lightning refuses both in mixed precision
-    check_calm_share(config)
     augment = asdict(config.augment)
     calm_share = augment.pop("calm_share")
     ema, freeze_epochs = optim.pop("ema"), optim.pop("freeze_epochs")
@@ -227,24 +216,28 @@ def build_module(
         "final_factor",
     )
     schedule = {name: optim.pop(name) for name in schedule_names}
-    epochs = config.trainer.max_epochs or 1
+    max_epochs, max_steps = config.trainer.max_epochs, config.trainer.max_steps
 
     def make_schedule(optimizer: torch.optim.Optimizer, steps_per_epoch: int) -> Any:
+        epochs = run_epochs(max_epochs=max_epochs, max_steps=max_steps, steps_per_epoch=steps_per_epoch)
+        epochs = epochs or 1.0  # a run without a step has no rate
         return build_schedule(optimizer, epochs=epochs, steps_per_epoch=steps_per_epoch, **schedule)
 
     module = ReIDModule(
         network,
         objective=build_objective(config, classes=classes, embedding_dim=network.embedding_dim),
         distillation=build_distillation(config, train, embedding_dim=network.embedding_dim),
-        preprocess=preprocess,
-        augment=BatchAugment(**augment),
-        calm_from=epochs - round(calm_share * epochs),
+        images=TrainingImages(
+            preprocess,
+            BatchAugment(**augment),
+            calm_share=calm_share,
+            small_share=config.progressive.share,
+            small_scale=config.progressive.scale,
+        ),
         build_optimizer=partial(build_optimizer, **optim),
         build_schedule=make_schedule,
         ema_decay=ema,
         freeze_epochs=freeze_epochs,
-        small_epochs=round(config.progressive.share * epochs),
-        small_scale=config.progressive.scale,
         channels_last=config.engine.channels_last,
         seed=config.run.seed,
         metadata=checkpoint.metadata(
@@ -285,7 +278,7 @@ def build_trainer(
         callbacks: Further ones.
     """
     arguments = config.trainer.arguments()
-    callbacks = [EpochReport(), LearningRateMonitor("step"), *callbacks]
+    callbacks = [EpochReport(), Heartbeat(), Curves(folder), LearningRateMonitor("step"), *callbacks]
     if arguments["enable_progress_bar"] is not False:
         arguments["enable_progress_bar"] = bars_can_be_seen()
         # a bar shows the loss, for which an accelerator would wait at every step
@@ -293,15 +286,10 @@ def build_trainer(
         callbacks += [Bars(refresh_rate=refresh)] if bars_can_be_seen() else []
     if arguments["enable_checkpointing"] is not False and not arguments["fast_dev_run"]:
         checkpoints = folder / "checkpoints"
-        kept = partial(
-            ModelCheckpoint, dirpath=checkpoints, enable_version_counter=False, auto_insert_metric_name=False
-        )
-        callbacks.append(kept(filename="last", save_on_train_epoch_end=True))
         callbacks.append(SaveOnInterrupt(checkpoints / "last.ckpt"))
-        if config.data.validation > 0:
-            callbacks.append(kept(filename="best", monitor=config.run.monitor, mode="max"))
+        callbacks.append(KeepCheckpoints(checkpoints, monitor=config.run.monitor if config.data.validation else None))
     loggers = build_loggers(config, folder, resumed_step=resumed_step)
-    plugins: list[Any] = [AtomicCheckpointIO()]
+    plugins = trainer_plugins()
     if arguments.pop("sync_batchnorm"):
         plugins.append(SyncBatchNorm())
     try:

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
-from itertools import count
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning import Trainer, seed_everything
-from lightning.pytorch.callbacks import ModelCheckpoint
 
 from mot_reid.data.identities import IdentityTable
-from mot_reid.files import writing
 from mot_reid.metrics.calibration import calibrate
 from mot_reid.reid import checkpoint
-from mot_reid.settings.load import Config, save_config
+from mot_reid.settings.load import Config
 from mot_reid.training.builders import (
     build_data,
     build_module,
@@ -33,13 +28,40 @@ from mot_reid.training.builders import (
     prepare_host,
     read_splits,
 )
-from mot_reid.training.checkpointing import Interrupted, listening, read_resumable
+from mot_reid.training.checkpoint_io import read
+from mot_reid.training.checkpointing import Interrupted, KeepCheckpoints, listening
 from mot_reid.training.datamodule import ReIDDataModule, telling_of_dead_workers
+from mot_reid.training.header import header
+from mot_reid.training.host import is_first_process
+from mot_reid.training.length import check_length
 from mot_reid.training.loggers import close_loggers
 from mot_reid.training.module import ReIDModule
 from mot_reid.training.provenance import check_same_crops, fingerprint, go_on
+from mot_reid.training.resuming import find_checkpoint, read_resumable
+from mot_reid.training.run_folder import LOG_NAME, opened, own_folder
+from mot_reid.training.run_log import written_to
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """Which state of a run became the model.
+
+    Attributes:
+        epoch: From 1.
+        step: Optimiser steps that had been taken.
+        epochs: Epochs of the whole run.
+        reason: Why this one.
+    """
+
+    epoch: int
+    step: int
+    epochs: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"epoch {self.epoch} of {self.epochs}, {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -49,6 +71,7 @@ class FitResult:
     Attributes:
         folder: Where it wrote.
         model: The exported model; None where the run was interrupted or only tried out.
+        exported: Which state of the run that model is, and why.
         scores: By name, such as `test/mAP`; fractions.
         untrained: The same of the network before training, where asked for.
         images_per_second: In the last epoch of training; None where none was completed.
@@ -58,6 +81,7 @@ class FitResult:
 
     folder: Path
     model: Path | None = None
+    exported: Exported | None = None
     scores: dict[str, float] = field(default_factory=dict)
     untrained: dict[str, float] = field(default_factory=dict)
     images_per_second: float | None = None
@@ -70,23 +94,32 @@ def fit(config: Config, *, resume: str | None = None) -> FitResult:
 
     Args:
         config: Every setting.
-        resume: "last" or the path of a checkpoint to go on from.
+        resume: The path of a checkpoint to go on from; "last" for the latest of `run.dir`; "auto" for the same if there
+            is one.
 
     Returns:
         Where things are and how good the model is.
 
     Raises:
         FileNotFoundError: Data, weights or the checkpoint to resume are missing.
-        ValueError: A setting does not suit the data.
+        ValueError: A setting does not suit the data, or another run is in the folder.
         FloatingPointError: The loss became infinite or undefined.
     """
     started = time.perf_counter()
-    folder = Path(config.run.dir)
-    resumed = _find_resume(folder, resume)
-    prepare_host(config)
-    seed_everything(config.run.seed, workers=True, verbose=False)
+    check_length(config)
     check_batch(config)
     check_small_images(config)
+    with own_folder(config):
+        result = _prepare_and_run(config, resume=resume, started=started)
+    return replace(result, minutes=(time.perf_counter() - started) / 60)
+
+
+def _prepare_and_run(config: Config, *, resume: str | None, started: float) -> FitResult:
+    """Builds everything before the folder is touched, so that a mistake leaves it as it is; then runs."""
+    folder = Path(config.run.dir)
+    resumed = find_checkpoint(folder, resume)
+    prepare_host(config)
+    seed_everything(config.run.seed, workers=True, verbose=False)
     splits = read_splits(config)
     preprocess = build_preprocess(config)
     data = build_data(config, splits, preprocess)
@@ -98,16 +131,22 @@ def fit(config: Config, *, resume: str | None = None) -> FitResult:
         check_same_crops(resumed, crops, root=config.data.root)
         module.metadata = go_on(module.metadata, resumed)
     tracking = build_tracking_metric(config)
-    with _open_folder(config, keep=resumed is not None):
+    with opened(config, keep=resumed is not None), _logged(folder, going_on=resumed is not None):
         trainer = build_trainer(config, folder, resumed_step=resumed_step, callbacks=tracking)
+        if trainer.is_global_zero:
+            log.info(header(trainer, module, data, folder))
         try:
             with listening(), telling_of_dead_workers():
-                result = _run(config, trainer, module, data, resumed=resumed, started=started)
+                return _run(config, trainer, module, data, resumed=resumed, started=started)
         except (Interrupted, KeyboardInterrupt):
-            result = FitResult(folder, interrupted=True)
+            return FitResult(folder, interrupted=True)
         finally:
             close_loggers(trainer.loggers)
-    return replace(result, minutes=(time.perf_counter() - started) / 60)
+
+
+def _logged(folder: Path, *, going_on: bool) -> AbstractContextManager[None]:
+    """Keeps what the run says in its folder, by the process that writes there."""
+    return written_to(folder / LOG_NAME, going_on=going_on) if is_first_process() else nullcontext()
 
 
 def _run(
@@ -128,7 +167,7 @@ def _run(
     result = replace(result, images_per_second=None if speed is None else float(speed))
     if trainer.fast_dev_run:  # type: ignore[attr-defined]
         return result
-    _choose(trainer, module, config.run.monitor)
+    exported = _choose(trainer, module)
     found: dict[str, float] = {}
     calibration = None
     if data.validation is not None:
@@ -136,9 +175,15 @@ def _run(
         calibration = _calibrate(module, data, config.run.false_match_rate)
     if data.test is not None and config.run.score_test:
         found |= _scores(trainer.test(module, datamodule=data, verbose=False))
-    result = replace(result, scores=found, model=result.folder / "model.safetensors")
+    result = replace(result, scores=found, model=result.folder / "model.safetensors", exported=exported)
     if trainer.is_global_zero:
         _export(config, module, result, calibration, minutes=(time.perf_counter() - started) / 60)
+        log.info("exported: %s", exported)
+        if data.validation is None:
+            log.warning(
+                "no calibrated threshold: nobody was held out to find it on; train with data.validation=0.1, or "
+                "set the tracker's gate yourself"
+            )
     return result
 
 
@@ -146,23 +191,28 @@ def _scores(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: float(value) for name, value in found[0].items()}
 
 
-def _choose(trainer: Trainer, module: ReIDModule, monitor: str) -> None:
-    """Gives the module the weights of the best checkpoint, where one was kept."""
-    best = next((c for c in trainer.checkpoint_callbacks if getattr(c, "monitor", None) == monitor), None)
-    if not isinstance(best, ModelCheckpoint) or not best.best_model_path:
-        return
-    state = torch.load(best.best_model_path, map_location=module.device, weights_only=True)
+def _choose(trainer: Trainer, module: ReIDModule) -> Exported:
+    """Gives the module the weights of the best checkpoint, where one was kept; returns which weights it has."""
+    kept = next((callback for callback in trainer.checkpoint_callbacks if isinstance(callback, KeepCheckpoints)), None)
+    best = None if kept is None else kept.check_best(trainer)
+    if kept is None or best is None:
+        held_out = kept is not None and kept.monitor is not None
+        reason = "the last: " + ("no validated epoch was kept" if held_out else "nobody was held out to choose by")
+        return Exported(trainer.current_epoch, trainer.global_step, trainer.current_epoch, reason)
+    state = read(kept.best_path, map_location=module.device)
     module.on_load_checkpoint(state)
     module.load_state_dict(state["state_dict"])
+    reason = f"the best of the validated epochs by {kept.monitor}, {best.score:.4f}"
+    return Exported(best.epoch, best.step, trainer.current_epoch, reason)
 
 
 def _calibrate(module: ReIDModule, data: ReIDDataModule, false_match_rate: float) -> dict[str, Any] | None:
     """Returns the threshold found on the validation persons, as stored; None where they are too few."""
-    assert data.validation is not None and module.embeddings is not None
+    assert data.validation is not None and module.gathering.embeddings is not None
     people = IdentityTable.concatenate(data.validation)
     try:
         found = calibrate(
-            module.embeddings,
+            module.gathering.embeddings,
             person_id=people.person_id,
             camera_id=people.camera_id,
             false_match_rate=false_match_rate,
@@ -180,49 +230,13 @@ def _export(
     assert result.model is not None and module.network.classifier is not None
     network = build_network(config, classes=module.network.classifier.out_features, weights="none")
     network.load_state_dict(module.averaged_state())
+    exported = None if result.exported is None else asdict(result.exported)
     checkpoint.save(
         result.model,
         network,
         module.preprocess,
-        provenance=module.metadata["provenance"] | {"scores": result.scores, "minutes": round(minutes, 2)},
+        provenance=module.metadata["provenance"]
+        | {"scores": result.scores, "minutes": round(minutes, 2), "exported": exported},
         licence=module.metadata["licence"],
         calibration=calibration,
     )
-
-
-@contextmanager
-def _open_folder(config: Config, *, keep: bool) -> Iterator[None]:
-    """Makes the run's folder and writes its configuration; an earlier run there moves aside, unless it goes on.
-
-    A run that fails before it has anything to show, by a mistake in a setting say, gives an earlier one its place back.
-    """
-    folder = Path(config.run.dir)
-    if int(os.environ.get("LOCAL_RANK", "0")) > 0 or int(os.environ.get("NODE_RANK", "0")) > 0:
-        yield
-        return
-    aside: Path | None = None
-    if not keep and (folder / "config.yaml").exists():
-        names = (folder.with_name(f"{folder.name}~{number}") for number in count(1))
-        aside = next(path for path in names if not path.exists())
-        with writing(folder):
-            folder.rename(aside)
-        log.warning("%s: an earlier run was there; it is now in %s", folder, aside)
-    save_config(config, folder / "config.yaml")
-    try:
-        yield
-    except Exception:
-        if aside is not None and [path.name for path in folder.iterdir()] == ["config.yaml"]:
-            (folder / "config.yaml").unlink()
-            folder.rmdir()
-            aside.rename(folder)
-            log.warning("%s: nothing was trained; the earlier run is back", folder)
-        raise
-
-
-def _find_resume(folder: Path, resume: str | None) -> str | None:
-    if resume is None:
-        return None
-    path = folder / "checkpoints" / "last.ckpt" if resume == "last" else Path(resume)
-    if not path.is_file():
-        raise FileNotFoundError(f"ckpt: got '{resume}', but there is no '{path}'; check run.dir, or leave ckpt out")
-    return str(path)

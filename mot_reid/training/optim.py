@@ -157,9 +157,19 @@ def build_schedule(
     rules = (
         ("epochs", epochs, epochs > 0, "more than 0"),
         ("steps_per_epoch", steps_per_epoch, steps_per_epoch >= 1, "at least 1"),
-        ("warmup_epochs", warmup_epochs, 0 <= warmup_epochs <= epochs, f"0 to epochs ({epochs})"),
+        (
+            "warmup_epochs",
+            warmup_epochs,
+            0 <= warmup_epochs <= epochs,
+            f"0 to the run's length in epochs ({epochs:g})",
+        ),
         ("step_epochs", step_epochs, step_epochs > 0, "more than 0"),
-        ("flat_epochs", flat_epochs, 0 <= flat_epochs < epochs, f"0 to below epochs ({epochs})"),
+        (
+            "flat_epochs",
+            flat_epochs,
+            0 <= flat_epochs < epochs,
+            f"0 to below the run's length in epochs ({epochs:g})",
+        ),
         ("count_from", count_from, count_from in (0, 1), "0 or 1"),
     )
     for key, value, holds, rule in rules:

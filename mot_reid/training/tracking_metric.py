@@ -58,7 +58,7 @@ class TrackingMetric(Callback):
             ground_truth: A gt.txt.
             preset: A tracker that uses appearance.
             scale: What coordinates of the two files are multiplied by to be pixels of the video.
-            every_n_epochs: Validations in other epochs than multiples of this are left out.
+            every_n_epochs: Skips validations in epochs that are not a multiple of this, except in the last epoch.
             false_match_rate: For which the gate is calibrated.
 
         Raises:
@@ -80,8 +80,9 @@ class TrackingMetric(Callback):
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Logs `val/idf1` and `val/hota`, before the module logs `val/mAP`."""
         assert isinstance(pl_module, ReIDModule)
-        training = trainer.state.fn == "fit"
-        if trainer.fast_dev_run or (training and (trainer.current_epoch + 1) % self.every_n_epochs):  # type: ignore[attr-defined]
+        left_out = (trainer.current_epoch + 1) % self.every_n_epochs != 0
+        between = trainer.state.fn == "fit" and not trainer.should_stop  # the end of a run is always scored
+        if trainer.fast_dev_run or (between and left_out):  # type: ignore[attr-defined]
             return
         from mot_reid.tracking.tracker import Tracker
 
@@ -99,7 +100,7 @@ class TrackingMetric(Callback):
         people = IdentityTable.concatenate(trainer.datamodule.validation)  # type: ignore[attr-defined]
         try:
             found = calibrate(
-                module.validation_embeddings(),
+                module.gathering.current(),
                 person_id=people.person_id,
                 camera_id=people.camera_id,
                 false_match_rate=self.false_match_rate,

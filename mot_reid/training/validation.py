@@ -75,3 +75,44 @@ class RetrievalMetric(Metric):
                 f"retrieval: got {len(seen)} of {expected} embeddings; expected all; do not limit validation batches"
             )
         return embeddings[first]
+
+
+class Gathering:
+    """Embeddings of a split, collected while it is validated or tested, and their scores.
+
+    Attributes:
+        embeddings: (Q + G, D) of the last split that was scored, of all processes; None before.
+    """
+
+    def __init__(self) -> None:
+        """Starts with nothing."""
+        self._metric: RetrievalMetric | None = None
+        self.embeddings: np.ndarray | None = None
+
+    def start(self, tables: tuple[IdentityTable, IdentityTable], device: torch.device) -> None:
+        """Begins a split.
+
+        Args:
+            tables: Its query and gallery.
+            device: Where the embeddings are.
+        """
+        self._metric = RetrievalMetric(*tables).to(device)
+
+    def add(self, embedding: Tensor, row: Tensor) -> None:
+        """Takes embeddings (B, D) of the given rows (B,)."""
+        assert self._metric is not None
+        self._metric.update(embedding, row)
+
+    def current(self) -> np.ndarray:
+        """Returns the (Q + G, D) embeddings of the split at hand, of all processes, once all of it was seen."""
+        assert self._metric is not None
+        self._metric.compute()  # kept there, so that it is computed once
+        assert self._metric.embedding is not None
+        return self._metric.embedding
+
+    def finish(self) -> dict[str, float]:
+        """Returns the scores of the split at hand, as fractions by name, and keeps its embeddings."""
+        assert self._metric is not None
+        scores = self._metric.compute()
+        self.embeddings, self._metric = self._metric.embedding, None
+        return scores

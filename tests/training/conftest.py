@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from mot_reid.data import synthetic_dataset
+from mot_reid.training.progress import Curves, Heartbeat
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -24,6 +25,15 @@ def heard_interrupts() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_lines_and_no_pictures() -> Iterator[None]:
+    """Runs of seconds need neither lines between epochs, which a busy machine would get, nor a picture each time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Heartbeat, "setup", lambda *arguments, **named: None)
+        patch.setattr(Curves, "on_validation_end", lambda *arguments: None)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -72,13 +72,3 @@ def test_parts_without_a_loss_are_not_trained(tmp_path: Path) -> None:
     module = build_module(config, build_preprocess(config), classes=4)
     idle = {name for name, parameter in module.network.named_parameters() if not parameter.requires_grad}
     assert idle == {"classifier.weight", "neck.weight", "neck.bias"}
-
-
-@pytest.mark.parametrize("epochs", ["null", "-1"])
-def test_calm_share_of_a_run_of_unknown_length_is_refused(epochs: str, tmp_path: Path) -> None:
-    settings = ("augment.calm_share=0.2", f"trainer.max_epochs={epochs}", "trainer.max_steps=20")
-    config = small_config(tmp_path, tmp_path / "run", *settings)
-    with pytest.raises(
-        ValueError, match=r"augment.calm_share: got 0.2 while trainer.max_epochs is (None|-1); expected"
-    ):
-        build_module(config, build_preprocess(config), classes=4)

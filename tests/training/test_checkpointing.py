@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 import torch
 
-from mot_reid.training.checkpointing import AtomicCheckpointIO, SaveOnInterrupt, listening, read_resumable
+from mot_reid.training.checkpoint_io import AtomicCheckpointIO
+from mot_reid.training.checkpointing import SaveOnInterrupt, listening
+from mot_reid.training.resuming import read_resumable
 
 STATE = {"network.weight": torch.ones(2, 3)}
 WHOLE = {"state_dict": STATE, "loops": {}, "optimizer_states": [], "global_step": 7}
@@ -62,7 +64,7 @@ def test_process_that_dies_while_saving_leaves_no_checkpoint_by_that_name(tmp_pa
         AtomicCheckpointIO().save_checkpoint(WHOLE, tmp_path / "last.ckpt")
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
     (left,) = os.listdir(tmp_path)
-    assert left.startswith(".last.ckpt.")
+    assert left.startswith(".last.") and left.endswith(".part.ckpt")
 
 
 # Which checkpoints are taken

@@ -253,27 +253,159 @@ def test_last_averaged_weights_are_exported_without_validation_persons(people: P
     assert all(torch.equal(exported[name], averaged[name]) for name in exported)
 
 
+def make_up_scores(monkeypatch: pytest.MonkeyPatch, *scores: float) -> None:
+    """Gives the validations of the test their mAP, in order."""
+    made_up = iter(scores)
+
+    def compute(self: Any) -> dict[str, float]:
+        self.embedding = np.zeros((len(self.query) + len(self.gallery), 2), dtype=np.float32)
+        return {"mAP": next(made_up), **dict.fromkeys(("rank1", "rank5", "rank10", "mINP"), 0.5)}
+
+    monkeypatch.setattr("mot_reid.training.validation.RetrievalMetric.compute", compute)
+
+
+CHOOSING = ("data.validation=0.2", "run.score_test=false")
+
+
+def assert_exported(result: FitResult, name: str) -> None:
+    """The model holds the weights of that checkpoint, and of no other."""
+    assert result.model is not None
+    exported = checkpoint.load(result.model).network.state_dict()
+    for other in ("best", "last"):
+        state = load(result.folder / "checkpoints" / f"{other}.ckpt")["state_dict"]
+        same = all(torch.equal(exported[key], state[f"network.{key}"]) for key in exported)
+        assert same is (other == name), other
+
+
 def test_best_weights_are_exported_with_validation_persons(
     people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Validation scores are made up, so that the second of three epochs is the best one."""
-    made_up = iter([0.2, 0.6, 0.4, 0.6])
-    names = ("rank1", "rank5", "rank10", "mINP")
-
-    def compute(self: Any) -> dict[str, float]:
-        self.embedding = np.zeros((len(self.query) + len(self.gallery), 2), dtype=np.float32)
-        return {"mAP": next(made_up), **dict.fromkeys(names, 0.5)}
-
-    monkeypatch.setattr("mot_reid.training.validation.RetrievalMetric.compute", compute)
-    result = fit(
-        small_config(people, tmp_path / "run", "data.validation=0.2", "trainer.max_epochs=3", "run.score_test=false")
-    )
-    assert result.model is not None
+    make_up_scores(monkeypatch, 0.2, 0.6, 0.4, 0.6)
+    result = fit(small_config(people, tmp_path / "run", *CHOOSING, "trainer.max_epochs=3"))
     best, last = (load(result.folder / "checkpoints" / f"{name}.ckpt") for name in ("best", "last"))
     assert (best["epoch"], last["epoch"]) == (1, 2)
-    exported = checkpoint.load(result.model).network.state_dict()
-    assert all(torch.equal(exported[name], best["state_dict"][f"network.{name}"]) for name in exported)
-    assert not all(torch.equal(exported[name], last["state_dict"][f"network.{name}"]) for name in exported)
+    assert_exported(result, "best")
+
+
+@pytest.mark.parametrize("every", [1, 2])
+def test_resumed_run_remembers_the_best_of_before(
+    every: int, people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """0.50 after the second epoch, 0.40 after the resume: the second is exported."""
+    make_up_scores(monkeypatch, *([0.3] if every == 1 else []), 0.5, 0.5, 0.4, 0.5)
+    settings = (*CHOOSING, f"trainer.check_val_every_n_epoch={every}")
+    fit(small_config(people, tmp_path / "run", *settings, "trainer.max_epochs=2"))
+    last = load(tmp_path / "run" / "checkpoints" / "last.ckpt")
+    assert last["callbacks"]["KeepCheckpoints"] == {"score": 0.5, "epoch": 2, "step": 8}
+    result = fit(small_config(people, tmp_path / "run", *settings, "trainer.max_epochs=3"), resume="last")
+    assert load(tmp_path / "run" / "checkpoints" / "best.ckpt")["epoch"] == 1
+    assert_exported(result, "best")
+    assert result.exported is not None and (result.exported.epoch, result.exported.epochs) == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "scores", "epoch", "step"),
+    [
+        (("trainer.check_val_every_n_epoch=2",), (0.4, 0.6, 0.6), 3, 12),
+        (("trainer.check_val_every_n_epoch=2",), (0.6, 0.4, 0.6), 2, 8),
+        (("trainer.check_val_every_n_epoch=10",), (0.4, 0.4), 3, 12),
+        (("trainer.check_val_every_n_epoch=10", "trainer.max_epochs=null", "trainer.max_steps=6"), (0.4, 0.4), 2, 6),
+        (("trainer.check_val_every_n_epoch=1", "trainer.max_steps=6"), (0.4, 0.6, 0.6), 2, 6),
+    ],
+)
+def test_last_epoch_is_validated_and_can_be_chosen(
+    settings: tuple[str, ...],
+    scores: tuple[float, ...],
+    epoch: int,
+    step: int,
+    people: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However the run ends; four steps in an epoch, three epochs where nothing else is set."""
+    make_up_scores(monkeypatch, *scores)
+    result = fit(small_config(people, tmp_path / "run", *CHOOSING, "trainer.max_epochs=3", *settings))
+    assert result.model is not None and result.exported is not None
+    assert (result.exported.epoch, result.exported.step) == (epoch, step)
+    assert load(tmp_path / "run" / "checkpoints" / "best.ckpt")["global_step"] == step
+    told = checkpoint.describe(result.model)["provenance"]["exported"]
+    reason = f"the best of the validated epochs by val/mAP, {max(scores):.4f}"
+    assert told == {"epoch": epoch, "step": step, "epochs": result.exported.epochs, "reason": reason}
+    said = (tmp_path / "run" / "fit.log").read_text()
+    assert f"exported: epoch {epoch} of {result.exported.epochs}, {reason}" in said
+
+
+def test_run_without_held_out_persons_says_so(people: Path, tmp_path: Path) -> None:
+    result = fit(small_config(people, tmp_path / "run", "trainer.max_epochs=1", "run.score_test=false"))
+    assert str(result.exported) == "epoch 1 of 1, the last: nobody was held out to choose by"
+    said = (tmp_path / "run" / "fit.log").read_text()
+    assert "trainer.check_val_every_n_epoch=1 does nothing" in said
+    assert "no calibrated threshold: nobody was held out to find it on; train with data.validation=0.1" in said
+
+
+def test_best_of_another_folder_is_forgotten_aloud(
+    people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Resumed into a new folder, where there is no file of the best: the export is of an epoch that is there."""
+    make_up_scores(monkeypatch, 0.5, 0.5, 0.4, 0.4, 0.4)
+    fit(small_config(people, tmp_path / "run", *CHOOSING, "trainer.max_epochs=1"))
+    last = str(tmp_path / "run" / "checkpoints" / "last.ckpt")
+    result = fit(small_config(people, tmp_path / "other", *CHOOSING, "trainer.max_epochs=2"), resume=last)
+    assert "does not hold epoch 1, the best so far" in caplog.text
+    assert result.exported is not None and result.exported.epoch == 2
+    finished = fit(small_config(people, tmp_path / "third", *CHOOSING, "trainer.max_epochs=1"), resume=last)
+    assert str(finished.exported) == "epoch 1 of 1, the last: no validated epoch was kept"
+
+
+def test_run_goes_on_from_its_best_checkpoint_as_it_went_on_before(
+    whole: tuple[FitResult, Diary], people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was saved before the epoch was closed: nothing is trained twice."""
+    first = fit(small_config(people, tmp_path / "run", *FULL, "trainer.max_epochs=2"))
+    best = first.folder / "checkpoints" / "best.ckpt"
+    epoch = load(best)["epoch"]
+    diary = keep_diary(monkeypatch)
+    fit(small_config(people, tmp_path / "run", *FULL), resume=str(best))
+    assert [step[:4] for step in diary.steps] == [step[:4] for step in whole[1].steps if step[0] > epoch]
+
+
+# Slurm
+
+
+@pytest.fixture
+def slurm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch job of one task."""
+    for name, value in {
+        "JOB_ID": "123", "JOB_NAME": "train", "NTASKS": "1", "PROCID": "0", "LOCALID": "0", "NODEID": "0",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(f"SLURM_{name}", value)
+
+
+def test_run_that_slurm_warns_is_saved_between_two_batches_and_goes_on(
+    slurm: None, whole: tuple[FitResult, Diary], people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same command again: no checkpoint of Lightning's own is written, or loaded when the best was chosen."""
+    original, sent = ReIDModule.training_step, []
+
+    def warned(self: ReIDModule, batch: Any, batch_idx: int) -> torch.Tensor:
+        if self.global_step == 6 and not sent:
+            sent.extend([signal.SIGUSR1, signal.SIGTERM])
+            for number in sent:
+                signal.raise_signal(number)
+        return original(self, batch, batch_idx)
+
+    config = small_config(people, tmp_path / "run", *FULL)
+    with monkeypatch.context() as patch:
+        patch.setattr(ReIDModule, "training_step", warned)
+        assert fit(config, resume="auto").interrupted
+    assert load(tmp_path / "run" / "checkpoints" / "last.ckpt")["global_step"] == 7
+    assert list((tmp_path / "run").glob("*.ckpt")) == []
+    result = fit(config, resume="auto")
+    assert result.scores == whole[0].scores and result.exported == whole[0].exported
+    assert result.model is not None and whole[0].model is not None
+    one, other = (checkpoint.load(model).network.state_dict() for model in (result.model, whole[0].model))
+    assert equal(dict(one), dict(other))
 
 
 def score(
@@ -411,7 +543,7 @@ def test_start_with_images_of_which_nothing_is_left_is_refused_at_the_start(tmp_
 def test_dry_run_trains_scores_and_writes_nothing(people: Path, tmp_path: Path) -> None:
     result = fit(small_config(people, tmp_path / "run", "trainer.fast_dev_run=true", "data.validation=0.2"))
     assert result.model is None and not result.interrupted
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["config.yaml"]
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["config.yaml", "fit.log"]
 
 
 @pytest.mark.parametrize(("share", "calm"), [(0.0, 0), (0.25, 1), (0.5, 2), (1.0, 4)])

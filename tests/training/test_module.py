@@ -16,9 +16,11 @@ from mot_reid.training.augment import BatchAugment
 from mot_reid.training.averaging import EMA
 from mot_reid.training.builders import read_splits
 from mot_reid.training.datamodule import ReIDDataModule
+from mot_reid.training.loss_watch import LossWatch
 from mot_reid.training.module import ReIDModule
 from mot_reid.training.objective import Objective
 from mot_reid.training.optim import build_optimizer, build_schedule
+from mot_reid.training.training_images import TrainingImages
 from tests.helpers.runs import small_config
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -26,15 +28,22 @@ PREPROCESS = Preprocess(height=32, width=16)
 
 
 def build(
-    backbone: str = "test_efficientnet", *, lr: float = 1e-3, drop_path: float = 0.0, **settings: Any
+    backbone: str = "test_efficientnet",
+    *,
+    lr: float = 1e-3,
+    drop_path: float = 0.0,
+    small_share: float = 0.0,
+    small_scale: float = 1.0,
+    **settings: Any,
 ) -> ReIDModule:
     torch.manual_seed(0)
     network = ReIDNetwork(backbone, num_classes=10, weights="none", image_size=(32, 16), drop_path=drop_path)
     return ReIDModule(
         network,
         objective=Objective(classes=10, embedding_dim=network.embedding_dim),
-        preprocess=PREPROCESS,
-        augment=BatchAugment(pad=2, erase=0.5),
+        images=TrainingImages(
+            PREPROCESS, BatchAugment(pad=2, erase=0.5), small_share=small_share, small_scale=small_scale
+        ),
         build_optimizer=partial(build_optimizer, name="adam", lr=lr),
         build_schedule=lambda optimizer, steps: build_schedule(
             optimizer, schedule="constant", epochs=9, steps_per_epoch=steps
@@ -104,7 +113,7 @@ def test_average_follows_every_step_of_the_optimiser(people: Path, monkeypatch: 
         decay = min(0.9, (1 + count) / (10 + count))
         average = decay * average + (1 - decay) * step[name]
     torch.testing.assert_close(module.averaged_state()[name], average, rtol=1e-5, atol=1e-7)
-    assert module.ema is not None and module.ema.updates == 6
+    assert module.average.ema is not None and module.average.ema.updates == 6
     assert expected.state_dict()["average"].keys() == module.averaged_state().keys()
 
 
@@ -205,7 +214,7 @@ def test_channels_last_changes_the_order_and_not_the_numbers(people: Path, monke
 def test_first_epochs_see_smaller_images_and_validation_never_does(
     people: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = build(small_epochs=1, small_scale=0.75)
+    module = build(small_share=0.5, small_scale=0.75)
     seen = transferred(module, people, monkeypatch, max_epochs=2)
     assert [tuple(image.shape[2:]) for image in seen] == [(24, 12)] * 5 + [(32, 16)] * 5
     module.eval()
@@ -216,15 +225,16 @@ def test_first_epochs_see_smaller_images_and_validation_never_does(
 
 def test_smaller_images_hold_the_whole_picture() -> None:
     """Without augmentation they are the crops resized, as the network's own preprocessing of that size does it."""
-    module = build(small_epochs=1, small_scale=0.5)
-    module.augment = BatchAugment(flip=0.0, pad=0, erase=0.0)
+    images = TrainingImages(PREPROCESS, BatchAugment(flip=0.0, pad=0, erase=0.0), small_share=0.5, small_scale=0.5)
+    images.begin(2)
     crops = torch.randint(0, 256, (4, 3, 32, 16), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
-    torch.testing.assert_close(module.augmented(crops, 0), Preprocess(height=16, width=8)(crops))
+    torch.testing.assert_close(images(crops, epoch=0, seed=0), Preprocess(height=16, width=8)(crops))
+    torch.testing.assert_close(images(crops, epoch=1, seed=0), PREPROCESS(crops))
 
 
 def test_smaller_images_are_refused_for_a_backbone_of_one_size() -> None:
-    with pytest.raises(ValueError, match=r"progressive\.share: got 2 epochs with smaller images for 'test_vit'"):
-        build("test_vit", small_epochs=2, small_scale=0.5)
+    with pytest.raises(ValueError, match=r"progressive\.share: got 0\.25, .* for 'test_vit', whose input has one size"):
+        build("test_vit", small_share=0.25, small_scale=0.5)
 
 
 def test_losses_that_are_looked_at_together_name_the_step_that_went_wrong(
@@ -232,11 +242,11 @@ def test_losses_that_are_looked_at_together_name_the_step_that_went_wrong(
 ) -> None:
     """As on an accelerator: at the end of the epoch at the latest, and with the images of that step."""
     module, rows = build(), []
-    check, step = ReIDModule._check_finite, ReIDModule.training_step
+    add, step = LossWatch.add, ReIDModule.training_step
 
-    def late(self: ReIDModule) -> None:
-        if len(self._unchecked) >= 5:
-            check(self)
+    def late(self: LossWatch, *arguments: Any, **named: Any) -> bool:
+        add(self, *arguments, **named)
+        return False
 
     def training_step(self: ReIDModule, batch: Any, batch_idx: int) -> torch.Tensor:
         rows.append(batch.row)
@@ -244,7 +254,7 @@ def test_losses_that_are_looked_at_together_name_the_step_that_went_wrong(
             batch = batch._replace(image=batch.image * torch.inf)
         return step(self, batch, batch_idx)
 
-    monkeypatch.setattr(ReIDModule, "_check_finite", late)
+    monkeypatch.setattr(LossWatch, "add", late)
     monkeypatch.setattr(ReIDModule, "training_step", training_step)
     with pytest.raises(FloatingPointError, match=r"loss: got .*=nan.* in step 2, epoch 0") as told:
         train(module, people)

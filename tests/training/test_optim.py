@@ -188,8 +188,8 @@ def test_resumed_schedule_keeps_its_step_and_takes_new_settings() -> None:
     [
         ({"schedule": "cosin"}, "optim.schedule: got 'cosin'; expected constant, .*; did you mean 'cosine'?"),
         ({"per": "iteration"}, "optim.per: got 'iteration'; expected epoch, step"),
-        ({"warmup_epochs": 11}, r"optim.warmup_epochs: got 11; expected 0 to epochs \(10\)"),
-        ({"flat_epochs": 10}, r"optim.flat_epochs: got 10; expected 0 to below epochs \(10\)"),
+        ({"warmup_epochs": 11}, r"optim.warmup_epochs: got 11; expected 0 to the run's length in epochs \(10\)"),
+        ({"flat_epochs": 10}, r"optim.flat_epochs: got 10; expected 0 to below the run's length in epochs \(10\)"),
         ({"count_from": 2}, "optim.count_from: got 2; expected 0 or 1"),
         ({"step_epochs": 0}, "optim.step_epochs: got 0; expected more than 0"),
         ({"epochs": 0}, "optim.epochs: got 0; expected more than 0"),
