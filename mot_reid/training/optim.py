@@ -25,14 +25,14 @@ def build_optimizer(
     *,
     name: str,
     lr: float,
-    weight_decay: float = 0.0,
-    momentum: float = 0.9,
-    nesterov: bool = False,
-    betas: tuple[float, float] = (0.9, 0.999),
-    amsgrad: bool = False,
-    no_decay_norm_and_bias: bool = False,
-    bias_lr_factor: float = 1.0,
-    fused: bool = False,
+    weight_decay: float,
+    momentum: float,
+    nesterov: bool,
+    betas: tuple[float, float],
+    amsgrad: bool,
+    no_decay_norm_and_bias: bool,
+    bias_lr_factor: float,
+    fused: bool,
 ) -> torch.optim.Optimizer:
     """Returns an optimiser over the trainable parameters, in one to three groups so that its steps run in few kernels.
 
@@ -47,8 +47,8 @@ def build_optimizer(
         amsgrad: of Adam and AdamW.
         no_decay_norm_and_bias: no weight decay for parameters with fewer than two dimensions (norms, biases, GeM's p).
         bias_lr_factor: learning rate of biases relative to lr; TransReID uses 2.
-        fused: torch's single-kernel step, faster on a CPU too. Off by default because Lightning refuses to clip
-            gradients for a fused optimiser under mixed precision; torch then chooses (foreach on CUDA).
+        fused: torch's single-kernel step, faster on a CPU too; without it torch chooses (foreach on CUDA).
+            Lightning refuses to clip gradients for a fused optimiser under mixed precision.
 
     Raises:
         ValueError: an unknown name, or nothing to train.
@@ -79,15 +79,15 @@ def factor(
     schedule: str,
     epochs: float,
     steps_per_epoch: int,
-    warmup_epochs: float = 0.0,
-    warmup_factor: float = 0.01,
-    milestones: Sequence[float] = (),
-    step_epochs: float = 40,
-    gamma: float = 0.1,
-    flat_epochs: float = 0.0,
-    final_factor: float = 0.0,
-    per: Literal["epoch", "step"] = "epoch",
-    count_from: Literal[0, 1] = 0,
+    warmup_epochs: float,
+    warmup_factor: float,
+    milestones: Sequence[float],
+    step_epochs: float,
+    gamma: float,
+    flat_epochs: float,
+    final_factor: float,
+    per: Literal["epoch", "step"],
+    count_from: Literal[0, 1],
 ) -> float:
     """Returns what the base learning rate is multiplied by at optimiser step `step`, counted from 0.
 
@@ -133,15 +133,15 @@ def build_schedule(
     schedule: str,
     epochs: float,
     steps_per_epoch: int,
-    warmup_epochs: float = 0.0,
-    warmup_factor: float = 0.01,
-    milestones: Sequence[float] = (),
-    step_epochs: float = 40,
-    gamma: float = 0.1,
-    flat_epochs: float = 0.0,
-    final_factor: float = 0.0,
-    per: Literal["epoch", "step"] = "epoch",
-    count_from: Literal[0, 1] = 0,
+    warmup_epochs: float,
+    warmup_factor: float,
+    milestones: Sequence[float],
+    step_epochs: float,
+    gamma: float,
+    flat_epochs: float,
+    final_factor: float,
+    per: Literal["epoch", "step"],
+    count_from: Literal[0, 1],
 ) -> LambdaLR:
     """Returns the scheduler to step after every optimiser step; `factor` explains the arguments.
 

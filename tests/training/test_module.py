@@ -18,10 +18,9 @@ from mot_reid.training.builders import read_splits
 from mot_reid.training.datamodule import ReIDDataModule
 from mot_reid.training.loss_watch import LossWatch
 from mot_reid.training.module import ReIDModule
-from mot_reid.training.objective import Objective
-from mot_reid.training.optim import build_optimizer, build_schedule
 from mot_reid.training.training_images import TrainingImages
 from tests.helpers.runs import small_config
+from tests.helpers.values import build_objective, build_optimizer, build_schedule
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 PREPROCESS = Preprocess(height=32, width=16)
@@ -40,7 +39,7 @@ def build(
     network = ReIDNetwork(backbone, num_classes=10, weights="none", image_size=(32, 16), drop_path=drop_path)
     return ReIDModule(
         network,
-        objective=Objective(classes=10, embedding_dim=network.embedding_dim),
+        objective=build_objective(classes=10, embedding_dim=network.embedding_dim),
         images=TrainingImages(
             PREPROCESS, BatchAugment(pad=2, erase=0.5), small_share=small_share, small_scale=small_scale
         ),

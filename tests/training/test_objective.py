@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from mot_reid.reid.network import NetworkOutput, ReIDNetwork
 from mot_reid.training.losses import batch_hard_triplet, centre, circle, circle_logits, weighted_triplet
-from mot_reid.training.objective import Objective
+from tests.helpers.values import build_objective
 
 LABEL = torch.tensor([0, 0, 1, 1, 2, 2])
 OFF = {"cross_entropy": 0.0, "triplet": 0.0}
@@ -27,7 +27,7 @@ def output(seed: int = 0, *, classes: int = 3, dim: int = 4) -> tuple[NetworkOut
 
 def test_total_is_the_weighted_sum() -> None:
     found, weight = output()
-    objective = Objective(classes=3, embedding_dim=4, cross_entropy=2.0, triplet=0.5, label_smoothing=0.1)
+    objective = build_objective(classes=3, embedding_dim=4, cross_entropy=2.0, triplet=0.5, label_smoothing=0.1)
     total = objective.total(objective(found, LABEL, weight))
     assert found.logits is not None
     entropy = nn.CrossEntropyLoss(label_smoothing=0.1)(found.logits, LABEL)
@@ -37,14 +37,14 @@ def test_total_is_the_weighted_sum() -> None:
 
 def test_default_terms_are_those_of_bot() -> None:
     found, weight = output()
-    objective = Objective(classes=3, embedding_dim=4)
+    objective = build_objective(classes=3, embedding_dim=4)
     assert list(objective(found, LABEL, weight)) == ["cross_entropy", "triplet"]
 
 
 @pytest.mark.parametrize(("place", "field"), [("before_neck", "feature"), ("after_neck", "embedding")])
 def test_metric_losses_look_where_they_are_told(place: str, field: str) -> None:
     found, weight = output()
-    objective = Objective(
+    objective = build_objective(
         classes=3, embedding_dim=4, triplet=1, weighted_triplet=1, circle=1, centre=1, triplet_on=place
     )
     terms = objective(found, LABEL, weight)
@@ -62,14 +62,14 @@ def test_metric_losses_look_where_they_are_told(place: str, field: str) -> None:
 
 def test_triplets_are_mined_on_unit_vectors_where_asked() -> None:
     found, weight = output()
-    objective = Objective(classes=3, embedding_dim=4, triplet_normalise=True)
+    objective = build_objective(classes=3, embedding_dim=4, triplet_normalise=True)
     expected = batch_hard_triplet(F.normalize(found.feature), LABEL, margin=0.3)
     assert objective(found, LABEL, weight)["triplet"].item() == pytest.approx(expected.item(), rel=1e-6)
 
 
 def test_no_margin_is_the_soft_margin() -> None:
     found, weight = output()
-    objective = Objective(classes=3, embedding_dim=4, triplet_margin=None)
+    objective = build_objective(classes=3, embedding_dim=4, triplet_margin=None)
     assert torch.equal(
         objective(found, LABEL, weight)["triplet"], batch_hard_triplet(found.feature, LABEL, margin=None)
     )
@@ -78,7 +78,7 @@ def test_no_margin_is_the_soft_margin() -> None:
 def test_circle_classifier_works_on_cosines_to_the_class_weights() -> None:
     """By loops: the cosine of each row to each class, the circle logits of it, and torch's cross-entropy."""
     found, weight = output()
-    objective = Objective(
+    objective = build_objective(
         classes=3, embedding_dim=4, classifier="circle", circle_margin=0.35, circle_scale=32.0, label_smoothing=0.0
     )
     cosine = torch.tensor([[float(F.cosine_similarity(row, w, dim=0)) for w in weight] for row in found.embedding])
@@ -88,7 +88,7 @@ def test_circle_classifier_works_on_cosines_to_the_class_weights() -> None:
 
 def test_circle_classifier_does_not_depend_on_lengths() -> None:
     found, weight = output()
-    objective = Objective(classes=3, embedding_dim=4, classifier="circle")
+    objective = build_objective(classes=3, embedding_dim=4, classifier="circle")
     longer = found._replace(embedding=3 * found.embedding)
     one, other = objective(found, LABEL, weight), objective(longer, LABEL, 2 * weight)
     assert one["cross_entropy"].item() == pytest.approx(other["cross_entropy"].item(), rel=1e-5)
@@ -96,7 +96,7 @@ def test_circle_classifier_does_not_depend_on_lengths() -> None:
 
 def test_nothing_to_minimise_is_refused() -> None:
     with pytest.raises(ValueError, match="loss: got only weights of 0"):
-        Objective(classes=3, embedding_dim=4, **OFF)
+        build_objective(classes=3, embedding_dim=4, **OFF)
 
 
 # Centres
@@ -106,7 +106,7 @@ def test_nothing_to_minimise_is_refused() -> None:
 def test_centres_move_as_in_bot(weight: float, scale: float) -> None:
     """BoT steps SGD of lr 0.5 on the centres, after dividing the weight of the loss out of their gradient."""
     found, class_weight = output()
-    objective = Objective(classes=3, embedding_dim=4, centre=weight)
+    objective = build_objective(classes=3, embedding_dim=4, centre=weight)
     centres = objective.terms["centre"].get_parameter("centres")
     theirs = centres.detach().clone().requires_grad_()
     optimizer = torch.optim.SGD([theirs], lr=0.5)
@@ -122,7 +122,7 @@ def test_centres_move_as_in_bot(weight: float, scale: float) -> None:
 
 
 def test_centres_stay_where_float16_overflowed() -> None:
-    objective = Objective(classes=3, embedding_dim=4, centre=1.0)
+    objective = build_objective(classes=3, embedding_dim=4, centre=1.0)
     centres = objective.terms["centre"].get_parameter("centres")
     before = centres.detach().clone()
     centres.grad = torch.full_like(centres, torch.inf)
@@ -131,7 +131,7 @@ def test_centres_stay_where_float16_overflowed() -> None:
 
 
 def test_absent_centres_do_not_move() -> None:
-    objective = Objective(classes=3, embedding_dim=4)
+    objective = build_objective(classes=3, embedding_dim=4)
     objective.move_centres()
     assert list(objective.parameters()) == []
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from mot_reid.reid.network import ReIDNetwork
 from mot_reid.training import optim
-from mot_reid.training.optim import build_optimizer, build_schedule, factor
+from tests.helpers.values import build_optimizer, build_schedule, factor
 
 STEPS = 202  # Market-1501's 12,936 images in batches of 64
 BOT: dict[str, Any] = {
