@@ -57,7 +57,7 @@ def line(figure: Figure) -> str:
 
 
 def read(path: str | Path, *, what: str) -> dict[str, Figure]:
-    """Returns the figures of a file that `tools/benchmark.py` wrote, by name.
+    """Returns the figures of a file that `mot-reid benchmark` wrote, by name.
 
     Args:
         path: of the file.

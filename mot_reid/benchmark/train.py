@@ -44,7 +44,7 @@ def measure(keys: Sequence[str], *, steps: int, device: str) -> Iterator[Figure]
     """Yields the figures of training.
 
     Args:
-        keys: of `tools/fit.py`: whose network, loss, augmentation, precision and batch are used, on noise of 128x64.
+        keys: of `mot-reid fit`: whose network, loss, augmentation, precision and batch are used, on noise of 128x64.
         steps: how many are trained, and as many again on one batch that is prepared already.
         device: "auto", "cpu" or "cuda".
     """

@@ -23,7 +23,7 @@ _ROUNDS = 3
 
 
 def measure(*, source: str | None, weights: str | None, reid: str, frames: int) -> Iterator[Figure]:
-    """Yields the milliseconds per frame of `tools/track.py`, without and with appearance: the least of a few rounds.
+    """Yields the milliseconds per frame of `mot-reid track`, without and with appearance: the least of a few rounds.
 
     Args:
         source: a video; None draws one.

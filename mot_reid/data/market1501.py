@@ -61,7 +61,7 @@ def find_root(path: str | Path) -> Path:
             return root
     raise FileNotFoundError(
         f"Market-1501: got '{path}'; expected a folder with {', '.join(FOLDERS.values())} or with {ARCHIVE}; "
-        "check the path, or run tools/prepare_market1501.py"
+        "check the path, or run mot-reid prepare-market1501"
     )
 
 

@@ -42,7 +42,7 @@ def write_data_file(data: str | Path, path: str | Path) -> Path:
     """Writes the YAML file that tells Ultralytics where the frames are; returns its path.
 
     Args:
-        data: a folder with `images/train`, `images/val` and `labels`, as tools/prepare_mot17.py makes it.
+        data: a folder with `images/train`, `images/val` and `labels`, as mot-reid prepare-mot17 makes it.
         path: where to write.
 
     Raises:
@@ -52,7 +52,7 @@ def write_data_file(data: str | Path, path: str | Path) -> Path:
     for part in ("images/train", "images/val", "labels/train", "labels/val"):
         if not (data / part).is_dir():
             raise FileNotFoundError(
-                f"data: got '{data}' without {part}; expected a folder made by tools/prepare_mot17.py"
+                f"data: got '{data}' without {part}; expected a folder made by mot-reid prepare-mot17"
             )
     # JSON is YAML, and quotes whatever a path may hold.
     lines = {"path": str(data.resolve()), "train": "images/train", "val": "images/val"}

@@ -1,7 +1,4 @@
-"""The keys of `tools/fit_detector.py`: their types, what their values must satisfy, and what they mean.
-
-Types only: every value is in `configs/fit_detector.yaml`.
-"""
+"""The keys of `mot-reid fit-detector`: types, rules and meanings; the values are in `configs/fit_detector.yaml`."""
 
 from __future__ import annotations
 
@@ -25,18 +22,20 @@ class DetectorRun:
 class DetectorModel:
     """Which network."""
 
-    weights: Annotated[str, "network to begin with: a .pt file, a name of Ultralytics' own, or a .yaml for none"]
-    image_size: Annotated[int, Count, "side of the input in pixels"]
-    freeze: Annotated[int, Between(0), "layers from the input on that stay as they are"]
+    weights: Annotated[
+        str, "network to start from: a .pt file, a model name of Ultralytics, or a .yaml to start without weights"
+    ]
+    image_size: Annotated[int, Count, "side of the network's input in pixels"]
+    freeze: Annotated[int, Between(0), "number of layers, from the input on, that are frozen"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class DetectorData:
     """Which frames."""
 
-    root: Annotated[str, "folder made by tools/prepare_mot17.py"]
-    batch_size: Annotated[int, Count, "frames in a step"]
-    share: Annotated[float, Share, "of the training frames that are used"]
+    root: Annotated[str, "folder made by mot-reid prepare-mot17"]
+    batch_size: Annotated[int, Count, "frames in a batch"]
+    share: Annotated[float, Share, "share of the training frames that is used"]
     workers: Annotated[int, Between(0), "processes that load frames"]
 
 
@@ -44,8 +43,8 @@ class DetectorData:
 class DetectorOptim:
     """How the weights move."""
 
-    name: Annotated[str, "auto (Ultralytics chooses, the learning rate too), SGD, Adam, AdamW .."]
-    lr: Annotated[float | None, Positive, "learning rate; null with auto"]
+    name: Annotated[str, "optimiser: auto (Ultralytics chooses it and the learning rate), SGD, Adam, AdamW and others"]
+    lr: Annotated[float | None, Positive, "learning rate; null with the optimiser auto"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,9 +52,11 @@ class DetectorTrainer:
     """How long, and on what."""
 
     max_epochs: Annotated[int, Count, "passes over the training frames"]
-    patience: Annotated[int, Count, "epochs without a better score after which it stops"]
+    patience: Annotated[int, Count, "stop after this many epochs without a better score"]
     device: Annotated[str, "auto, cpu, cuda, cuda:1 or mps"]
-    fast_dev_run: Annotated[bool, "one epoch on a hundredth of the frames, without services, to see that all works"]
+    fast_dev_run: Annotated[
+        bool, "train one epoch on a hundredth of the frames, without services, to see that everything works"
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -59,8 +59,8 @@ def json_schema(cls: type, values: Mapping[str, Any], *, title: str) -> dict[str
         section, _, name = key.rpartition(".")
         inside[section][name] = _key_schema(spec) | ({"default": _plain(values[key])} if key in values else {})
     properties = dict(inside.pop(""))
-    for name, section in sections(cls):
-        told = (section.__doc__ or "").partition("\n")[0]
+    for name, tree in sections(cls):
+        told = (tree.__doc__ or "").partition("\n")[0]
         properties[name] = _object(inside[name]) | {"description": told}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title} | _object(properties)
 
@@ -88,9 +88,9 @@ def _key_schema(spec: Key) -> dict[str, Any]:
 def _type_schema(kind: Any, rules: Sequence[OneOf | Between]) -> dict[str, Any]:
     if get_origin(kind) is tuple:
         sizes = get_args(kind)
-        found = {"type": "array", "items": _type_schema(sizes[0], rules)}
-        return found if sizes[-1] is Ellipsis else found | {"minItems": len(sizes), "maxItems": len(sizes)}
-    found = {"type": _JSON_TYPES[kind]}
+        array = {"type": "array", "items": _type_schema(sizes[0], rules)}
+        return array if sizes[-1] is Ellipsis else array | {"minItems": len(sizes), "maxItems": len(sizes)}
+    found: dict[str, Any] = {"type": _JSON_TYPES[kind]}
     for rule in rules:
         if isinstance(rule, OneOf) and kind is str:
             found = {"enum": list(rule.names)}

@@ -1,7 +1,4 @@
-"""The keys of `tools/track.py`: their types, what their values must satisfy, and what they mean.
-
-Types only: every value is in `configs/track.yaml`. The meaning of a key stands beside its type.
-"""
+"""The keys of `mot-reid track`: types, rules and meanings; the values are in `configs/track.yaml`."""
 
 from __future__ import annotations
 
@@ -18,24 +15,31 @@ class DetectorSettings:
 
     weights: Annotated[
         str | None,
-        "an .onnx file, or a YOLO model of any of Ultralytics' formats; null: the drawn boxes of source=synthetic, "
+        "an .onnx file, or a YOLO model in any format of Ultralytics; null: the known boxes of source=synthetic, "
         "else yolov8s.pt",
     ]
     kind: Annotated[
         str | None,
         OneOf(("yolox", "yolo", "rtdetr", "rfdetr")),
-        "whose network an .onnx file or OpenVINO folder is; null: told by its outputs",
+        "kind of network in an .onnx file or OpenVINO folder; null: recognised by its outputs",
     ]
-    public: Annotated[str | None, "a det.txt instead of a network; {source} in it stands for the path of the source"]
-    min_score: Annotated[float, Share, "least score of a box"]
-    nms_iou: Annotated[float, Share, "IoU above which the worse of two boxes goes"]
-    classes: Annotated[tuple[int, ...] | None, Between(0), "classes of the network that are kept; null keeps all"]
-    image_size: Annotated[int | None, Count, "side of the network's input in pixels; null is what it was made for"]
+    public: Annotated[
+        str | None, "det.txt with detections to use instead of a network; {source} stands for the path of the source"
+    ]
+    min_score: Annotated[float, Share, "lowest score of a box that is kept"]
+    nms_iou: Annotated[float, Share, "IoU above which the lower-scored of two boxes is dropped"]
+    classes: Annotated[tuple[int, ...] | None, Between(0), "classes that are kept, such as [0]; null: all"]
+    image_size: Annotated[
+        int | None, Count, "side of the network's input in pixels; null: the size that it was made for"
+    ]
     rectangular: Annotated[
-        bool | None, "cut the input to the shape of the frames; null: where the network takes any, as .pt does"
+        bool | None,
+        "cut the network's input to the shape of the frames, which is faster; null: where the network allows it",
     ]
     batch: Annotated[
-        int, Count, "frames that go through the network together; with tracker.appearance=always their people, too"
+        int,
+        Count,
+        "frames that go through the network together; with tracker.appearance=always also the people in them",
     ]
 
 
@@ -48,7 +52,7 @@ class TrackerChoice:
         OneOf(PRESET_NAMES),
         f"the tracker; null: {default_preset(None)}, with reid {default_preset('')}",
     ]
-    frame_rate: Annotated[float | None, Positive, "frames per second; null is what the source says"]
+    frame_rate: Annotated[float | None, Positive, "frames per second; null: those of the source"]
     appearance: Annotated[str, OneOf(get_args(AppearanceMode)), "with reid: which boxes are embedded"]
 
 
@@ -65,11 +69,11 @@ class TrackerSettings(TrackerParameters, TrackerChoice):
 class DrawSettings:
     """What is drawn on the annotated video."""
 
-    boxes: Annotated[bool, "boxes of the people"]
-    ids: Annotated[bool, "their identities"]
-    trails: Annotated[bool, "where they came from"]
-    scores: Annotated[bool, "the detector's scores"]
-    trail_seconds: Annotated[float, Positive, "how far back a trail goes"]
+    boxes: Annotated[bool, "draw the boxes of the people"]
+    ids: Annotated[bool, "draw their identities"]
+    trails: Annotated[bool, "draw the path that each one took"]
+    scores: Annotated[bool, "draw the detector's scores"]
+    trail_seconds: Annotated[float, Positive, "length of that path in seconds"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,24 +82,26 @@ class TrackSettings:
 
     source: Annotated[
         tuple[str, ...],
-        "synthetic, or a video file, a folder of images, a camera's index, an RTSP or HTTP address, a pattern such as "
-        "videos/*.mp4; several as [a.mp4, b.mp4]",
+        "a video file, a folder of images, the index of a camera, an RTSP or HTTP address, a pattern such as "
+        "videos/*.mp4, several as [a.mp4, b.mp4], or synthetic for a short clip that is drawn",
     ]
-    output: Annotated[str | None, "annotated video: .mp4, .m4v, .mov, .mkv or .avi"]
-    results: Annotated[str | None, "tracks: .txt in MOTChallenge's format, .csv or .parquet"]
-    json: Annotated[str | None, "summary: frames, tracks, their lengths, speed of each stage"]
-    montage: Annotated[str | None, "one video with the annotated videos of all sources and presets side by side"]
-    compare: Annotated[tuple[str, ...], "further presets that each source is tracked with"]
+    output: Annotated[str | None, "file for the annotated video: .mp4, .m4v, .mov, .mkv or .avi"]
+    results: Annotated[str | None, "file for the tracks: .txt in MOTChallenge's format, .csv or .parquet"]
+    json: Annotated[str | None, "file for the summary: frames, tracks, their lengths, speed of each stage"]
+    montage: Annotated[
+        str | None, "file for one video that shows the annotated videos of all sources and presets side by side"
+    ]
+    compare: Annotated[tuple[str, ...], "further presets to track each source with, such as [sort, botsort]"]
     reid: Annotated[
         str | None,
         "a Re-ID model (file or name) for presets with appearance; null: the bundled one where a preset needs it",
     ]
     device: Annotated[str, "auto, cpu, cuda, cuda:1 or mps"]
-    max_frames: Annotated[int | None, Count, "frames of each source at most"]
-    min_track_length: Annotated[int, Count, "tracks seen in fewer frames are left out of results and summary"]
-    min_score: Annotated[float, Share, "tracks with a lower mean score are left out of results and summary"]
-    workers: Annotated[int, Count, "sources that are worked on at the same time"]
-    engine: Annotated[str, OneOf(("local", "ray")), "where: processes of this machine, or a Ray cluster"]
+    max_frames: Annotated[int | None, Count, "stop each source after this many frames; null: at its end"]
+    min_track_length: Annotated[int, Count, "leave tracks seen in fewer frames out of results and summary"]
+    min_score: Annotated[float, Share, "leave tracks with a lower mean score out of results and summary"]
+    workers: Annotated[int, Count, "sources that are tracked at the same time"]
+    engine: Annotated[str, OneOf(("local", "ray")), "where they are tracked: local processes, or a Ray cluster"]
     detector: DetectorSettings
     tracker: TrackerSettings
     draw: DrawSettings

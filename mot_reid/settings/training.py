@@ -1,4 +1,4 @@
-"""The keys of a training run: their types, what their values must satisfy, and what they mean.
+"""The keys of `mot-reid fit`: types, rules and meanings.
 
 Types only: every value is in `configs/`, and differs in `experiments/`.
 """
@@ -12,7 +12,7 @@ from mot_reid.settings.schema import Between, Count, OneOf, Positive, Share, Wei
 from mot_reid.settings.tracker_parameters import USE_EMBEDDINGS
 
 LEAST_SIDE = 16
-"""Of a network's input: with less, nothing is left after the strides of the backbones."""
+"""Least side of a network's input in pixels: with less, nothing is left after the strides of the backbones."""
 Side = Between(LEAST_SIDE)
 DATA_KINDS = ("market1501", "folders", "csv", "synthetic")
 
@@ -24,33 +24,39 @@ class Run:
     name: Annotated[str, "name of the run"]
     dir: Annotated[str, "folder the run writes to"]
     seed: Annotated[int, Between(0), "seed of every random number"]
-    score_untrained: Annotated[bool, "score the network on the test split before training, too"]
-    false_match_rate: Annotated[float, Between(0, 0.5, above=True), "share of strangers the stored threshold may match"]
-    score_test: Annotated[bool, "score the test split at the end; turn off while choosing settings"]
-    monitor: Annotated[
-        str, OneOf(("val/mAP", "val/rank1", "val/mINP", "val/idf1", "val/hota")), "the score that chooses the model"
+    score_untrained: Annotated[bool, "also score the untrained network on the test split"]
+    false_match_rate: Annotated[
+        float, Between(0, 0.5, above=True), "share of pairs of different persons that the stored threshold may accept"
     ]
-    experiment: Annotated[str, "the experiment this came from; filled in while loading"]
+    score_test: Annotated[bool, "score the test split at the end; turn it off while you choose settings"]
+    monitor: Annotated[
+        str,
+        OneOf(("val/mAP", "val/rank1", "val/mINP", "val/idf1", "val/hota")),
+        "validation score by which the best checkpoint is chosen",
+    ]
+    experiment: Annotated[str, "experiment that this came from; filled in while loading"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
     """Which network, and what it sees and gives."""
 
-    backbone: Annotated[str, "an osnet_x* of our own, or any timm model name"]
+    backbone: Annotated[str, "osnet_x0_25 to osnet_x1_0, or the name of any timm model"]
     weights: Annotated[str, "pretrained, none, or a file with weights of the backbone"]
-    pooling: Annotated[str, OneOf(("avg", "gem", "token")), "how the feature map becomes a vector; token: a ViT's"]
-    neck: Annotated[str, OneOf(("bnneck", "none")), "batch norm between metric losses and classifier"]
-    embedding: Annotated[str, OneOf(("after_neck", "before_neck")), "which of the two vectors identifies a person"]
-    embedding_dim: Annotated[int | None, Count, "size of a projection before the neck; null keeps the backbone's"]
-    last_stride: Annotated[int, Between(1, 2), "stride of a ResNet's last stage; others have none"]
+    pooling: Annotated[
+        str, OneOf(("avg", "gem", "token")), "how the feature map becomes a vector; token: the class token of a ViT"
+    ]
+    neck: Annotated[str, OneOf(("bnneck", "none")), "bnneck: a batch norm between the metric losses and the classifier"]
+    embedding: Annotated[str, OneOf(("after_neck", "before_neck")), "the vector that identifies a person"]
+    embedding_dim: Annotated[int | None, Count, "size of a projection before the neck; null: none, the backbone's size"]
+    last_stride: Annotated[int, Between(1, 2), "stride of a ResNet's last stage; other backbones ignore it"]
     non_local: Annotated[tuple[int, ...], Between(0), "non-local blocks of a ResNet's four stages, as [0, 2, 3, 0]"]
     drop_path: Annotated[float, Share, "stochastic depth rate"]
     height: Annotated[int, Side, "height of the network's input in pixels"]
     width: Annotated[int, Side, "width of the network's input in pixels"]
-    interpolation: Annotated[str, OneOf(("bilinear", "bicubic")), "how images are resized"]
-    mean: Annotated[tuple[float, float, float], "RGB mean taken off, for values 0 to 1"]
-    std: Annotated[tuple[float, float, float], Positive, "RGB standard deviation divided by, for values 0 to 1"]
+    interpolation: Annotated[str, OneOf(("bilinear", "bicubic")), "how images are resized to the network's input"]
+    mean: Annotated[tuple[float, float, float], "RGB mean that is subtracted, for values from 0 to 1"]
+    std: Annotated[tuple[float, float, float], Positive, "RGB standard deviation to divide by, for values from 0 to 1"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,17 +65,21 @@ class Data:
 
     kind: Annotated[str, OneOf(DATA_KINDS), "how the images are laid out"]
     root: Annotated[str, "folder of the data set"]
-    official_counts: Annotated[bool, "refuse a Market-1501 folder without exactly the official numbers of images"]
-    validation: Annotated[float, Between(0, 0.9), "share of training persons kept to choose a model; 0 for none"]
+    official_counts: Annotated[bool, "require the official numbers of images of Market-1501"]
+    validation: Annotated[
+        float, Between(0, 0.9), "share of the training persons held out to choose a model; 0 for none"
+    ]
     identities: Annotated[int, Count, "persons per batch (P)"]
     images: Annotated[int, Count, "images per person in a batch (K)"]
-    batches_per_epoch: Annotated[int | None, Count, "length of an epoch; null is training images // batch size"]
+    batches_per_epoch: Annotated[
+        int | None, Count, "batches in an epoch; null: number of training images // batch size"
+    ]
     cache: Annotated[
         str,
         OneOf(("auto", "device", "memory", "none")),
-        "keep decoded images on the device that trains, or in the host's memory; auto: the first of them that has room",
+        "where decoded images are kept: on the training device or in the host's memory; auto: the first that has room",
     ]
-    workers: Annotated[int, Between(0), "processes that decode images when they are not cached"]
+    workers: Annotated[int, Between(0), "processes that decode images where they are not cached"]
     eval_batch_size: Annotated[int, Count, "images per batch in validation and test"]
 
     @property
@@ -80,7 +90,7 @@ class Data:
 
 @dataclass(frozen=True, kw_only=True)
 class Synthetic:
-    """The drawn people of `data.kind=synthetic`."""
+    """The synthetic people of `data.kind=synthetic`."""
 
     identities: Annotated[int, Between(2), "persons to train on"]
     test_identities: Annotated[int, Between(2), "persons to score on"]
@@ -94,16 +104,24 @@ class Augment:
     """What happens to a training image, in this order."""
 
     zoom: Annotated[float, Share, "probability of a random crop after enlarging by 1.125"]
-    flip: Annotated[float, Share, "probability of a mirror image"]
+    flip: Annotated[float, Share, "probability of a horizontal flip"]
     pad: Annotated[int, Between(0), "pixels of border added before a random crop back to size; 0 for none"]
     brightness: Annotated[float, Weight, "largest relative change of brightness"]
     contrast: Annotated[float, Weight, "largest relative change of contrast"]
     saturation: Annotated[float, Weight, "largest relative change of saturation"]
-    grayscale: Annotated[float, Share, "probability of losing all colour"]
+    grayscale: Annotated[float, Share, "probability of turning the image grey"]
     erase: Annotated[float, Share, "probability of erasing a rectangle"]
-    erase_area: Annotated[tuple[float, float], Share, "smallest and largest erased share of the image"]
-    erase_aspect: Annotated[tuple[float, float], Positive, "smallest and largest height / width of the rectangle"]
-    erase_fill: Annotated[str, OneOf(("bot", "mean", "random")), "colour of the rectangle; bot: BoT's constant"]
+    erase_area: Annotated[
+        tuple[float, float], Share, "smallest and largest area of the rectangle, as a share of the image"
+    ]
+    erase_aspect: Annotated[
+        tuple[float, float], Positive, "smallest and largest aspect (height / width) of the rectangle"
+    ]
+    erase_fill: Annotated[
+        str,
+        OneOf(("bot", "mean", "random")),
+        "fill of the rectangle: BoT's constant, the mean colour, or random pixels",
+    ]
     calm_share: Annotated[float, Share, "share of the epochs, at the end, without zoom, colour changes and erasing"]
 
 
@@ -121,19 +139,21 @@ class Loss:
 
     cross_entropy: Annotated[float, Weight, "weight of the classification loss"]
     classifier: Annotated[
-        str, OneOf(("linear", "circle")), "what gives its logits: a matrix, or circle loss on cosines"
+        str,
+        OneOf(("linear", "circle")),
+        "linear: a weight matrix; circle: circle loss on the cosines to the class weights",
     ]
-    label_smoothing: Annotated[float, Share, "share of the target spread over all persons"]
+    label_smoothing: Annotated[float, Share, "share of the target that is spread over all persons"]
     triplet: Annotated[float, Weight, "weight of the batch-hard triplet loss"]
-    triplet_margin: Annotated[float | None, Weight, "hinge margin; null is the soft margin"]
-    triplet_on: Annotated[str, OneOf(("before_neck", "after_neck")), "which vector the metric losses see"]
-    triplet_normalise: Annotated[bool, "scale that vector to unit length first"]
+    triplet_margin: Annotated[float | None, Weight, "margin of the hinge; null: the soft margin"]
+    triplet_on: Annotated[str, OneOf(("before_neck", "after_neck")), "the vector that the metric losses compare"]
+    triplet_normalise: Annotated[bool, "scale that vector to unit length for the triplet losses"]
     weighted_triplet: Annotated[float, Weight, "weight of the weighted regularised triplet loss"]
     centre: Annotated[float, Weight, "weight of the centre loss"]
     centre_lr: Annotated[float, Positive, "learning rate of the centres"]
     circle: Annotated[float, Weight, "weight of the pairwise circle loss"]
-    circle_margin: Annotated[float, Share, "margin of the circle loss, in either form"]
-    circle_scale: Annotated[float, Positive, "scale of the circle loss, in either form"]
+    circle_margin: Annotated[float, Share, "margin of the circle loss, pairwise or as classifier"]
+    circle_scale: Annotated[float, Positive, "scale of the circle loss, pairwise or as classifier"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,10 +179,12 @@ class Distill:
 class TrackingMetric:
     """The video that is tracked at validation, which gives `val/idf1` and `val/hota`."""
 
-    video: Annotated[str | None, "a video file or folder of frames; null: none is tracked"]
-    detections: Annotated[str | None, "its det.txt, with scores from 0 to 1"]
-    ground_truth: Annotated[str | None, "its gt.txt"]
-    scale: Annotated[float, Positive, "pixels of the video for one of those two files"]
+    video: Annotated[str | None, "video file or folder of frames to track; null: none"]
+    detections: Annotated[str | None, "det.txt of that video, with scores from 0 to 1"]
+    ground_truth: Annotated[str | None, "gt.txt of that video"]
+    scale: Annotated[
+        float, Positive, "size of the video relative to those two files; 0.5 for a video of half their width"
+    ]
     every_n_epochs: Annotated[int, Count, "track in epochs that are a multiple of this, and in the last one"]
     preset: Annotated[str, OneOf(USE_EMBEDDINGS), "the tracker"]
 
@@ -174,28 +196,37 @@ class Optim:
     name: Annotated[str, OneOf(("adam", "adamw", "sgd")), "optimiser"]
     lr: Annotated[float, Positive, "learning rate after the warm-up"]
     weight_decay: Annotated[float, Weight, "weight decay"]
-    no_decay_norm_and_bias: Annotated[bool, "spare norms and biases the weight decay"]
+    no_decay_norm_and_bias: Annotated[bool, "no weight decay for norms and biases"]
     bias_lr_factor: Annotated[float, Positive, "learning rate of biases, relative to lr"]
     betas: Annotated[tuple[float, float], Share, "decay of Adam's two moments"]
-    amsgrad: Annotated[bool, "AMSGrad's form of Adam and AdamW"]
+    amsgrad: Annotated[bool, "use the AMSGrad variant of Adam and AdamW"]
     fused: Annotated[
-        bool | None, "the optimiser's single-kernel step; null: where Lightning allows it, which is without clipping"
+        bool | None,
+        "use the fused optimiser step; null: yes, except with gradient clipping, where Lightning forbids it",
     ]
     momentum: Annotated[float, Share, "momentum of SGD"]
-    nesterov: Annotated[bool, "Nesterov's form of SGD"]
-    schedule: Annotated[str, OneOf(("constant", "step", "multistep", "cosine", "linear")), "after the warm-up"]
-    per: Annotated[str, OneOf(("epoch", "step")), "how often the learning rate is set"]
-    count_from: Annotated[int, Between(0, 1), "the number a recipe gives to its first epoch"]
+    nesterov: Annotated[bool, "use Nesterov momentum in SGD"]
+    schedule: Annotated[
+        str,
+        OneOf(("constant", "step", "multistep", "cosine", "linear")),
+        "course of the learning rate after the warm-up",
+    ]
+    per: Annotated[str, OneOf(("epoch", "step")), "whether the learning rate changes every epoch or every step"]
+    count_from: Annotated[int, Between(0, 1), "number that the recipe gives to its first epoch"]
     warmup_epochs: Annotated[float, Weight, "epochs of linear warm-up"]
-    warmup_factor: Annotated[float, Share, "share of the learning rate at which the warm-up starts"]
-    milestones: Annotated[tuple[float, ...], Positive, "epochs of a decay (multistep)"]
+    warmup_factor: Annotated[float, Share, "start of the warm-up, as a share of the learning rate"]
+    milestones: Annotated[tuple[float, ...], Positive, "epochs at which the rate decays (multistep)"]
     step_epochs: Annotated[float, Positive, "epochs between two decays (step)"]
-    gamma: Annotated[float, Share, "factor of a decay (step, multistep)"]
-    flat_epochs: Annotated[float, Weight, "epoch from which the rate falls, warm-up included (cosine, linear)"]
-    final_factor: Annotated[float, Share, "share of the learning rate at the end (cosine, linear)"]
-    freeze_epochs: Annotated[float, Weight, "epochs at the start during which the backbone stays as it is"]
+    gamma: Annotated[float, Share, "factor of each decay (step, multistep)"]
+    flat_epochs: Annotated[
+        float, Weight, "epoch at which the rate begins to fall, counted from the start (cosine, linear)"
+    ]
+    final_factor: Annotated[float, Share, "learning rate at the end, as a share of lr (cosine, linear)"]
+    freeze_epochs: Annotated[float, Weight, "epochs at the start in which the backbone is frozen"]
     ema: Annotated[
-        float | None, Between(0, 0.999999), "decay of the averaged weights that are scored and kept; null: none"
+        float | None,
+        Between(0, 0.999999),
+        "decay of the moving average of the weights, which is then scored and exported; null: no average",
     ]
 
 
@@ -203,13 +234,15 @@ class Optim:
 class Engine:
     """How the machine is used, where Lightning's Trainer has no say."""
 
-    compile: Annotated[bool, "torch.compile the network: for a GPU; on a CPU it was slower"]
+    compile: Annotated[bool, "compile the network with torch.compile; meant for a GPU, slower on a CPU"]
     compile_mode: Annotated[
-        str, OneOf(("default", "reduce-overhead", "max-autotune")), "of torch.compile; reduce-overhead: CUDA graphs"
+        str,
+        OneOf(("default", "reduce-overhead", "max-autotune")),
+        "mode of torch.compile; reduce-overhead uses CUDA graphs",
     ]
-    channels_last: Annotated[bool, "keep images and kernels in channels-last order"]
-    threads: Annotated[int | None, Count, "CPU threads of torch; null leaves its own choice"]
-    keep_memory: Annotated[bool, "keep freed memory of the host for the next step (Linux): quicker on a CPU"]
+    channels_last: Annotated[bool, "store images and kernels in channels-last order"]
+    threads: Annotated[int | None, Count, "CPU threads of torch; null: torch's own choice"]
+    keep_memory: Annotated[bool, "keep freed host memory for the next step; faster on a CPU (Linux only)"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -267,12 +300,14 @@ class Trainer:
 
 @dataclass(frozen=True, kw_only=True)
 class Logger:
-    """Where the curves go, beside the CSV file that is always written."""
+    """Where the curves go, in addition to the CSV file that is always written."""
 
-    name: Annotated[str, OneOf(("csv", "wandb", "tensorboard", "mlflow")), "the logger"]
-    project: Annotated[str, "project (W&B) or experiment (MLflow)"]
-    entity: Annotated[str | None, "W&B account; null is the default one"]
-    uri: Annotated[str | None, "MLflow tracking address; null is a database in the run"]
+    name: Annotated[
+        str, OneOf(("csv", "wandb", "tensorboard", "mlflow")), "logger of the curves, in addition to metrics.csv"
+    ]
+    project: Annotated[str, "name of the project (W&B) or experiment (MLflow)"]
+    entity: Annotated[str | None, "W&B account; null: the default one"]
+    uri: Annotated[str | None, "MLflow tracking address; null: a database in the folder of the run"]
 
 
 @dataclass(frozen=True, kw_only=True)

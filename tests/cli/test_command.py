@@ -110,7 +110,10 @@ def test_help_of_training_shows_the_values_of_the_experiment(capsys: pytest.Capt
     assert "  trainer.max_epochs: int or null = 120\n" in told
     assert "  optim.lr: float = 0.00035 (above 0)\n" in told
     assert "  run.dir: string = 'runs/resnet50_market'\n" in told
-    assert "  loss.triplet_margin: float or null = 0.3 (0 or more)\n      hinge margin; null is the soft margin" in told
+    assert (
+        "  loss.triplet_margin: float or null = 0.3 (0 or more)\n      margin of the hinge; null: the soft margin"
+        in told
+    )
 
 
 @pytest.mark.parametrize("name", COMMANDS)

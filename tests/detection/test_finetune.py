@@ -74,7 +74,9 @@ def test_data_file_leads_to_the_frames(data: Path, tmp_path: Path) -> None:
 
 
 def test_folder_without_frames_is_refused(data: Path, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"without images/train; expected a folder made by tools/prepare_mot17"):
+    with pytest.raises(
+        FileNotFoundError, match=r"without images/train; expected a folder made by mot-reid prepare-mot17"
+    ):
         write_data_file(tmp_path, tmp_path / "data.yaml")
 
 

@@ -139,7 +139,7 @@ def test_absent_centres_do_not_move() -> None:
 def test_cosines_of_the_circle_classifier_keep_float32_under_autocast() -> None:
     """bfloat16 would be off by up to 1/512, which the scale of 64 makes 1/8."""
     found, weight = output()
-    objective = Objective(classes=3, embedding_dim=4, triplet=0.0, classifier="circle")
+    objective = build_objective(classes=3, embedding_dim=4, triplet=0.0, classifier="circle")
     exact = objective(found, LABEL, weight)["cross_entropy"]
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert objective(found, LABEL, weight)["cross_entropy"].item() == exact.item()
@@ -157,7 +157,7 @@ def test_cosines_of_the_circle_classifier_keep_float32_under_autocast() -> None:
 def test_parts_that_no_term_sees_get_no_gradient(settings: dict[str, Any], idle: tuple[str, ...]) -> None:
     """Under DDP a parameter that waits for a gradient stops the run."""
     network = ReIDNetwork("osnet_x0_25", weights="none", num_classes=3, image_size=(32, 16))
-    objective = Objective(classes=3, embedding_dim=128, **settings)
+    objective = build_objective(classes=3, embedding_dim=128, **settings)
     assert objective.idle() == idle
     assert network.classifier is not None
     terms = objective(network(torch.randn(6, 3, 32, 16)), LABEL, network.classifier.weight)

@@ -90,7 +90,7 @@ def check_video(path: str, limits: Limits) -> dict[str, Any]:
 
 
 def track_video(models: Any, tell: Tell, source: str, preset: str, output: str | None, results: str) -> dict[str, Any]:
-    """Tracks one video as `tools/track.py` does; returns its summary.
+    """Tracks one video as `mot-reid track` does; returns its summary.
 
     Args:
         models: `Models` of this process.
