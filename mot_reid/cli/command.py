@@ -167,7 +167,7 @@ def called_as(name: str) -> str:
     program = Path(sys.argv[0])
     if program.suffix == ".py" and program.parent.name == "tools":
         return f"python {program}"
-    return f"python -m mot_reid {name}" if program.name == "__main__.py" else f"mot-reid {name}"
+    return f"python -m mot_reid {name}" if program.parts[-2:] == ("mot_reid", "__main__.py") else f"mot-reid {name}"
 
 
 def check_output(key: str, path: str | None) -> None:
