@@ -100,7 +100,8 @@ def _steps(
     dataset = data.train_dataloader().dataset
     assert isinstance(dataset, CropDataset)
     rows = torch.as_tensor(next(iter(data.sampler)), device=dataset.labels.device)
-    batch = Batch(*(part.to(device) for part in dataset.gather(rows)))
+    image, label, row, _ = dataset.gather(rows)
+    batch = Batch(image.to(device), label.to(device), row.to(device))
     step = bare_step(module, batch, dtype)
     with FlopCounterMode(display=False) as counted:
         step()
@@ -123,7 +124,9 @@ def _growth(module: ReIDModule, batch: Batch, dtype: torch.dtype) -> Iterator[Fi
     """Speed on a fixed batch as it grows, and what each further image takes of memory."""
     held = []
     for size in _BATCHES:
-        repeated = Batch(*(torch.cat([part] * -(-size // len(part)))[:size] for part in batch))
+        times = -(-size // len(batch.label))
+        image, label, row = (torch.cat([part] * times)[:size] for part in (batch.image, batch.label, batch.row))
+        repeated = Batch(image, label, row)
         if torch.cuda.is_available():
             torch.cuda.reset_peak_memory_stats()
         seconds = median_seconds(bare_step(module, repeated, dtype), budget_seconds=_SHORT_SECONDS, least=3)
@@ -143,15 +146,21 @@ def bare_step(
         batch: stored crops.
         dtype: of the arithmetic.
         network: what is called in place of the module's own network, such as one that averages gradients.
+
+    Raises:
+        ValueError: the module learns from a teacher alone.
     """
+    objective = module.objective
+    if objective is None:
+        raise ValueError("experiment: got one that learns from a teacher alone; expected one with a loss of its own")
     called = module.network if network is None else network
     image = module.augmented(batch.image, 0).contiguous(memory_format=module.memory_format)
-    optimizer = module.build_optimizer(module.network)
+    optimizer = module.build_optimizer(list(module.network.named_parameters()))
     weight = module.network.classifier.weight  # type: ignore[union-attr]
 
     def step() -> None:
         with torch.autocast(image.device.type, dtype, enabled=dtype != torch.float32):
-            loss = module.objective.total(module.objective(called(image), batch.label, weight))
+            loss = objective.total(objective(called(image), batch.label, weight))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

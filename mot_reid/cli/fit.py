@@ -162,7 +162,7 @@ def _tells() -> bool:
     """Whether this is the one process of a run that speaks."""
     from lightning.pytorch.utilities import rank_zero_only
 
-    return not rank_zero_only.rank
+    return not rank_zero_only.rank  # type: ignore[attr-defined]
 
 
 def _report(result: FitResult) -> None:
