@@ -28,7 +28,7 @@ def measure(preset: str) -> Iterator[Figure]:
         frames = _crowd(people)
 
         def run(frames: list[np.ndarray] = frames) -> None:
-            tracker = Tracker(preset)
+            tracker = Tracker(preset, camera="none")
             for boxes in frames:
                 tracker.update(boxes)
 

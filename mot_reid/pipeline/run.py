@@ -256,7 +256,8 @@ def _embedder(settings: TrackSettings, job: Job, given: EmbedderLike | None, wat
 
 def _tracker(settings: TrackSettings, job: Job, frame_rate: float, *, reid: _TimedEmbedder | None) -> Tracker:
     try:
-        return Tracker(job.preset, reid=reid, frame_rate=frame_rate, **settings.tracker.parameters())
+        parameters = settings.tracker.parameters(reid=reid is not None)
+        return Tracker(job.preset, reid=reid, frame_rate=frame_rate, **parameters)
     except ValueError as error:
         raise ConfigError(f"tracker: {error}") from None
 

@@ -60,9 +60,10 @@ class TrackerChoice:
 class TrackerSettings(TrackerParameters, TrackerChoice):
     """What gives identities. A parameter that is null has the value of the preset."""
 
-    def parameters(self) -> dict[str, Any]:
-        """Returns the keywords of `Tracker` except preset and frame rate."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("preset", "frame_rate")}
+    def parameters(self, *, reid: bool) -> dict[str, Any]:
+        """Returns the keywords of `Tracker` except preset and frame rate; `appearance` with a Re-ID model only."""
+        elsewhere = ("preset", "frame_rate") if reid else ("preset", "frame_rate", "appearance")
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in elsewhere}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from mot_reid.tracking.costs import Pairs, overlapping_pairs
 from mot_reid.tracking.matching import Boxes
 from mot_reid.tracking.memory import Embeddings, Memory
+from mot_reid.tracking.motion import warp_boxes
 from mot_reid.tracking.presets import Appearance
 from mot_reid.tracking.recall import NOBODY, Edges, Impostors, Recalled, recall
 from mot_reid.tracking.store import Store
@@ -80,8 +82,36 @@ class AppearanceState:
             row = row[alone[column[row]] | np.isneginf(embeddings.updated[row])]
         embeddings.observe(row, boxes.embedding[column[row]], ema=self.look.ema, clock=clock)
 
+    def moved(self, transform: FloatArray, *, width: int, height: int) -> AppearanceState:
+        """Returns what is known, in the coordinates of a camera that moved.
+
+        Args:
+            transform: `(2, 3)` that maps points of the previous frame to this one.
+            width: of the picture.
+            height: of the picture.
+        """
+        new = self.copy()
+        new.memory.last = warp_boxes(new.memory.last, transform)
+        new.edges = new.edges.moved(transform, width=width, height=height)
+        return new
+
+    def copy(self) -> AppearanceState:
+        """Returns a copy from which people can be dropped without changing this one."""
+        new = copy(self)
+        new.embeddings, new.memory = copy(self.embeddings), copy(self.memory)
+        new.memory.embeddings = copy(self.memory.embeddings)
+        return new
+
     def recall(
-        self, store: Store, new: IntArray, dropped: BoolArray, *, gate: float, clock: float, frame_rate: float
+        self,
+        store: Store,
+        new: IntArray,
+        dropped: BoolArray,
+        *,
+        excluded: BoolArray,
+        gate: float,
+        clock: float,
+        frame_rate: float,
     ) -> Recalled:
         """Gives new tracks the identities of lost people they look like (see `recall.recall`)."""
         if self.look.max_lost_seconds == 0 or not self.embeddings.dimension:
@@ -92,6 +122,7 @@ class AppearanceState:
             self.memory,
             new=new,
             dropped=dropped,
+            excluded=excluded,
             gate=(gate, max(gate, self.impostors.threshold(unknown=(1.0 + gate) / 2))),
             edges=self.edges,
             clock=clock,

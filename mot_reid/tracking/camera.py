@@ -15,6 +15,10 @@ Image = NDArray[np.uint8]
 
 _CORNERS = 400
 _FEWEST = 8
+# A picture with a shorter side (pixels, shrunk) has no corners to follow.
+_SMALLEST = 16
+# No camera zooms by more from one frame to the next.
+_MOST_ZOOM = 2.0
 # Frames are shrunk by a whole number so that the longer side is near this: the motion is that of the background, and
 # a third of a pixel is enough for gating boxes.
 _LONG_SIDE = 640
@@ -54,14 +58,15 @@ class CameraMotion:
             raise ValueError(f"image: got {image.dtype} of shape {image.shape}; expected uint8 (H, W, 3)")
         shrink = max(1, round(max(image.shape[:2]) / _LONG_SIDE))
         grey = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-        height, width = image.shape[0] // shrink, image.shape[1] // shrink
+        # A long strip keeps a pixel of its short side; see `_SMALLEST`.
+        height, width = max(1, image.shape[0] // shrink), max(1, image.shape[1] // shrink)
         small = np.asarray(cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
         transform = None
-        if self.previous is not None and self.previous.shape == small.shape:
+        if self.previous is not None and self.previous.shape == small.shape and min(small.shape) >= _SMALLEST:
             people = np.zeros((0, 4)) if boxes is None else boxes / shrink
             find = _sparse_flow if self.method == "sparse_flow" else _ecc
             transform = find(self.previous, small, people)
-        if transform is None:
+        if transform is None or not _plausible(transform):
             return np.eye(2, 3), small
         transform[:, 2] *= shrink
         return transform, small
@@ -77,6 +82,13 @@ class CameraMotion:
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Takes what `arrays` returned."""
         self.previous = np.array(arrays["previous"], np.uint8) if "previous" in arrays else None
+
+
+def _plausible(transform: FloatArray) -> bool:
+    """Returns whether a camera can have moved like this between two frames."""
+    if not np.isfinite(transform).all():
+        return False
+    return bool(1 / _MOST_ZOOM**2 < np.linalg.det(transform[:, :2]) < _MOST_ZOOM**2)
 
 
 def _background(shape: tuple[int, ...], people: FloatArray) -> Image:

@@ -19,6 +19,8 @@ IntArray = NDArray[np.int64]
 # Above this many comparisons, sorting by x and looking only at neighbours is faster than comparing all with all.
 _SWEEP_FROM = 4096
 _EVIDENCE = 0.4
+# Between the gate and identical embeddings: with a gate of 1 there is no room to divide by.
+_LEAST_ROOM = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,7 @@ def blend(pairs: Pairs, scene: Scene) -> FloatArray:
     motion = iou_score(pairs, scene)
     if pairs.cosine is None:
         return motion
-    evidence = np.clip((pairs.cosine - scene.gate) / (1.0 - scene.gate), -1.0, 1.0)
+    evidence = np.clip((pairs.cosine - scene.gate) / max(1.0 - scene.gate, _LEAST_ROOM), -1.0, 1.0)
     blended = np.where(pairs.iou >= scene.proximity, motion - _EVIDENCE * evidence, np.inf)
     return np.where(np.isnan(pairs.cosine), motion, blended)
 

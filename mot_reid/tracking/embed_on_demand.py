@@ -53,6 +53,8 @@ class EmbeddingSource:
             raise ValueError(
                 f"reid: got {type(reid).__name__}; expected a checkpoint, or a callable (image, xyxy) -> embeddings"
             )
+        if mode == "always" and reid is None:
+            raise ValueError("appearance: got 'always' without reid; expected reid=MODEL to compute embeddings")
         self.embedder: EmbedderLike | None = reid
         self.mode = mode
         threshold = getattr(reid, "threshold", None)
@@ -67,24 +69,29 @@ class EmbeddingSource:
             )
         self.refresh = look.refresh * frame_rate / 30 if look else 0.0
         self._limit = preset.stages[0].limit
+        # Who is named at first sight can be recognised only if embedded at first sight.
+        named_at_once = look is not None and look.max_lost_seconds > 0 and preset.life.reports_tentative
+        self._newcomers_from = (preset.life.birth or 0.0) if named_at_once else np.inf
 
     def columns(self, boxes: Boxes, pairs: Pairs, store: Store, *, embeddings: Embeddings, clock: float) -> IntArray:
         """Returns the boxes of the high band whose embedding is worth its price.
 
         On demand these are boxes with several tracks in reach, boxes whose track has several boxes in reach, boxes in
         reach of a lost track, and boxes of a track that has no embedding yet (a new one, at its second sight) or one
-        older than `refresh` frames.
+        older than `refresh` frames. Where people are named at first sight and recognised, boxes that begin a track.
         """
         if self.mode == "always":
             return np.arange(boxes.high)
         near = (pairs.column < boxes.high) & (1.0 - pairs.iou * boxes.score.take(pairs.column) < self._limit)
         row, column = pairs.row[near], pairs.column[near]
+        new = (boxes.score[: boxes.high] >= self._newcomers_from).nonzero()[0]
+        new = new[~np.isin(new, column)]
         if not len(row):
-            return row
+            return new
         open_track = (store.missed > 0) | (clock - embeddings.updated >= self.refresh)
         open_track |= np.bincount(row, minlength=len(store)) > 1
         asked = open_track[row] | (np.bincount(column)[column] > 1)
-        return np.unique(column[asked])
+        return np.unique(np.concatenate((column[asked], new)))
 
     def embed(self, image: Image, boxes: Boxes, columns: IntArray) -> NDArray[np.float32]:
         """Returns `(m, D)` unit embeddings of the boxes at `columns`, NaN for the others.

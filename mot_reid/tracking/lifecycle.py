@@ -17,8 +17,8 @@ FloatArray = NDArray[np.floating[Any]]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
-# Times in seconds come with rounding; a track is not dropped for a millionth of a frame.
-_SLACK = 1e-6
+# Frames do not come at exact distances; an age is judged to the nearest frame.
+_SLACK = 0.5
 
 
 def observe(
@@ -91,6 +91,14 @@ def age(
     if life.tentative_dies:
         dropped |= ~store.confirmed
     return dropped & unseen
+
+
+def expired(store: Store, *, preset: Preset, clock: float, max_missed: float) -> BoolArray:
+    """Returns which tracks were unseen for too long to be found again in the frame of time `clock`.
+
+    Where frames come one by one, those are gone already: this is about frames that were skipped.
+    """
+    return clock - store.seen > max_missed + 1 + preset.expiry_slip + _SLACK
 
 
 def confirm(store: Store, *, preset: Preset, frame: int) -> None:

@@ -21,6 +21,10 @@ FloatArray = NDArray[np.floating[Any]]
 Four = tuple[float, float, float, float]
 Space = Literal["xyah", "cxcywh", "xysr"]
 
+# A longer absence is replayed from its last frames only: by its end the filter has forgotten where it began (boxes
+# agree to a hundred thousandth of a pixel).
+_REPLAYED = 500
+
 POSITION, CROSS, VELOCITY, VELOCITY_VARIANCE, POSITION_VARIANCE = range(5)
 _ZERO: Four = (0.0, 0.0, 0.0, 0.0)
 
@@ -164,15 +168,22 @@ class Filter:
         path = np.concatenate((start[:2] + start[2:], start[2:] - start[:2]))
         goal = np.concatenate((end[:2] + end[2:], end[2:] - end[:2]))
         slope = (goal - path) / gap
-        for step in range(1, int(gap.max()) + 1):
-            rows = np.flatnonzero(gap >= step)
-            at = path[:, rows] + step * slope[:, rows]
-            virtual = np.concatenate((at[:2] - at[2:], at[:2] + at[2:])) * 0.5
+        skipped = np.maximum(gap - _REPLAYED, 0)
+        long = np.flatnonzero(skipped)
+        if len(long):
+            state[POSITION][:, long] = self._on_path(path, slope, skipped + 1, rows=long)
+        for step in range(1, int((gap - skipped).max()) + 1):
+            rows = np.flatnonzero(gap - skipped >= step)
             current = state.take(rows, axis=2)
             if step > 1:
                 current = self.predict(current)
-            state[:, :, rows] = self.update(current, self.measure(virtual))
+            state[:, :, rows] = self.update(current, self._on_path(path, slope, skipped + step, rows=rows))
         return state
+
+    def _on_path(self, path: FloatArray, slope: FloatArray, step: NDArray[np.int64], *, rows: Any) -> FloatArray:
+        """Returns `(4, m)` coordinates of some tracks after that many steps of their virtual paths."""
+        at = path[:, rows] + step[rows] * slope[:, rows]
+        return self.measure(np.concatenate((at[:2] - at[2:], at[:2] + at[2:])) * 0.5)
 
     def warp(self, state: FloatArray, transform: FloatArray) -> FloatArray:
         """Returns the state seen by a camera that moved.
@@ -187,7 +198,7 @@ class Filter:
         a pixel.
         """
         linear, shift = transform[:, :2], transform[:, 2]
-        growth = float(np.sqrt(abs(np.linalg.det(linear))))
+        growth = _growth(transform)
         new = state.copy()
         for plane in (POSITION, VELOCITY):
             new[plane, :2] = linear @ state[plane, :2]
@@ -204,6 +215,28 @@ class Filter:
         if self._one_scale:
             return relative * np.square(position[self._scale[0]]) + absolute
         return relative * np.square(position[self._scale]) + absolute
+
+
+def warp_boxes(xyxy: FloatArray, transform: FloatArray) -> FloatArray:
+    """Returns `(.., 4, n)` boxes seen by a camera that moved; as in `Filter.warp`, upright boxes stay upright.
+
+    Args:
+        transform: `(2, 3)` that maps points of the previous frame to this one.
+    """
+    low, high = xyxy[..., :2, :], xyxy[..., 2:, :]
+    centre = transform[:, :2] @ ((low + high) * 0.5) + transform[:, 2:]
+    half = (high - low) * (0.5 * _growth(transform))
+    return np.concatenate((centre - half, centre + half), axis=-2)
+
+
+def warp_directions(direction: FloatArray, transform: FloatArray) -> FloatArray:
+    """Returns `(2, n)` directions of movement seen by a camera that turned; their lengths stay."""
+    return transform[:, :2] @ direction / _growth(transform)
+
+
+def _growth(transform: FloatArray) -> float:
+    """Returns the scale of a transform."""
+    return float(np.sqrt(abs(np.linalg.det(transform[:, :2]))))
 
 
 _SIZE_POWERS: dict[Space, tuple[tuple[int, int], ...]] = {

@@ -48,6 +48,8 @@ def with_parameters(preset: Preset, **given: Any) -> Preset:
         if not fits(preset, PARAMETERS[name]):
             raise _no_use(name, preset)
         changed = _exchanged(changed, PARAMETERS[name].place.path.split("."), value)
+    if changed.appearance is not None and changed.appearance != preset.appearance:
+        changed = replace(changed, appearance=replace(changed.appearance, optional=False))
     high, low = changed.bands.high, changed.bands.low
     if high is not None and low is not None and low > high:
         raise ValueError(f"low: got {low}; expected at most high ({high})")

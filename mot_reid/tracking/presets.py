@@ -100,6 +100,7 @@ class Appearance:
             memory off.
         memory: most identities remembered.
         refresh: frames after which a track's embedding is computed anew although nothing is ambiguous.
+        optional: whether the preset is a tracker of its own without embeddings; else their absence is warned of.
     """
 
     ema: float = 0.9
@@ -109,6 +110,7 @@ class Appearance:
     max_lost_seconds: float = 0.0
     memory: int = 256
     refresh: int = 10
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +250,7 @@ BOTSORT = Preset(
         duplicate=0.85,
         reports_tentative=True,
     ),
-    appearance=Appearance(ema=0.9, gate=0.5, proximity=0.5),
+    appearance=Appearance(ema=0.9, proximity=0.5, optional=True),
     camera="sparse_flow",
 )
 """Aharon et al., BoT-SORT: Robust Associations Multi-Pedestrian Tracking, 2022."""

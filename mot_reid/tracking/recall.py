@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from mot_reid.tracking.assignment import gated
 from mot_reid.tracking.memory import Embeddings, Memory
+from mot_reid.tracking.motion import warp_boxes
 from mot_reid.tracking.store import Store
 
 FloatArray = NDArray[np.floating[Any]]
@@ -80,6 +81,19 @@ class Edges:
         np.minimum(self.xyxy[:2], xyxy[:2].min(axis=1), out=self.xyxy[:2])
         np.maximum(self.xyxy[2:], xyxy[2:].max(axis=1), out=self.xyxy[2:])
 
+    def moved(self, transform: FloatArray, *, width: int, height: int) -> Edges:
+        """Returns the edges after the camera moved; they cannot lie outside of the picture.
+
+        Args:
+            transform: `(2, 3)` that maps points of the previous frame to this one.
+            width: of the picture.
+            height: of the picture.
+        """
+        new = Edges()
+        if np.isfinite(self.xyxy).all():
+            new.xyxy = np.clip(warp_boxes(self.xyxy[:, None], transform)[:, 0], 0, [width, height, width, height])
+        return new
+
     def touched_by(self, xyxy: FloatArray) -> BoolArray:
         """Returns which of `(4, n)` boxes are near an edge."""
         margin = _EDGE * (xyxy[3] - xyxy[1])
@@ -106,6 +120,7 @@ def recall(
     *,
     new: IntArray,
     dropped: BoolArray,
+    excluded: BoolArray,
     gate: tuple[float, float],
     edges: Edges,
     clock: float,
@@ -121,12 +136,13 @@ def recall(
     Args:
         new: `(k,)` positions of tracks that are about to receive an identity.
         dropped: `(n,)` changed in place.
+        excluded: `(n,)` tracks that nobody is taken for: duplicates, which live on elsewhere.
         gate: least cosine similarity of the near and of the far question.
         clock: time in frames.
     """
     oldest = clock - max_lost_seconds * frame_rate
     memory.forget_before(oldest)
-    lost = np.flatnonzero((store.missed > 0) & (store.track_id > 0) & (store.seen >= oldest) & ~dropped)
+    lost = np.flatnonzero((store.missed > 0) & (store.track_id > 0) & (store.seen >= oldest) & ~excluded)
     new = new[~np.isnan(embeddings.mean[new, 0])] if embeddings.dimension else new[:0]
     people = embeddings.select(lost)
     people.extend(memory.embeddings)

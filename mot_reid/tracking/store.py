@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mot_reid.tracking.motion import Filter, warp_boxes, warp_directions
 
 FloatArray = NDArray[np.floating[Any]]
 IntArray = NDArray[np.int64]
@@ -89,6 +92,21 @@ class Store:
         """Keeps the tracks at `(k,)` positions, in that order."""
         for name in self.names:
             setattr(self, name, getattr(self, name).take(index, axis=-1))
+
+    def moved(self, motion: Filter, transform: FloatArray) -> Store:
+        """Returns the tracks seen by a camera that moved; `filter`, which is predicted at the same time, stays.
+
+        Args:
+            transform: `(2, 3)` that maps points of the previous frame to this one.
+        """
+        new = copy(self)
+        for name in ("observed", "recent", "last"):
+            if name in self.names:
+                setattr(new, name, warp_boxes(getattr(self, name), transform))
+        if "observed" in self.names:
+            new.direction = warp_directions(self.direction, transform)
+            new.frozen = motion.warp(self.frozen, transform)
+        return new
 
     def append(self, **columns: NDArray[Any]) -> None:
         """Adds tracks; a column that is not given begins at 0 (False), or at NaN for observations."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from inspect import signature
 from os import PathLike
 from typing import Any, NoReturn
@@ -16,6 +17,7 @@ from mot_reid.tracking.appearance import AppearanceState
 from mot_reid.tracking.camera import CameraMotion
 from mot_reid.tracking.costs import Pairs, Scene
 from mot_reid.tracking.embed_on_demand import EmbedderLike, EmbeddingSource
+from mot_reid.tracking.inputs import InputCheck
 from mot_reid.tracking.matching import Boxes, Matches, arrange, associate, candidates
 from mot_reid.tracking.motion import Filter
 from mot_reid.tracking.parameters import find_preset, refuse_unknown, with_parameters
@@ -28,7 +30,7 @@ IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 Image = NDArray[np.uint8]
 
-# Times in seconds come with rounding: a step this near to one frame is one frame.
+# Times in seconds come with rounding: a step this near to a whole number of frames is one.
 _ROUNDING = 1e-6
 
 
@@ -95,6 +97,7 @@ class Tracker:
         self.frame_rate = float(frame_rate)
         self.explain = explain
         self._source = EmbeddingSource(reid, appearance, preset=self.preset, frame_rate=self.frame_rate)
+        self._inputs = InputCheck(self.preset, embedder=reid is not None)
         self._filter = Filter(self.preset.motion)
         self._max_missed = (
             max(1, int(self.preset.life.max_missed * frame_rate / 30)) if self.preset.life.max_missed else 0
@@ -133,13 +136,22 @@ class Tracker:
         found = as_detections(detections)
         steps = self._steps(time_seconds)
         boxes = arrange(found, self.preset.bands)
-        state, small = self._predict(steps, image, boxes)
-        pairs = candidates(self._filter.boxes(state), self._store, boxes, pixel=self.preset.pixel)
-        pairs = self._add_embeddings(boxes, pairs, image)
-        scene = Scene(
-            boxes.score, self._source.gate, self.preset.appearance.proximity if self.preset.appearance else 1.0
-        )
-        matches = associate(self.preset, self._store, boxes, pairs=pairs, scene=scene)
+        outside = self._inputs.look(boxes, image)
+        if outside is not None and boxes.embedding is not None:
+            boxes.embedding[outside] = np.nan
+        before = self._store, self._appearance
+        try:
+            if steps > 1.0:
+                self._expire(self._clock + steps)
+            state, small = self._predict(steps, image, boxes)
+            pairs = candidates(self._filter.boxes(state), self._store, boxes, pixel=self.preset.pixel)
+            pairs = self._add_embeddings(boxes, pairs, image, outside)
+            look = self.preset.appearance
+            scene = Scene(boxes.score, self._source.gate, look.proximity if look else 1.0)
+            matches = associate(self.preset, self._store, boxes, pairs=pairs, scene=scene)
+        except BaseException:
+            self._store, self._appearance = before
+            raise
         # From here on nothing can fail: what was computed above becomes the state.
         self._frame += 1
         self._clock += steps
@@ -221,7 +233,9 @@ class Tracker:
         if not self._seconds < time_seconds < float("inf"):
             raise ValueError(f"time_seconds: got {time_seconds}; expected more than the last, {self._seconds}")
         steps = (time_seconds - self._seconds) * self.frame_rate
-        return 1.0 if abs(steps - 1.0) < _ROUNDING else steps
+        # Times of day have less of the digits left for fractions of a second than times since the start.
+        rounding = _ROUNDING + 2 * np.spacing(max(abs(time_seconds), abs(self._seconds))) * self.frame_rate
+        return float(round(steps)) if abs(steps - round(steps)) < min(rounding, 0.5) and round(steps) else steps
 
     def _blank(self) -> tuple[Store, AppearanceState | None, CameraMotion]:
         direction, look = self.preset.direction, self.preset.appearance
@@ -231,6 +245,15 @@ class Tracker:
             last=look is not None and look.max_lost_seconds > 0,
         )
         return store, None if look is None else AppearanceState(look), CameraMotion(self.preset.camera)
+
+    def _expire(self, clock: float) -> None:
+        """Drops the tracks that are too old for a frame at this time, before anybody is taken for one of them."""
+        old = lifecycle.expired(self._store, preset=self.preset, clock=clock, max_missed=self._max_missed)
+        if old.any():
+            self._store = copy(self._store)
+            if self._appearance is not None:
+                self._appearance = self._appearance.copy()
+            self._drop(old, clock)
 
     def _predict(self, steps: float, image: Image | None, boxes: Boxes) -> tuple[FloatArray, Image | None]:
         """Returns where the filter expects the tracks now, and the frame for the camera to remember."""
@@ -245,9 +268,12 @@ class Tracker:
         if image is None or self.preset.camera == "none":
             return state, None
         transform, small = self._camera.estimate(image, boxes.xyxy[:, : boxes.high].T)
+        self._store = store.moved(self._filter, transform)
+        if self._appearance is not None:
+            self._appearance = self._appearance.moved(transform, width=image.shape[1], height=image.shape[0])
         return self._filter.warp(state, transform), small
 
-    def _add_embeddings(self, boxes: Boxes, pairs: Pairs, image: Image | None) -> Pairs:
+    def _add_embeddings(self, boxes: Boxes, pairs: Pairs, image: Image | None, outside: BoolArray | None) -> Pairs:
         """Adds embeddings to `boxes` where the tracker computes them itself; returns the pairs with similarities."""
         if self._appearance is None:
             boxes.embedding = None
@@ -258,6 +284,8 @@ class Tracker:
             columns = self._source.columns(
                 boxes, pairs, self._store, embeddings=self._appearance.embeddings, clock=self._clock
             )
+            if outside is not None:
+                columns = columns[~outside[columns]]
             if len(columns):
                 boxes.embedding = self._source.embed(image, boxes, columns)
         if boxes.embedding is not None:
@@ -297,7 +325,7 @@ class Tracker:
         if self.explain:
             self._explain(boxes, matches, recalled, column)
         if any_unseen and dropped.any():
-            kept = self._drop(dropped)
+            kept = self._drop(dropped, clock)
             reported, column, xyxy = reported.take(kept), column.take(kept), xyxy.take(kept, axis=1)
         rows = reported.nonzero()[0]
         column = column.take(rows)
@@ -312,20 +340,23 @@ class Tracker:
         unnamed = (reported & (store.track_id == 0) & ~dropped).nonzero()[0]
         recalled = NOBODY
         if self._appearance is not None and len(unnamed):
+            # Who expires in this frame is not in the memory yet, but can be recognised all the same.
+            excluded = dropped & (self._clock - store.seen <= self._max_missed)
             recalled = self._appearance.recall(
-                store, unnamed, dropped, gate=self._source.gate, clock=self._clock, frame_rate=self.frame_rate
-            )
+                store, unnamed, dropped, excluded=excluded, gate=self._source.gate, clock=self._clock,
+                frame_rate=self.frame_rate,
+            )  # fmt: skip
             unnamed = unnamed[store.track_id[unnamed] == 0]
         store.track_id[unnamed] = np.arange(self._next_id, self._next_id + len(unnamed))
         self._next_id += len(unnamed)
         return recalled
 
-    def _drop(self, dropped: BoolArray) -> IntArray:
+    def _drop(self, dropped: BoolArray, clock: float) -> IntArray:
         """Removes tracks, those that expired into the memory; returns the positions of the others."""
         store, kept = self._store, np.flatnonzero(~dropped)
         if self._appearance is not None:
             # A track that was recognised or was a duplicate goes on under its identity elsewhere.
-            expired = self._clock - store.seen > self._max_missed
+            expired = clock - store.seen > self._max_missed
             gone = np.flatnonzero(dropped & expired)
             self._appearance.remember(store, gone[~np.isin(store.track_id[gone], store.track_id[kept])])
             self._appearance.embeddings.keep(kept)

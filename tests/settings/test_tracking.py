@@ -77,6 +77,8 @@ def test_mistake_in_a_file_names_it(tmp_path: Path) -> None:
 
 
 def test_parameters_are_all_keys_but_preset_and_frame_rate() -> None:
-    parameters = load("tracker.high=0.5").tracker.parameters()
+    settings = load("tracker.high=0.5").tracker
+    parameters = settings.parameters(reid=True)
     assert {"preset", "frame_rate", *parameters} == set(TrackerSettings.__dataclass_fields__)
     assert (parameters["high"], parameters["low"], parameters["appearance"]) == (0.5, None, "on_demand")
+    assert parameters.keys() - settings.parameters(reid=False).keys() == {"appearance"}

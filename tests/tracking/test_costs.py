@@ -39,6 +39,13 @@ def test_overlapping_pairs_never_contain_an_unknown_box(sweep_from, monkeypatch)
     assert 2 not in pairs.row and {0, 1, 3, 4, 5} <= set(pairs.row.tolist())
 
 
+def test_gate_of_one_leaves_no_room_and_divides_by_nothing():
+    pairs = Pairs(np.zeros(2, int), np.arange(2), np.array([0.5, 0.5]), np.array([0.9, 1.0]))
+    with np.errstate(all="raise"):
+        cost = costs.blend(pairs, Scene(np.ones(2), gate=1.0, proximity=0.1))
+    np.testing.assert_allclose(cost, [0.5 + 0.4, 0.5])
+
+
 def test_overlapping_pairs_with_a_pixel_count_the_last_row_and_column():
     box = np.array([[0.0], [0.0], [1.0], [1.0]])
     shifted = box + np.array([[1.0], [0.0], [1.0], [0.0]])

@@ -151,11 +151,10 @@ class Models:
         Raises:
             Refusal: the preset and the settings of the server do not go together.
         """
-        parameters = self.settings.tracker.parameters()
         try:
-            self._sessions[session] = _Session(
-                Tracker(preset, reid=self.embedder_for(preset), frame_rate=frame_rate, **parameters)
-            )
+            reid = self.embedder_for(preset)
+            parameters = self.settings.tracker.parameters(reid=reid is not None)
+            self._sessions[session] = _Session(Tracker(preset, reid=reid, frame_rate=frame_rate, **parameters))
         except ValueError as error:
             raise Refusal("invalid", f"live: {error}") from None
 
