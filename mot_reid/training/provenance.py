@@ -19,13 +19,18 @@ import torch
 from mot_reid import __version__
 from mot_reid.data.identities import IdentityTable
 from mot_reid.data.origins import Origin
-from mot_reid.reid.checkpoint import describe
+from mot_reid.reid.checkpoint import describe, find
 from mot_reid.reid.pretrained import pretrained_licence
 from mot_reid.reid.teacher import identify
 from mot_reid.settings.load import Config
 
 log = logging.getLogger(__name__)
 
+TEACHERS = {
+    name: f"Open Model Zoo's {name} (Apache-2.0; what it was trained on is not published)"
+    for name in ("person-reidentification-retail-0277", "person-reidentification-retail-0288")
+}
+"""What is known of teachers that do not describe themselves."""
 _OF_WEIGHTS = ("experiment", "dataset", "crops", "git", "created", "initial")
 """What is kept of the origin of a model that a run starts from."""
 _PART = ("config", "git", "versions", "created")
@@ -131,7 +136,7 @@ def licence(origins: Sequence[Origin], initial: Mapping[str, Any] | None = None,
     if initial is not None and initial["licence"] not in terms:
         terms.append(f"{initial['licence']} (of its initial weights, {initial['name']})")
     if teacher is not None:
-        terms.append(f"taught by {Path(teacher).name}, whose own terms apply as well")
+        terms.append(_of_teacher(teacher))
     return "; ".join(sorted(dict.fromkeys(terms), key=lambda text: text.startswith("Apache-2.0")))
 
 
@@ -152,6 +157,17 @@ def go_on(metadata: Mapping[str, Any], path: str) -> dict[str, Any]:
         parts.append({**part, "until_step": int(content["global_step"])})
     now |= {"earlier": parts, "initial": before.get("initial", now.get("initial"))}
     return {**metadata, "provenance": now, "licence": stored.get("licence", metadata["licence"])}
+
+
+def _of_teacher(teacher: str) -> str:
+    """The terms that come with a teacher."""
+    if Path(teacher).stem in TEACHERS:
+        return f"taught by {TEACHERS[Path(teacher).stem]}"
+    path = find(teacher)
+    told = _told(path)
+    if told is None:
+        return f"taught by {path.name}, whose own terms apply as well"
+    return f"{told['licence']} (of its teacher, {path.name})"
 
 
 def _told(path: Path) -> dict[str, Any] | None:

@@ -127,3 +127,13 @@ def test_resumed_run_lists_every_configuration_that_trained(tmp_path: Path) -> N
     assert (first["config"], first["until_step"]) == ({"optim": {"lr": 0.1}}, 7)
     torch.save({"mot_reid": second, "global_step": 9}, path)
     assert go_on(new, path)["provenance"]["earlier"] == [first]
+
+
+def test_licence_names_the_teacher_and_its_terms(tmp_path: Path) -> None:
+    foreign = tmp_path / "net.onnx"
+    foreign.write_bytes(b"")
+    assert licence([SYNTHETIC], teacher=str(foreign)).startswith("taught by net.onnx, whose own terms apply as well")
+    zoo = licence([MARKET1501], teacher="somewhere/person-reidentification-retail-0277.xml")
+    assert zoo.startswith("research use only") and "(Apache-2.0; what it was trained on is not published)" in zoo
+    of_ours = licence([SYNTHETIC], teacher="osnet_x0_25_market1501")
+    assert of_ours.startswith("research use only") and "(of its teacher, osnet_x0_25_market1501.safetensors)" in of_ours
