@@ -56,8 +56,9 @@ class Sequence:
     extension: str
 
     def frame_path(self, number: int) -> Path:
-        """The image file of a frame, from 1."""
-        return self.folder / self.images / f"{number:06d}{self.extension}"
+        """The image file of a frame, from 1: six digits as in MOTChallenge, or eight or as many as needed if those exist."""
+        named = [self.folder / self.images / f"{number:0{digits}d}{self.extension}" for digits in (6, 8, 1)]
+        return next((path for path in named if path.is_file()), named[0])
 
     @property
     def ground_truth_path(self) -> Path:

@@ -54,7 +54,7 @@ def read_tracks(path: str | Path) -> TrackTable:
     path = Path(path)
     if path.suffix == ".parquet":
         return _from_parquet(path)
-    if not _names_columns(path):
+    if not names_columns(path):
         return read_results(path)
     with path.open(encoding="utf-8-sig", newline="") as file:
         lines = csv.reader(file)
@@ -78,10 +78,10 @@ def check_ending(path: str | Path) -> None:
         _check_parquet()
 
 
-def _names_columns(path: Path) -> bool:
+def names_columns(path: str | Path) -> bool:
     """Whether the first line of a file holds words instead of numbers; false for a file that cannot be read."""
     try:
-        with path.open(encoding="utf-8-sig") as file:
+        with Path(path).open(encoding="utf-8-sig") as file:
             first = file.readline().partition(",")[0].strip().strip('"')
     except (OSError, UnicodeDecodeError):
         return False

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mot_reid.data.motchallenge import read_detections
+from mot_reid.data.tables import names_columns, read_tracks
 from mot_reid.structures import Detections, TrackTable
 
 
@@ -17,8 +18,8 @@ class PublicDetector:
     It is asked by frame number, see `at`; `track` does so.
 
     Args:
-        source: the path of a det.txt in MOTChallenge's format, sorted or not; its rows as a table; or the detections
-            of each frame, from frame 1.
+        source: the path of a det.txt in MOTChallenge's format, sorted or not, or of a CSV that `track` wrote; its rows
+            as a table; or the detections of each frame, from frame 1.
         min_score: least score of a box.
 
     Raises:
@@ -28,7 +29,7 @@ class PublicDetector:
 
     def __init__(self, source: str | Path | TrackTable | Sequence[Detections], *, min_score: float = 0.0) -> None:
         if isinstance(source, (str, Path)):
-            table = read_detections(source)
+            table = read_tracks(source) if names_columns(source) else read_detections(source)
             self._frames = _by_frame(table, f"'{source}'")
         elif isinstance(source, TrackTable):
             self._frames = _by_frame(source, "the table")

@@ -272,3 +272,12 @@ def test_results_are_found_as_csv_and_one_file_of_a_sequence_only(tmp_path: Path
     (tmp_path / "b.csv").touch()
     with pytest.raises(ValueError, match=r"got b\.csv and b\.txt in .*; expected one file of a sequence"):
         mot.find_results(tmp_path, ["a", "b"])
+
+
+@pytest.mark.parametrize("name", ["000007.jpg", "00000007.jpg", "7.jpg"])
+def test_frame_is_found_however_many_digits_its_name_has(tmp_path: Path, name: str) -> None:
+    sequence = mot.Sequence(tmp_path, "a", "img1", 10, 9, 64, 48, ".jpg")
+    assert sequence.frame_path(7) == tmp_path / "img1" / "000007.jpg"
+    (tmp_path / "img1").mkdir()
+    (tmp_path / "img1" / name).touch()
+    assert sequence.frame_path(7) == tmp_path / "img1" / name

@@ -53,3 +53,9 @@ def test_malformed_line_is_named(tmp_path: Path) -> None:
     (tmp_path / "det.txt").write_text("1,-1,1,2,3,4,0.9\n2,-1,1,2,nan,4,0.9\n")
     with pytest.raises(ValueError, match="line 2: width: got nan"):
         PublicDetector(tmp_path / "det.txt")
+
+
+def test_table_that_track_wrote_serves_as_detections(tmp_path: Path) -> None:
+    table = TrackTable([2, 2], [4, 7], [[0.125, 1, 10, 21], [1, 2, 3, 4]], [0.5, 1])
+    found = PublicDetector(table.save(tmp_path / "a.csv")).at(2)
+    assert found.xyxy.tolist() == [[0.125, 1, 10, 21], [1, 2, 3, 4]] and found.score.tolist() == [0.5, 1]
