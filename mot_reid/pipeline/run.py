@@ -24,6 +24,7 @@ from mot_reid.pipeline.summary import keep_tracks, summarise, to_table
 from mot_reid.settings.load import ConfigError
 from mot_reid.settings.tracking import TrackSettings
 from mot_reid.structures import Detections, Tracks, TrackTable
+from mot_reid.tracking.score_level import least_high
 from mot_reid.tracking.tracker import Tracker
 from mot_reid.viewing.draw import Annotator
 
@@ -87,7 +88,7 @@ def run(
         tracker = _tracker(settings, job, rate, reid=reid)
         ahead = None
         if reid is not None and settings.tracker.appearance == "always":
-            ahead = EmbedAhead(reid.many, above=tracker.preset.bands.high)
+            ahead = EmbedAhead(reid.many, above=least_high(tracker.preset))
         annotate = build_annotator(settings, rate)
         video = _Video(stack, job.output, source.frame_rate) if job.output else None
         start = time.perf_counter()

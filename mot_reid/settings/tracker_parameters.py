@@ -14,6 +14,7 @@ from mot_reid.settings.schema import Between, Key, OneOf, Share, schema
 PresetName = Literal["sort", "bytetrack", "ocsort", "botsort", "bytetrack_reid"]
 CameraMethod = Literal["none", "sparse_flow", "ecc"]
 AppearanceMode = Literal["on_demand", "always"]
+BandsMode = Literal["adaptive", "published"]
 
 PRESET_NAMES: tuple[PresetName, ...] = get_args(PresetName)
 NEED_EMBEDDINGS: tuple[PresetName, ...] = ("bytetrack_reid",)

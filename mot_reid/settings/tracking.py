@@ -6,7 +6,13 @@ from dataclasses import dataclass, fields
 from typing import Annotated, Any, get_args
 
 from mot_reid.settings.schema import Between, Count, OneOf, Positive, Share
-from mot_reid.settings.tracker_parameters import PRESET_NAMES, AppearanceMode, TrackerParameters, default_preset
+from mot_reid.settings.tracker_parameters import (
+    PRESET_NAMES,
+    AppearanceMode,
+    BandsMode,
+    TrackerParameters,
+    default_preset,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +60,11 @@ class TrackerChoice:
     ]
     frame_rate: Annotated[float | None, Positive, "frames per second; null: those of the source"]
     appearance: Annotated[str, OneOf(get_args(AppearanceMode)), "with reid: which boxes are embedded"]
+    bands: Annotated[
+        str | None,
+        OneOf(get_args(BandsMode)),
+        "whether high and birth follow the detector's scores; null: they do, unless one of them is given",
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)

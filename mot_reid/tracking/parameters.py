@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from numbers import Real
-from typing import Any
+from typing import Any, get_args
 
 from mot_reid.names import did_you_mean
-from mot_reid.settings.tracker_parameters import PARAMETERS, Parameter
+from mot_reid.settings.tracker_parameters import PARAMETERS, BandsMode, Parameter
 from mot_reid.tracking.presets import PRESETS, Preset
 
 
@@ -58,6 +58,27 @@ def with_parameters(preset: Preset, **given: Any) -> Preset:
         birth = min(preset.life.birth - preset.bands.high + values["high"], 1.0)
         changed = replace(changed, life=replace(changed.life, birth=birth))
     return changed
+
+
+def with_bands(preset: Preset, bands: str | None, *, given: bool) -> Preset:
+    """Returns the preset with `high` and `birth` following the detector's scores, or fixed.
+
+    Args:
+        preset: with its parameters exchanged.
+        bands: `adaptive`, `published` (fixed), or `None`: as the preset has it, and fixed if a value is given.
+        given: whether a value of `high` or `birth` is given.
+
+    Raises:
+        ValueError: if it is something else, or contradicts the preset or the values.
+    """
+    if bands not in (None, *get_args(BandsMode)):
+        raise ValueError(f"bands: got '{bands}'; expected one of {', '.join(get_args(BandsMode))}")
+    if bands == "adaptive" and preset.shares is None:
+        fitting = " or ".join(other.name for other in PRESETS.values() if other.shares)
+        raise ValueError(f"bands: preset '{preset.name}' has no adaptive ones; expected no value; or take {fitting}")
+    if bands == "adaptive" and given:
+        raise ValueError("bands: got adaptive beside a value of high or birth; expected one or the other")
+    return replace(preset, shares=None) if given or bands == "published" else preset
 
 
 def value_of(preset: Preset, parameter: Parameter) -> Any:

@@ -16,6 +16,8 @@ Where our value differs from the code that its authors published:
 - *ByteTrack's buffer* is 30 frames, and 14 or 25 for some videos by name. The preset survives 60 frames (two seconds)
   in every video. The value was chosen after seeing PETS09-S2L1, MOT15 and MOT17-02, on which 60 to 120 score alike and
   30 keeps fewer identities; it has not been tried on a set of its own.
+- *Score bands* of ByteTrack and BoT-SORT (0.6 / 0.1, birth 0.7) were made for a detector trained on MOT17. Here
+  `shares` lowers `high` and `birth` where the detector's scores are lower; `Tracker(bands="published")` does not.
 """
 
 from __future__ import annotations
@@ -38,6 +40,21 @@ class Bands:
 
     high: float | None
     low: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """Adaptive bands: thresholds as shares of the score that the detector gives people it sees well.
+
+    That level is measured while tracking, see `score_level.py`. What `Bands` and `Life` have written are upper bounds.
+
+    Attributes:
+        high: share at which the high band begins.
+        birth: share from which on a box may begin a track.
+    """
+
+    high: float
+    birth: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +149,7 @@ class Preset:
 
     Attributes:
         name: how it is asked for.
+        shares: how `high` and `birth` follow the detector's scores; `None`: they are what is written.
         report: whether the filter's box or the detector's box is reported.
         camera: how camera motion is estimated when an image is given.
         pixel: added to x2 and y2 when overlaps are computed; 1 reproduces the inclusive pixels of the originals.
@@ -145,6 +163,7 @@ class Preset:
     life: Life
     appearance: Appearance | None = None
     direction: Direction | None = None
+    shares: Shares | None = None
     camera: CameraMethod = "none"
     report: Literal["filtered", "observed"] = "filtered"
     pixel: float = 0.0
@@ -218,6 +237,8 @@ OCSORT = Preset(
 )
 """Cao et al., Observation-Centric SORT, CVPR 2023."""
 
+_SHARES = Shares(high=0.6, birth=1.0)
+
 BYTETRACK = Preset(
     name="bytetrack",
     motion=_BYTETRACK_MOTION,
@@ -228,6 +249,7 @@ BYTETRACK = Preset(
         Stage("high", "tentative", "iou_score", 0.7),
     ),
     life=Life(birth=0.7, confirm_hits=1, warmup=1, sticky=True, tentative_dies=True, max_missed=60, duplicate=0.85),
+    shares=_SHARES,
 )
 """Zhang et al., ByteTrack: Multi-Object Tracking by Associating Every Detection Box, ECCV 2022."""
 
@@ -251,6 +273,7 @@ BOTSORT = Preset(
         reports_tentative=True,
     ),
     appearance=Appearance(ema=0.9, proximity=0.5, optional=True),
+    shares=_SHARES,
     camera="sparse_flow",
 )
 """Aharon et al., BoT-SORT: Robust Associations Multi-Pedestrian Tracking, 2022."""
@@ -266,6 +289,7 @@ BYTETRACK_REID = Preset(
     ),
     life=BYTETRACK.life,
     appearance=Appearance(exemplars=5, proximity=0.1, max_lost_seconds=60.0),
+    shares=_SHARES,
 )
 """Ours: ByteTrack whose first stage weighs appearance, with a memory of the identities that left."""
 

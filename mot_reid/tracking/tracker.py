@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from mot_reid.settings.tracker_parameters import AppearanceMode, CameraMethod, PresetName
+from mot_reid.settings.tracker_parameters import AppearanceMode, BandsMode, CameraMethod, PresetName
 from mot_reid.structures import Decisions, Tracks, as_detections
 from mot_reid.tracking import lifecycle
 from mot_reid.tracking.appearance import AppearanceState
@@ -20,9 +20,10 @@ from mot_reid.tracking.embed_on_demand import EmbedderLike, EmbeddingSource
 from mot_reid.tracking.inputs import InputCheck
 from mot_reid.tracking.matching import Boxes, Matches, arrange, associate, candidates
 from mot_reid.tracking.motion import Filter
-from mot_reid.tracking.parameters import find_preset, refuse_unknown, with_parameters
+from mot_reid.tracking.parameters import find_preset, refuse_unknown, with_bands, with_parameters
 from mot_reid.tracking.presets import Preset
 from mot_reid.tracking.recall import NOBODY, Recalled
+from mot_reid.tracking.score_level import ScoreLevel, fitted, level_of
 from mot_reid.tracking.store import Part, Store, pack, unpack
 
 FloatArray = NDArray[np.floating[Any]]
@@ -45,6 +46,8 @@ class Tracker:
         frame_rate: frames per second; times that a preset gives in frames are for 30 and are scaled.
         appearance: with `reid`, which boxes are embedded: `on_demand`: where motion is ambiguous (several candidates,
             or a lost track in reach) and now and then elsewhere; `always`: every box of the high band.
+        bands: whether `high` and `birth` follow the detector's scores, `adaptive`, or are fixed, `published`. `None`:
+            they follow where the preset knows how, unless one of them is given.
         camera: how camera motion is estimated from the images.
         explain: whether `decisions` is kept for each frame.
         high: score above which a box is in the high band: these boxes are matched first and may begin tracks.
@@ -71,6 +74,7 @@ class Tracker:
         reid: str | PathLike[str] | EmbedderLike | None = None,
         frame_rate: float = 30.0,
         appearance: AppearanceMode = "on_demand",
+        bands: BandsMode | None = None,
         camera: CameraMethod | None = None,
         explain: bool = False,
         high: float | None = None,
@@ -89,11 +93,13 @@ class Tracker:
             refuse_unknown(misspelt, [name for name in signature(Tracker).parameters if name != "misspelt"])
         if not 0 < frame_rate < float("inf"):
             raise ValueError(f"frame_rate: got {frame_rate}; expected frames per second, more than 0")
-        self.preset = with_parameters(
+        changed = with_parameters(
             find_preset(preset), high=high, low=low, birth=birth, limit=limit, confirm_hits=confirm_hits,
             max_missed=max_missed, duplicate=duplicate, gate=gate, proximity=proximity,
             max_lost_seconds=max_lost_seconds, camera=camera,
         )  # fmt: skip
+        self.preset = with_bands(changed, bands, given=high is not None or birth is not None)
+        self._fitted: dict[float, Preset] = {}
         self.frame_rate = float(frame_rate)
         self.explain = explain
         self._source = EmbeddingSource(reid, appearance, preset=self.preset, frame_rate=self.frame_rate)
@@ -113,7 +119,7 @@ class Tracker:
 
     def reset(self) -> None:
         """Forgets everything, identities included; the tracker is as new."""
-        self._store, self._appearance, self._camera = self._blank()
+        self._store, self._appearance, self._camera, self._scores = self._blank()
         self._frame = 0
         self._clock = 0.0
         self._seconds: float | None = None
@@ -135,7 +141,8 @@ class Tracker:
         """
         found = as_detections(detections)
         steps = self._steps(time_seconds)
-        boxes = arrange(found, self.preset.bands)
+        preset, counts = self._fit(found.score)
+        boxes = arrange(found, preset.bands)
         outside = self._inputs.look(boxes, image)
         if outside is not None and boxes.embedding is not None:
             boxes.embedding[outside] = np.nan
@@ -148,7 +155,7 @@ class Tracker:
             pairs = self._add_embeddings(boxes, pairs, image, outside)
             look = self.preset.appearance
             scene = Scene(boxes.score, self._source.gate, look.proximity if look else 1.0)
-            matches = associate(self.preset, self._store, boxes, pairs=pairs, scene=scene)
+            matches = associate(preset, self._store, boxes, pairs=pairs, scene=scene)
         except BaseException:
             self._store, self._appearance = before
             raise
@@ -158,7 +165,9 @@ class Tracker:
         self._seconds = time_seconds
         if small is not None:
             self._camera.remember(small)
-        return self._commit(state, boxes, matches)
+        if counts is not None and self._scores is not None:
+            self._scores.keep(counts)
+        return self._commit(preset, state, boxes, matches)
 
     @property
     def lost(self) -> Tracks:
@@ -188,7 +197,7 @@ class Tracker:
             "next_id": self._next_id,
             "seconds": seconds,
         }
-        return pack(self.preset.name, numbers, _parts(self._store, self._appearance, self._camera))
+        return pack(self.preset.name, numbers, _parts(self._store, self._appearance, self._camera, self._scores))
 
     def load_state_dict(self, state: Any) -> None:
         """Continues where the tracker that gave `state` stood.
@@ -200,8 +209,10 @@ class Tracker:
             ValueError: if it is of another preset or frame rate, of a newer format, or incomplete; the tracker is then
                 unchanged.
         """
-        store, appearance, camera = self._blank()
-        parts = _parts(store, appearance, camera)
+        store, appearance, camera, scores = self._blank()
+        if scores is None and "scores/counts" in state:
+            raise ValueError("tracker state: got one with adaptive bands; expected one with fixed bands, as these are")
+        parts = _parts(store, appearance, camera, scores)
         names = ("frame_rate", "frame", "clock", "next_id", "seconds")
         numbers = unpack(state, self.preset.name, parts, numbers=names)
         if numbers["frame_rate"] != self.frame_rate:
@@ -209,7 +220,7 @@ class Tracker:
                 f"tracker state: got frame_rate {numbers['frame_rate']:g}; expected {self.frame_rate:g}, that of this "
                 "tracker; its times are counted in frames"
             )
-        self._store, self._appearance, self._camera = store, appearance, camera
+        self._store, self._appearance, self._camera, self._scores = store, appearance, camera, scores
         self._frame, self._next_id = int(numbers["frame"]), int(numbers["next_id"])
         self._clock = float(numbers["clock"])
         self._seconds = None if np.isnan(numbers["seconds"]) else float(numbers["seconds"])
@@ -237,14 +248,25 @@ class Tracker:
         rounding = _ROUNDING + 2 * np.spacing(max(abs(time_seconds), abs(self._seconds))) * self.frame_rate
         return float(round(steps)) if abs(steps - round(steps)) < min(rounding, 0.5) and round(steps) else steps
 
-    def _blank(self) -> tuple[Store, AppearanceState | None, CameraMotion]:
+    def _fit(self, score: FloatArray) -> tuple[Preset, FloatArray | None]:
+        """Returns the preset with the score bands of this frame, and the counts of scores that they come from."""
+        if self._scores is None:
+            return self.preset, None
+        counts = self._scores.counts_with(score)
+        level = level_of(counts)
+        if level not in self._fitted:
+            self._fitted[level] = fitted(self.preset, level)
+        return self._fitted[level], counts
+
+    def _blank(self) -> tuple[Store, AppearanceState | None, CameraMotion, ScoreLevel | None]:
         direction, look = self.preset.direction, self.preset.appearance
         store = Store(
             span=None if direction is None else direction.span,
             late=bool(self.preset.expiry_slip),
             last=look is not None and look.max_lost_seconds > 0,
         )
-        return store, None if look is None else AppearanceState(look), CameraMotion(self.preset.camera)
+        scores = None if self.preset.shares is None else ScoreLevel()
+        return store, None if look is None else AppearanceState(look), CameraMotion(self.preset.camera), scores
 
     def _expire(self, clock: float) -> None:
         """Drops the tracks that are too old for a frame at this time, before anybody is taken for one of them."""
@@ -288,15 +310,18 @@ class Tracker:
                 columns = columns[~outside[columns]]
             if len(columns):
                 boxes.embedding = self._source.embed(image, boxes, columns)
+        elif boxes.embedding is not None and self._source.embedder is not None:
+            # Embedded ahead, before the bands of this frame were known: the tracker would not have asked for these.
+            boxes.embedding[boxes.high :] = np.nan
         if boxes.embedding is not None:
             self._appearance.check(boxes.embedding)
         return self._appearance.with_cosine(pairs, boxes)
 
     # ---- the new state ------------------------------------------------------------------------------------------
 
-    def _commit(self, state: FloatArray, boxes: Boxes, matches: Matches) -> Tracks:
+    def _commit(self, preset: Preset, state: FloatArray, boxes: Boxes, matches: Matches) -> Tracks:
         """Moves the matched tracks to their boxes, lets the others age, begins new ones and reports."""
-        store, preset, clock = self._store, self.preset, self._clock
+        store, clock = self._store, self._clock
         lifecycle.observe(
             store, state, boxes, matches=matches, motion=self._filter, clock=clock, max_missed=self._max_missed
         )
@@ -389,8 +414,12 @@ class Tracker:
         )
 
 
-def _parts(store: Store, appearance: AppearanceState | None, camera: CameraMotion) -> dict[str, Part]:
+def _parts(
+    store: Store, appearance: AppearanceState | None, camera: CameraMotion, scores: ScoreLevel | None
+) -> dict[str, Part]:
     parts: dict[str, Part] = {"tracks": store, "camera": camera}
     if appearance is not None:
         parts["appearance"] = appearance
+    if scores is not None:
+        parts["scores"] = scores
     return parts

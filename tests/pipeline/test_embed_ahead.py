@@ -10,6 +10,7 @@ from mot_reid.detection.public import PublicDetector
 from mot_reid.pipeline.embed_ahead import EmbedAhead
 from mot_reid.pipeline.steps import steps
 from mot_reid.structures import Detections
+from mot_reid.tracking.score_level import least_high
 from mot_reid.tracking.tracker import Tracker
 
 
@@ -46,7 +47,7 @@ def test_tracks_are_those_of_a_tracker_that_embeds_itself(preset: str) -> None:
     for batch in (None, 1, 7):
         colours = Colours()
         tracker = Tracker(preset, reid=colours, frame_rate=clip.frame_rate, appearance="always")
-        ahead = None if batch is None else EmbedAhead(colours.many, above=tracker.preset.bands.high)
+        ahead = None if batch is None else EmbedAhead(colours.many, above=least_high(tracker.preset))
         detector = PublicDetector(clip.detections)
         found = steps(clip.images, detector, tracker, batch=batch or 1, enrich=ahead)
         told[batch] = [(step.tracks.track_id.tolist(), step.tracks.xyxy.tolist()) for step in found], colours

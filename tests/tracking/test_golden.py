@@ -94,7 +94,7 @@ def assert_same_up_to_renaming(answer: list[Tracks], golden: dict[str, np.ndarra
 @pytest.mark.parametrize("tracker", ORIGINALS)
 def test_preset_reproduces_the_original(tracker, world, request):
     golden = golden_of(world, tracker, request)
-    engine = Tracker(ORIGINALS[tracker])
+    engine = Tracker(ORIGINALS[tracker], bands="published")
     answer = [engine.update(detections) for detections in frames_of(golden, world)]
     assert_same_up_to_renaming(answer, golden, f"{world}/{tracker}")
 
