@@ -74,6 +74,7 @@ PICTURES = {
     "reid": Picture("street", {"reid=None": {"preset": "bytetrack"}, f'reid="{MODEL}"': REID}),
     "frame_rate": Picture("street", values("frame_rate", 3.0, 12.5)),
     "appearance": Picture("street", values("appearance", "on_demand", "always", **REID), shows="embedded"),
+    "bands": Picture("weak", values("bands", "published", "adaptive")),
     "camera": Picture("shaken", values("camera", "none", "sparse_flow", preset="botsort")),
     "explain": Picture("street", {"explain=True": {**REID, "explain": True}}, shows="stages"),
     "high": Picture("street", values("high", 0.3, 0.6, 0.85, birth=0.7)),
@@ -95,6 +96,8 @@ def scene(name: str) -> Clip:
     if name == "shaken":
         return shaken(walkers(frames=FRAMES, width=640, height=300, seed=0))
     clip = walkers(frames=FRAMES, seed=0)
+    if name == "weak":
+        return replace(clip, detections=[found.replace(score=0.7 * found.score) for found in clip.detections])
     return with_false_alarms(clip) if name == "alarms" else clip
 
 

@@ -210,11 +210,11 @@ class Tracker:
                 unchanged.
         """
         store, appearance, camera, scores = self._blank()
-        if scores is None and "scores/counts" in state:
-            raise ValueError("tracker state: got one with adaptive bands; expected one with fixed bands, as these are")
         parts = _parts(store, appearance, camera, scores)
         names = ("frame_rate", "frame", "clock", "next_id", "seconds")
         numbers = unpack(state, self.preset.name, parts, numbers=names)
+        if scores is None and "scores/counts" in state:
+            raise ValueError("tracker state: got one with adaptive bands; expected one with fixed bands, as these are")
         if numbers["frame_rate"] != self.frame_rate:
             raise ValueError(
                 f"tracker state: got frame_rate {numbers['frame_rate']:g}; expected {self.frame_rate:g}, that of this "

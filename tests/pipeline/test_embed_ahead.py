@@ -52,7 +52,8 @@ def test_tracks_are_those_of_a_tracker_that_embeds_itself(preset: str) -> None:
         found = steps(clip.images, detector, tracker, batch=batch or 1, enrich=ahead)
         told[batch] = [(step.tracks.track_id.tolist(), step.tracks.xyxy.tolist()) for step in found], colours
     assert told[1][0] == told[None][0] == told[7][0]
-    assert told[1][1].boxes == told[None][1].boxes == told[7][1].boxes
+    # Ahead, the bands of a frame are not known yet, so a few boxes more are embedded, and not used.
+    assert told[None][1].boxes <= told[1][1].boxes == told[7][1].boxes
     assert told[7][1].calls == 6 and told[None][1].calls == 40
 
 

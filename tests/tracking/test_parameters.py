@@ -40,7 +40,8 @@ def test_default_preset_uses_the_model_that_is_given():
 def test_signature_spells_out_the_table():
     signature = inspect.signature(Tracker)
     spelled = {name: value for name, value in signature.parameters.items() if name in PARAMETERS}
-    assert list(signature.parameters) == ["preset", "reid", "frame_rate", "appearance", "camera", "explain",
+    assert list(signature.parameters) == ["preset", "reid", "frame_rate", "appearance", "bands", "camera",
+                                          "explain",
                                           *[name for name in PARAMETERS if name != "camera"], "misspelt"]  # fmt: skip
     assert {parameter.default for parameter in spelled.values()} == {None}
     hints = {name: field.type for name, field in TrackerParameters.__dataclass_fields__.items()}

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mot_reid import Detections, Tracker, Tracks
+from mot_reid.settings.tracker_parameters import BandsMode
 from mot_reid.tracking.presets import PRESETS
 from tests.helpers.boxes_world import walking_people
 
@@ -33,8 +34,8 @@ def any_video(draw) -> list[np.ndarray]:
     return [np.array(frame, dtype=np.float64).reshape(-1, 6) for frame in frames]
 
 
-def run(preset: str, frames: list) -> list[Tracks]:
-    tracker = Tracker(preset)
+def run(preset: str, frames: list, *, bands: BandsMode | None = None) -> list[Tracks]:
+    tracker = Tracker(preset, bands=bands)
     return [tracker.update(frame) for frame in frames]
 
 
@@ -170,12 +171,12 @@ def test_reset_equals_new(preset, seed):
 @SEARCH
 @given(seed=SEEDS)
 def test_classes_are_tracked_as_if_alone(preset, seed):
-    """Two classes at once give the tracks of each class by itself, identities apart."""
+    """Two classes at once give the tracks of each class by itself, identities apart; adaptive bands share a level."""
     both = walking_people(seed, classes=2, frames=15)
-    together = run(preset, both)
+    together = run(preset, both, bands="published")
     for class_id in (0, 1):
         name: dict[int, int] = {}
-        alone = run(preset, [frame[frame.class_id == class_id] for frame in both])
+        alone = run(preset, [frame[frame.class_id == class_id] for frame in both], bands="published")
         for all_tracks, tracks in zip(together, alone):
             mine: Tracks = all_tracks[all_tracks.class_id == class_id]
             order, expected = np.lexsort(mine.xyxy.T), np.lexsort(tracks.xyxy.T)
