@@ -7,6 +7,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ import torch
 _PACKAGES = ("torch", "torchvision", "lightning", "timm", "numpy", "scipy", "onnxruntime", "openvino", "ultralytics")
 ARITHMETIC = "its arithmetic at the speed of a matrix product"
 """The bound that `matmul_peak` gives."""
-_SIDE = 2048
+_SMALL_SIDE, _SIDE = 256, 2048
+_PRODUCT_SECONDS = 0.1
 _COPIED_BYTES = 1 << 28
 
 
@@ -58,10 +60,19 @@ def median_seconds(
 
 
 def matmul_peak(device: torch.device, dtype: torch.dtype) -> float:
-    """Returns the floating-point operations per second of a large matrix product."""
-    left = torch.randn(_SIDE, _SIDE, device=device, dtype=dtype)
-    right = torch.randn(_SIDE, _SIDE, device=device, dtype=dtype)
-    return 2 * _SIDE**3 / median_seconds(lambda: left @ right, budget_seconds=1.0)
+    """Returns the floating-point operations per second of a large matrix product.
+
+    The matrices grow until one product takes a tenth of a second or they are as large as `_SIDE`: where a processor has
+    no instructions for a type, such as bfloat16, the largest ones would take minutes.
+    """
+    side = _SMALL_SIDE
+    while True:
+        left, right = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
+        seconds = median_seconds(partial(torch.matmul, left, right), budget_seconds=0.0, least=1, warm_up=1)
+        if seconds >= _PRODUCT_SECONDS or side >= _SIDE:
+            break
+        side *= 2
+    return 2 * side**3 / median_seconds(partial(torch.matmul, left, right), budget_seconds=1.0)
 
 
 def bandwidth(device: torch.device) -> float:

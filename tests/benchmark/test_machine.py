@@ -45,3 +45,17 @@ def test_description_names_the_machine_and_the_versions() -> None:
         told["versions"]["torch"] == torch.__version__.split("+")[0] or told["versions"]["torch"] in torch.__version__
     )
     assert told["cores"] >= 1 and told["threads"] == torch.get_num_threads()
+
+
+def test_matrix_product_stays_small_where_a_type_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A processor that takes a second for 512 x 512 is measured at that size, not at the largest one."""
+    clock, sides = Clock(0.0), []
+
+    def product(left: torch.Tensor, right: torch.Tensor) -> None:
+        sides.append(len(left))
+        clock.now += 0.01 if len(left) < 512 else 1.0
+
+    monkeypatch.setattr(machine.torch, "matmul", product)
+    monkeypatch.setattr(machine, "time", SimpleNamespace(perf_counter=clock.perf_counter))
+    assert machine.matmul_peak(torch.device("cpu"), torch.float32) == 2 * 512**3
+    assert max(sides) == 512
