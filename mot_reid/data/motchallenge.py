@@ -56,7 +56,7 @@ class Sequence:
     extension: str
 
     def frame_path(self, number: int) -> Path:
-        """The image file of a frame, from 1: named with six digits, or with eight or without zeros if that one exists."""
+        """The image file of a frame, from 1: six digits, or eight or no leading zeros where such a file exists."""
         named = [self.folder / self.images / f"{number:0{digits}d}{self.extension}" for digits in (6, 8, 1)]
         return next((path for path in named if path.is_file()), named[0])
 
