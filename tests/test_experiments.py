@@ -12,6 +12,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from mot_reid.settings.load import ROOT, Config, experiment_names, load_config
+from tests.helpers.runs import teacher_of
 
 EXPERIMENTS = experiment_names()
 SWEEPS = sorted((ROOT / "experiments" / "sweeps").glob("*.yaml"))
@@ -152,14 +153,6 @@ def test_learning_rate_follows_the_published_schedule(name: str, epoch: int, fac
         count_from=1 if config.optim.count_from else 0,
     )
     assert found == pytest.approx(factor, rel=1e-6)
-
-
-def teacher_of(name: str) -> list[str]:
-    """What names a teacher that is at hand everywhere, for an experiment that learns from one alone."""
-    loss = load(name).loss
-    if loss.cross_entropy or loss.triplet or loss.circle:
-        return []
-    return ["distill.teacher=osnet_x0_25_market1501", "distill.teacher_size=null", "distill.cache=null"]
 
 
 @pytest.fixture(scope="session")

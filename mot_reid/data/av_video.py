@@ -36,6 +36,8 @@ class AvCapture:
         try:
             self._file = av.open(path, options=_OPTIONS)
             self._stream: Any = self._file.streams.video[0]
+            if self._stream.codec_context is None:
+                raise ValueError("no decoder for the first video stream")
         except self._errors:
             self.release()
             return

@@ -165,14 +165,13 @@ class ReIDNetwork(nn.Module):
             A `NetworkOutput` in training mode, else the (B, D) float32 unit-length embedding.
         """
         pooled = self.pooled(self.feature_map(images))
-        kind = next(self.parameters()).dtype  # float32, but where a Trainer's "true" precision has changed the weights
-        feature = self.projection(pooled.to(kind)).float()
+        feature = _apply(self.projection, pooled).float()
         if not self.training and self.taken == "before_neck":
             return F.normalize(feature)
-        embedding = self.neck(feature.to(kind)).float()
+        embedding = _apply(self.neck, feature).float()
         if not self.training:
             return F.normalize(embedding)
-        logits = None if self.classifier is None else self.classifier(embedding.to(kind)).float()
+        logits = None if self.classifier is None else _apply(self.classifier, embedding).float()
         return NetworkOutput(feature, embedding, logits)
 
     def feature_map(self, images: Tensor) -> Tensor:
@@ -204,6 +203,13 @@ def from_config(
         embedding=embedding,
         non_local=config.get("non_local", ()),
     )
+
+
+def _apply(module: nn.Module, values: Tensor) -> Tensor:
+    """Returns what a module makes of values in the type of its weights, of which a network may have several types."""
+    weight = next(module.parameters(), None)
+    result: Tensor = module(values if weight is None else values.to(weight.dtype))
+    return result
 
 
 def synchronised(module: nn.Module) -> nn.Module:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 from mot_reid.files import whole
@@ -48,10 +49,7 @@ def plot_training(metrics: str | Path, picture: str | Path) -> Path:
     from matplotlib.figure import Figure
 
     curves = read_curves(metrics)
-    panels = {
-        title: [name for name in curves if name.partition("-")[0] in shown and not _further_group(name)]
-        for title, shown in PANELS.items()
-    }
+    panels = {title: of_panel(title, curves) for title in PANELS}
     shown = {title: names for title, names in panels.items() if names}
     figure = Figure(figsize=(5.5 * max(1, len(shown)), 4), layout="constrained")
     for place, (title, names) in enumerate(shown.items(), start=1):
@@ -65,6 +63,11 @@ def plot_training(metrics: str | Path, picture: str | Path) -> Path:
     with whole(picture) as partial:
         figure.savefig(partial, dpi=120)
     return Path(picture)
+
+
+def of_panel(title: str, names: Iterable[str]) -> list[str]:
+    """Returns those of the columns that a panel shows, in their order."""
+    return [name for name in names if name.partition("-")[0] in PANELS[title] and not _further_group(name)]
 
 
 def _further_group(name: str) -> bool:

@@ -22,7 +22,7 @@ from mot_reid.reid import checkpoint
 from mot_reid.settings.load import ROOT, experiment_names
 from mot_reid.training.fit import FitResult
 from mot_reid.training.module import ReIDModule
-from tests.helpers.runs import SMALL, small_arguments
+from tests.helpers.runs import SMALL, small_arguments, teacher_of
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -104,6 +104,7 @@ def test_every_experiment_runs_dry_on_drawn_people(
         "model.height=64",
         "model.width=32",
         "trainer.fast_dev_run=true",
+        *teacher_of(name),
     )
     assert code == 0, complaint
 

@@ -38,6 +38,14 @@ SMALL = (
 """Five batches of 8 in an epoch, four with `data.validation=0.2`, which holds two persons out."""
 
 
+def teacher_of(experiment: str) -> list[str]:
+    """What names a teacher that is at hand everywhere, for an experiment that learns from one alone."""
+    loss = load_config([f"experiment={experiment}"]).loss
+    if loss.cross_entropy or loss.triplet or loss.circle:
+        return []
+    return ["distill.teacher=osnet_x0_25_market1501", "distill.teacher_size=null", "distill.cache=null"]
+
+
 def small_arguments(root: Path, run: Path, *arguments: str) -> list[str]:
     """The command line of a run in `run` on the people in `root`; later arguments win over those of `SMALL`."""
     named = dict(argument.split("=", 1) for argument in (*SMALL, f"data.root={root}", f"run.dir={run}", *arguments))

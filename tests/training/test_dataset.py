@@ -133,7 +133,8 @@ def test_images_move_to_the_device_where_they_may_and_fit_there(
     dataset = CropDataset(write(tmp_path, [(8, 4)] * 5), preprocess=PREPROCESS, cache=cache, progress=False)
     dataset.to(META)
     (batch,) = GatheringLoader(dataset, batches=[[3, 0]], length=1)
-    assert [part.device.type for part in batch] == ["meta" if moved else "cpu"] * 3
+    parts = (batch.image, batch.label, batch.row)
+    assert [part.device.type for part in parts] == ["meta" if moved else "cpu"] * 3
     assert batch.image.shape == (2, 3, 8, 4)
 
 

@@ -20,7 +20,7 @@ from tests.helpers.runs import small_config
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 QUICK = ("trainer.max_epochs=1", "data.validation=0.2", "trainer.log_every_n_steps=1")
-NAMES = {"train/loss", "val/mAP", "val/rank1", "test/mAP", "test/rank1", "lr-Adam"}
+NAMES = {"train/loss", "val/mAP", "val/rank1", "test/mAP", "test/rank1", "lr-Adam/pg1"}
 
 
 @pytest.fixture

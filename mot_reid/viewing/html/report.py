@@ -22,7 +22,7 @@ from mot_reid.viewing.crops import Evidence, Example
 from mot_reid.viewing.html.examples import evidence_html, rank_lists_html
 from mot_reid.viewing.html.page import Section, page_html
 from mot_reid.viewing.html.templates import render
-from mot_reid.viewing.plots import PANELS, Curve
+from mot_reid.viewing.plots import PANELS, Curve, of_panel
 
 NAMES = {"rank1": "Rank-1", "mean_ap": "mAP", "mean_inp": "mINP", "rank5": "Rank-5", "rank10": "Rank-10"}
 RANKINGS = {"plain": "As embedded", "expanded": "Expanded queries", "reranked": "Re-ranked"}
@@ -203,9 +203,8 @@ def evidence_section_html(evidence: Sequence[Evidence]) -> Markup:
 def curves_html(curves: Mapping[str, Curve]) -> Markup:
     """Returns the curves of the training, a chart for each of `plots.PANELS`."""
     charts = []
-    for title, starts in PANELS.items():
-        ours = {name for name in curves if name in starts or (name.split("-")[0] in starts and "/" not in name)}
-        names = sorted(ours)[: len(COLORS)]
+    for title in PANELS:
+        names = sorted(of_panel(title, curves))[: len(COLORS)]
         if not names:
             continue
         steps = np.concatenate([curves[name][0] for name in names])
