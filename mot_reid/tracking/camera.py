@@ -80,8 +80,15 @@ class CameraMotion:
         return {} if self.previous is None else {"previous": self.previous.copy()}
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Takes what `arrays` returned."""
-        self.previous = np.array(arrays["previous"], np.uint8) if "previous" in arrays else None
+        """Takes what `arrays` returned.
+
+        Raises:
+            ValueError: if it is no grey picture.
+        """
+        previous = arrays.get("previous")
+        if previous is not None and (previous.dtype != np.uint8 or previous.ndim != 2 or not previous.size):
+            raise ValueError("tracker state, 'camera/previous': got no grey picture; expected uint8 of shape (H, W)")
+        self.previous = None if previous is None else np.array(previous)
 
 
 def _plausible(transform: FloatArray) -> bool:

@@ -62,7 +62,8 @@ class ScoreLevel:
             ValueError: if it is something else.
         """
         counts = arrays.get("counts")
-        if counts is None or counts.shape != (_BINS,) or not (counts >= 0).all() or not 0 < counts.sum() < np.inf:
+        fits = counts is not None and counts.dtype.kind in "fiu" and counts.shape == (_BINS,)
+        if counts is None or not fits or not (counts >= 0).all() or not 0 < counts.sum() < np.inf:
             raise ValueError(
                 f"tracker state: got no {_BINS} counts of scores; expected the state of a tracker with adaptive bands"
             )

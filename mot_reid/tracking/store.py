@@ -1,10 +1,10 @@
-"""The rows of a tracker: one array per property, one position per track, no object per track; and its state on disk."""
+"""The rows of a tracker: one array per property, one position per track, no object per track."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import copy
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,6 @@ from mot_reid.tracking.motion import Filter, warp_boxes, warp_directions
 FloatArray = NDArray[np.floating[Any]]
 IntArray = NDArray[np.int64]
 
-FORMAT_VERSION = 1
 _ALWAYS: dict[str, tuple[tuple[int, ...], type]] = {
     "filter": ((5, 4), np.float64),
     "track_id": ((), np.int64),
@@ -129,7 +128,7 @@ class Store:
         Raises:
             ValueError: if a column is missing or has another shape or type.
         """
-        count = np.asarray(arrays.get("track_id", ())).shape[-1]
+        count = np.asarray(arrays.get("track_id", ())).size
         fresh = {}
         for name in self.names:
             old = getattr(self, name)
@@ -143,49 +142,3 @@ class Store:
             fresh[name] = np.array(value)
         for name, value in fresh.items():
             setattr(self, name, value)
-
-
-class Part(Protocol):
-    """A part of a tracker that can be written down."""
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Returns a copy of everything by name."""
-
-    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Takes what `arrays` returned; raises ValueError if it does not fit."""
-
-
-def pack(preset: str, numbers: Mapping[str, float], parts: Mapping[str, Part]) -> dict[str, NDArray[Any]]:
-    """Returns everything as arrays without objects, `<part>/<name>` for those of the parts."""
-    state: dict[str, NDArray[Any]] = {"format_version": np.array(FORMAT_VERSION), "preset": np.array(preset)}
-    state |= {name: np.array(value) for name, value in numbers.items()}
-    for prefix, part in parts.items():
-        state |= {f"{prefix}/{name}": value for name, value in part.arrays().items()}
-    return state
-
-
-def unpack(
-    state: Mapping[str, Any], preset: str, parts: Mapping[str, Part], *, numbers: tuple[str, ...]
-) -> dict[str, float]:
-    """Fills freshly made parts from `state` and returns its numbers.
-
-    Raises:
-        ValueError: if the state is of another format or another preset, or something is missing.
-    """
-    version = int(_entry(state, "format_version"))
-    if version != FORMAT_VERSION:
-        raise ValueError(f"tracker state: got format {version}; expected {FORMAT_VERSION}, which this version reads")
-    found = str(_entry(state, "preset"))
-    if found != preset:
-        raise ValueError(f"tracker state: got preset '{found}'; expected '{preset}', that of this tracker")
-    for prefix, part in parts.items():
-        part.restore(
-            {name.partition("/")[2]: np.asarray(state[name]) for name in state if name.startswith(f"{prefix}/")}
-        )
-    return {name: float(_entry(state, name)) for name in numbers}
-
-
-def _entry(state: Mapping[str, Any], name: str) -> Any:
-    if name not in state:
-        raise ValueError(f"tracker state: no entry '{name}'; expected what state_dict() returned")
-    return state[name]

@@ -23,8 +23,9 @@ from mot_reid.tracking.motion import Filter
 from mot_reid.tracking.parameters import find_preset, refuse_unknown, with_bands, with_parameters
 from mot_reid.tracking.presets import Preset
 from mot_reid.tracking.recall import NOBODY, Recalled
+from mot_reid.tracking.saved_state import Part, check_tracks, pack, unpack
 from mot_reid.tracking.score_level import ScoreLevel, fitted, level_of
-from mot_reid.tracking.store import Part, Store, pack, unpack
+from mot_reid.tracking.store import Store
 
 FloatArray = NDArray[np.floating[Any]]
 IntArray = NDArray[np.int64]
@@ -197,7 +198,7 @@ class Tracker:
             "next_id": self._next_id,
             "seconds": seconds,
         }
-        return pack(self.preset.name, numbers, _parts(self._store, self._appearance, self._camera, self._scores))
+        return pack(self.preset, numbers, _parts(self._store, self._appearance, self._camera, self._scores))
 
     def load_state_dict(self, state: Any) -> None:
         """Continues where the tracker that gave `state` stood.
@@ -206,15 +207,13 @@ class Tracker:
             state: what `state_dict` returned, or the same read from an npz file.
 
         Raises:
-            ValueError: if it is of another preset or frame rate, of a newer format, or incomplete; the tracker is then
-                unchanged.
+            ValueError: if it is of another preset, other parameters, another frame rate or a newer format, or holds
+                what no tracker could have come to; the tracker is then unchanged.
         """
         store, appearance, camera, scores = self._blank()
         parts = _parts(store, appearance, camera, scores)
-        names = ("frame_rate", "frame", "clock", "next_id", "seconds")
-        numbers = unpack(state, self.preset.name, parts, numbers=names)
-        if scores is None and "scores/counts" in state:
-            raise ValueError("tracker state: got one with adaptive bands; expected one with fixed bands, as these are")
+        numbers = unpack(state, self.preset, parts)
+        check_tracks(store, appearance, numbers)
         if numbers["frame_rate"] != self.frame_rate:
             raise ValueError(
                 f"tracker state: got frame_rate {numbers['frame_rate']:g}; expected {self.frame_rate:g}, that of this "
