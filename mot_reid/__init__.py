@@ -48,5 +48,5 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    """Lists the public names beside the module's own."""
+    """Lists the public names and the module's own."""
     return sorted({*globals(), *_HOME})

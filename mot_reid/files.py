@@ -158,5 +158,5 @@ def _lives(process: int) -> bool:
 
 
 def _reason(error: OSError) -> str:
-    """The system's word for it; a file where a folder is to be made is told as such."""
+    """The system's word for it; a file where a folder is to be made is named as such."""
     return "Not a directory" if isinstance(error, FileExistsError) else str(error.strerror)

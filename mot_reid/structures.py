@@ -440,7 +440,7 @@ def _numbers(column: IntArray) -> list[int]:
 
 
 def as_detections(value: Any) -> Detections:
-    """Returns detections from whatever a detector gives.
+    """Returns detections from what a detector gives.
 
     Args:
         value: a `Detections`; an `(N, 5)` or `(N, 6)` array of x1, y1, x2, y2, score and class; an Ultralytics result

@@ -1,7 +1,7 @@
 """Draws the pictures of the tracking guide: `python docs/pictures/draw.py [parameter ...]`.
 
-Every picture shows one parameter of `Tracker` at two or three values on a drawn street scene: a row for each person,
-pale where the person is in the picture, coloured and numbered where a track is on the person.
+Every picture shows one parameter of `Tracker` at two or three values on a synthetic street scene: a row for each
+person, pale where the person is in the picture, coloured and numbered where a track is on the person.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Picture:
 
     Attributes:
         scene: Name of the clip.
-        panels: What is written beside each panel, and the keywords of its tracker.
+        panels: What is written next to each panel, and the keywords of its tracker.
         shows: "tracks", "embedded" (boxes that went through the network) or "stages" (what formed the pairs).
     """
 
@@ -92,7 +92,7 @@ PICTURES = {
 
 @cache
 def scene(name: str) -> Clip:
-    """Returns a clip of drawn people by its name."""
+    """Returns a clip of synthetic people by its name."""
     if name == "shaken":
         return shaken(walkers(frames=FRAMES, width=640, height=300, seed=0))
     clip = walkers(frames=FRAMES, seed=0)
@@ -139,7 +139,7 @@ def with_false_alarms(clip: Clip) -> Clip:
 
 
 class Counted:
-    """The model in the box, and how many boxes it was given."""
+    """The bundled model, and how many boxes it was given."""
 
     def __init__(self) -> None:
         self._embedder = _model()

@@ -1,4 +1,4 @@
-"""Tracking: association alone, as the crowd grows, beside a plain round of NumPy."""
+"""Tracking: association alone, as the crowd grows, compared with a plain round of NumPy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Embedding: the crops of one frame, of few people and of many, beside the arithmetic in it."""
+"""Embedding: the crops of one frame, of few people and of many, compared with the arithmetic in it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def measure(model: str, *, device: str) -> Iterator[Figure]:
     """Yields the milliseconds that the boxes of one frame of 1920x1080 take, cutting and resizing included.
 
     Args:
-        model: file or name of an exported checkpoint; its ONNX form is measured beside it where ONNX Runtime is there.
+        model: file or name of an exported checkpoint; its ONNX form is measured too where ONNX Runtime is installed.
             Of an ONNX file, whose arithmetic nobody counts, the times alone.
         device: "auto", "cpu" or "cuda".
     """

@@ -43,7 +43,7 @@ def median_seconds(
     Args:
         function: what is timed; on an accelerator its work is waited for.
         budget_seconds: how long calls are repeated.
-        least: calls at least, whatever they take.
+        least: calls at least, however long they take.
         most: calls at most.
         warm_up: calls before, which do not count.
     """

@@ -1,4 +1,4 @@
-"""Training in two processes that average their gradients, beside twice what one of them does alone."""
+"""Training in two processes that average their gradients, compared with twice what one does alone."""
 
 from __future__ import annotations
 

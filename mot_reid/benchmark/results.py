@@ -1,4 +1,4 @@
-"""What was measured, beside what it is measured against."""
+"""What was measured, and what it is compared with."""
 
 from __future__ import annotations
 

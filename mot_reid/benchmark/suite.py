@@ -37,7 +37,7 @@ def measure(settings: BenchmarkSettings) -> list[Figure]:
 
 
 def measure_part(part: str, settings: BenchmarkSettings) -> list[Figure]:
-    """Returns the figures of one part, measured in this process; prints them likewise."""
+    """Returns the figures of one part, measured in this process; prints them."""
     figures = []
     for figure in _with_memory(part, _PARTS[part](settings)):
         print(line(figure), flush=True)

@@ -1,4 +1,4 @@
-"""Training: a step as it is trained, beside the same step on one fixed batch, beside the arithmetic in it."""
+"""Training: a step as it is trained, compared with the same step on one fixed batch and with the arithmetic in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From video to tracks: milliseconds per frame of the whole, beside the detector alone."""
+"""From video to tracks: milliseconds per frame of the whole, compared with the detector alone."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def measure(*, source: str | None, weights: str | None, reid: str, frames: int) 
 
     Args:
         source: a video; None draws one.
-        weights: of a YOLO detector; None takes drawn frames and boxes, and measures all but decoding and detection.
+        weights: of a YOLO detector; None takes synthetic frames and boxes, and measures all but decoding and detection.
         reid: model for the run with appearance.
         frames: of the video that are used.
     """

@@ -144,9 +144,9 @@ def _launch() -> str:
 
 
 def _is_mistake(error: Exception) -> bool:
-    """Whether an error is the user's, told in one line, and not the program's, which shows where it happened.
+    """Whether an error is the user's, shown in one line, and not the program's, which shows where it happened.
 
-    Ours and Lightning's checks raise in their own code; whatever comes from deeper was not expected by anybody.
+    Ours and Lightning's checks raise in their own code; an error from deeper is a bug.
     """
     if isinstance(error, (ConfigError, OSError)) or str(error).startswith("Caught ValueError in DataLoader worker"):
         return True

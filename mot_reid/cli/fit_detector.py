@@ -55,7 +55,7 @@ def _run(call: FitDetectorCall, given: Given) -> None:
 
 
 def _fit(settings: FitDetectorSettings, *, resume: bool) -> FineTuneResult:
-    """Trains, with every epoch told to the loggers."""
+    """Trains, and sends every epoch to the loggers."""
     from mot_reid.detection.finetune import completed_epochs, fine_tune
     from mot_reid.training.loggers import build_loggers, close_loggers
 

@@ -70,7 +70,7 @@ of mot-reid track say how people are tracked: give them here, or in the YAML fil
 
 
 def main(argv: Sequence[str]) -> int:
-    """Serves until it is told to stop; returns the exit code."""
+    """Serves until it is asked to stop; returns the exit code."""
     return COMMAND.run(_run, argv)
 
 
@@ -109,7 +109,7 @@ def _serve(settings: ServeSettings, tracking: TrackSettings) -> None:
         app = build_app(service)
 
     class Server(uvicorn.Server):
-        """Refuses new work as soon as it is told to stop, and ends when the requests under way are answered."""
+        """Refuses new work as soon as it is asked to stop, and ends when the requests under way are answered."""
 
         def handle_exit(self, sig: int, frame: Any) -> None:
             service.stop_accepting()

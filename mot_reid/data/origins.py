@@ -31,7 +31,7 @@ class Origin:
 
 
 MARKET1501 = Origin("market1501", "research use only: trained on Market-1501, whose owners allow academic use")
-SYNTHETIC = Origin("synthetic", "Apache-2.0: trained on drawn people")
+SYNTHETIC = Origin("synthetic", "Apache-2.0: trained on synthetic people")
 
 
 def find_origins(paths: Iterable[str], *, kind: str, official: bool = False) -> list[Origin]:

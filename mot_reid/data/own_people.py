@@ -31,7 +31,7 @@ Row = tuple[str, str, int | None]  # path, identity as written, camera
 def read_folders(root: str | Path) -> IdentitySplits:
     """A data set of one folder per identity: `root/<identity>/*.jpg`, or the same below root/train, query and gallery.
 
-    Folder names are names of persons, whatever they are ("0", "anna"), numbered from 1 in natural order over all
+    Folder names are names of persons, of any form ("0", "anna"), numbered from 1 in natural order over all
     splits. Of train, and query with gallery, either may be absent. Cameras are known when every file is named as in
     Market-1501, such as 0002_c1s1_000451_03.jpg, and unknown when none is. Files that are no images, and images in
     folders inside the identities, are passed over with a warning; hidden ones (._photo.jpg) without.
@@ -45,8 +45,8 @@ def read_folders(root: str | Path) -> IdentitySplits:
 
     Raises:
         FileNotFoundError: No such folder.
-        ValueError: No identities in it, only one image, images beside the identities, query without gallery, another
-            folder beside train, query and gallery, or a camera in some names only.
+        ValueError: No identities in it, only one image, images next to the folders of persons, query without gallery,
+            another folder next to train, query and gallery, or a camera in some names only.
     """
     root = Path(root)
     if not root.is_dir():

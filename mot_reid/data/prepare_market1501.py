@@ -126,7 +126,7 @@ def _collect(source: Path, part: Path, progress: bool) -> list[tuple[str, str]]:
 
 
 def _place(path: PurePosixPath) -> PurePosixPath | None:
-    """Images of the three folders, whatever folder the archive wraps around them; macOS adds shadows of files."""
+    """Images of the three folders, with any folder that the archive wraps around them; macOS adds shadows of files."""
     wanted = path.parent.name in market1501.FOLDERS.values() and path.suffix.lower() in market1501.SUFFIXES
     if not wanted or path.name.startswith("._"):
         return None

@@ -178,7 +178,7 @@ def prepare(
 
 
 def _place(path: PurePosixPath) -> PurePosixPath | None:
-    """train/<sequence>-FRCNN/.. of the archive, whatever folder is wrapped around it."""
+    """train/<sequence>-FRCNN/.. of the archive, with any folder that is wrapped around it."""
     parts = path.parts
     for i, name in enumerate(parts[:-2]):
         if name == "train" and parts[i + 1].endswith(DETECTOR) and not path.name.startswith("._"):
@@ -349,7 +349,7 @@ def _link(source: Path, target: Path) -> None:
 
 
 def _checksum(root: Path, workers: int | None, progress: bool) -> str:
-    """Of all files but the metadata and the caches that Ultralytics leaves beside labels and images."""
+    """Of all files but the metadata and the caches that Ultralytics leaves next to labels and images."""
     files = sorted(path for path in root.rglob("*") if path.is_file() and path.suffix not in (".cache", ".npy"))
     files = [path for path in files if path != root / METADATA]
     sums = in_threads(lambda path: zlib.crc32(path.read_bytes()), files, workers, "summing" if progress else None)

@@ -240,5 +240,5 @@ def relative(path: str | Path, root: Path) -> str:
 
 
 def checksum(contents: Mapping[str, int]) -> str:
-    """One number for the names of files and their CRC-32 each, whatever the order."""
+    """One number for the names of files and their CRC-32 each, in any order."""
     return f"{zlib.crc32(json.dumps(dict(contents), sort_keys=True).encode()):08x}"

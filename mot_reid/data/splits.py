@@ -12,7 +12,7 @@ from mot_reid.data.identities import IdentitySplits, IdentityTable, query_galler
 KINDS = ("market1501", "folders", "csv", "synthetic")
 PARTS = ("test", "validation", "train")
 SPLIT_SEED = 0
-"""Chooses the validation persons: the same ones whatever the seed of a run, so that runs compare."""
+"""Chooses the validation persons: the same ones for every seed, so that runs can be compared."""
 
 
 def read(

@@ -1,4 +1,4 @@
-"""Drawn walkers: a short street scene with its ground truth and what an imperfect detector would say of it.
+"""Synthetic walkers: a short street scene with its ground truth and what an imperfect detector would say of it.
 
 People cross, hide behind each other, and one leaves and comes back: enough to see a tracker work on a
 machine that has neither a video nor a detector.
@@ -23,7 +23,7 @@ _LEAST_VISIBLE = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A drawn video.
+    """A synthetic video.
 
     Attributes:
         images: One (H, W, 3) uint8 BGR picture for each frame, as `video` gives them.

@@ -1,4 +1,4 @@
-"""Drawn people in the Market-1501 layout: the data set that needs no download.
+"""Synthetic people in the Market-1501 layout: the data set that needs no download.
 
 A person keeps clothes, build, hair and bag (`figures`). What changes between pictures is what changes in the street:
 the side seen and the stride, the crop, something in front, light, blur; and from camera to camera the tint, the

@@ -1,4 +1,4 @@
-"""Drawn people: who somebody is (clothes, build, hair, bag), and a picture of them in a pose."""
+"""Synthetic people: who somebody is (clothes, build, hair, bag), and a picture of them in a pose."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def draw_person(person: Person, pose: Pose, height: int) -> Image.Image:
 
 
 def paste_person(canvas: Image.Image, figure: Image.Image, middle: float, feet: float) -> None:
-    """Lay a drawn person over `canvas`, in place, feet at (middle, feet) in pixels; the overhang is cut off."""
+    """Lay a synthetic person over `canvas`, in place, feet at (middle, feet) in pixels; the overhang is cut off."""
     canvas.paste(figure, (round(middle - figure.width / 2), round(feet) - figure.height), figure)
 
 

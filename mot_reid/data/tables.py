@@ -43,7 +43,7 @@ def write_tracks(path: str | Path, table: TrackTable) -> Path:
 def read_tracks(path: str | Path) -> TrackTable:
     """Read tracks from MOTChallenge text, or from the CSV or Parquet that `write_tracks` writes.
 
-    Text and CSV are told apart by the first line, which names the columns in a CSV; other columns are passed over, and
+    The first line tells text from CSV: it, which names the columns in a CSV; other columns are passed over, and
     a CSV without score or class_id has 1 and 0 there. MOTChallenge text has no classes.
 
     Raises:

@@ -384,7 +384,7 @@ class _Capture:
 
 
 def _capture(address: str | int) -> Any:
-    """OpenCV's capture, opened without its remarks on standard error: whether it worked is told by us."""
+    """OpenCV's capture, opened without its remarks on standard error: we report ourselves whether it worked."""
     import cv2
 
     logs = getattr(cv2.utils, "logging", cv2)  # where OpenCV 5 and OpenCV 4 keep it

@@ -54,14 +54,14 @@ def write_data_file(data: str | Path, path: str | Path) -> Path:
             raise FileNotFoundError(
                 f"data: got '{data}' without {part}; expected a folder made by mot-reid prepare-mot17"
             )
-    # JSON is YAML, and quotes whatever a path may hold.
+    # JSON is YAML, and quotes any character of a path.
     lines = {"path": str(data.resolve()), "train": "images/train", "val": "images/val"}
     text = "".join(f"{key}: {json.dumps(value)}\n" for key, value in lines.items())
     return write_text(path, f"{text}names:\n  0: person\n")
 
 
 def completed_epochs(folder: str | Path) -> int:
-    """Returns how many epochs an interrupted run has behind it, by the table that Ultralytics keeps beside the weights.
+    """Returns how many epochs an interrupted run has behind it, by the table that Ultralytics keeps with the weights.
 
     Args:
         folder: of the run.
@@ -113,7 +113,7 @@ def fine_tune(
         device: `auto`, `cpu`, `cuda` ..
         seed: of every random number.
         resume: go on from the last epoch in `folder`, with the settings it began with.
-        on_epoch: is told each epoch (from 1) and its losses and scores.
+        on_epoch: called after each epoch with its number (from 1), its losses and scores.
 
     Raises:
         FileNotFoundError: no such data, weights, or nothing to resume.

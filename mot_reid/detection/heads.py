@@ -87,7 +87,7 @@ def _yolox(outputs: Outputs, min_score: float, size: Size) -> Rows:
 
 
 def _rtdetr(outputs: Outputs, min_score: float, size: Size) -> Rows:
-    """Three layouts: the authors' labels, boxes and scores; logits and boxes; Ultralytics' boxes beside scores."""
+    """Three layouts: the authors' labels, boxes and scores; logits and boxes; Ultralytics' boxes next to scores."""
     if len(outputs) == 1:
         rows = _only(outputs)
         return detr(rows[:, :4], rows[:, 4:], min_score, size)

@@ -1,4 +1,4 @@
-"""An image fitted into a network's input with grey beside it, and boxes brought back."""
+"""An image fitted into a network's input with grey around it, and boxes brought back."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def _onnx(path: Path, device: str) -> Network:
     options.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(os.fspath(path), options, providers=providers)
-    except Exception as error:  # whatever ONNX Runtime's own classes are
+    except Exception as error:  # of ONNX Runtime's own classes
         reason = " ".join(str(error).split())
         raise ValueError(f"detector: '{path}' is no ONNX network that can be run: {reason}") from None
     task = session.get_modelmeta().custom_metadata_map.get("task", "detect")

@@ -26,7 +26,7 @@ class OnnxDetector:
         path: an `.onnx` file, run by ONNX Runtime; or an `.xml` file or a folder with one, run by OpenVINO.
         kind: whose network it is: `yolox` (decoded or not), `yolo` (Ultralytics' exports, with or without
             suppression inside), `rtdetr` (the authors' exports, D-FINE and DEIM among them; Hugging Face's;
-            Ultralytics'), `rfdetr`. None: told by the shapes of its outputs.
+            Ultralytics'), `rfdetr`. None: found from the shapes of its outputs.
         min_score: least score of a box. ByteTrack uses boxes from 0.1.
         nms_iou: IoU above which the worse of two boxes goes; 1 leaves all, as the authors of transformers do.
         classes: the classes that are kept; COCO's 0 is person, in each kind. None keeps all.

@@ -2,7 +2,7 @@
 
 Ultralytics runs such a folder one frame after the other. Here every thread that asks has a request of its own, so the
 processor's cores work on different frames instead of waiting for each other within one, and resizing and suppression
-of one frame go on beside the network of another. The boxes are the same where the input is (`rectangular=False`).
+of one frame run while the network works on another. The boxes are the same where the input is (`rectangular=False`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A network exported for squares, made one for rectangles: no arithmetic is spent on the grey beside the image.
+"""A network exported for squares, made one for rectangles: no arithmetic is spent on the grey around the image.
 
 An export of one size holds, as constants, where the cells of its output lie (the anchors) and how large they are (the
 strides). All else follows from the input's shape, so with these two written anew the network takes another shape.

@@ -29,7 +29,7 @@ class YoloDetector:
         nms_iou: IoU above which the worse of two boxes goes.
         classes: the classes that are kept, in the numbers of the network; COCO's 0 is person. None keeps all.
         image_size: side of the network's input in pixels; None is the one it was made for.
-        rectangular: whether the input is cut to the shape of the image, so that nothing is spent on the grey beside it.
+        rectangular: whether the input is cut to the shape of the image, so that nothing is spent on the grey around it.
             The boxes differ a little. None: where the network takes any shape, as `.pt` does, and else not.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`, or what else Ultralytics takes.
         max_detections: boxes per image at most.
@@ -113,7 +113,7 @@ class YoloDetector:
         """Runs the network once: Ultralytics looks at the weights and at the device only then."""
         try:
             self.many([np.zeros((64, 64, 3), dtype=np.uint8)])
-        except Exception as error:  # whatever the many formats' packages raise
+        except Exception as error:  # of the packages of many formats
             reason = str(error).strip().partition("\n")[0]
             raise ValueError(f"detector: '{self.weights}' cannot be run: {reason}") from None
 
@@ -161,7 +161,7 @@ def open_ultralytics(weights: str) -> Any:
         raise ImportError(f"detector: needs Ultralytics ({error}); pip install ultralytics") from None
     try:
         return YOLO(weights, task="detect")
-    except Exception as error:  # whatever torch, pickle, urllib or Ultralytics raise for a file that is none
+    except Exception as error:  # of torch, pickle, urllib or Ultralytics, for a bad file
         if not path.exists():
             raise FileNotFoundError(
                 f"detector: got '{weights}', which is not on this machine and could not be downloaded; expected the "

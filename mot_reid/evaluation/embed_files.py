@@ -27,8 +27,8 @@ def cached_embeddings(
         folder: The cache.
         embedder: Computes what is not there.
         crops: N image files; those that changed since are computed again.
-        model: The embedder's own file, with which the cache is told apart.
-        precision: The embedder's, likewise.
+        model: The embedder's own file, by which the cache is recognised.
+        precision: The precision of the embedder.
         flip: As in `embed_crops`.
 
     Raises:

@@ -27,9 +27,9 @@ class Footage:
     """Where the pictures and the detections of the sequences are.
 
     Attributes:
-        frames: Their videos or folders of frames, told of a single sequence or relative to the folder of each; None
-            for those that seqinfo.ini names, where they are.
-        detections: What the tracker was given, told likewise; None for the boxes it reported.
+        frames: Their videos or folders of frames: a path for a single sequence, or one relative to the folder of each;
+            None for those that seqinfo.ini names, where they are.
+        detections: What the tracker was given, named in the same way; None for the boxes it reported.
         scale: Pixels of the video for one of the ground truth.
     """
 

@@ -32,7 +32,7 @@ def report_card(
     Args:
         scored: The scores.
         title: Of the page.
-        model: The model's file; curves of training are those beside it.
+        model: The model's file; curves of training are those in the same folder.
         metadata: Of the model.
         settings: What it was measured with.
     """

@@ -22,7 +22,7 @@ class Scored:
     Attributes:
         people: Queries and gallery.
         query: (Q, D) their embeddings.
-        gallery: (G, D) likewise.
+        gallery: (G, D) embeddings of the gallery.
         scores: By the way of ranking, as `score_rankings` names them.
         pairs: Similarities of all pairs.
         verified: As `verification_scores`.
@@ -68,7 +68,7 @@ def score_people(
         people: Queries and gallery.
         embedding: (Q + G, D), queries first.
         calibration: Of the model.
-        neighbours: As in `score_rankings`, likewise all that follow.
+        neighbours: As in `score_rankings`, as are all that follow.
         reciprocal: Neighbourhood of re-ranking; 0 for none.
         samples: Of the bootstrap; 0 for none.
         metric: Of the rankings.

@@ -199,7 +199,7 @@ def tune(
     """Returns parameters for use, and what to expect of them.
 
     Args:
-        bench: As in `hold_out`, likewise all others.
+        bench: As in `hold_out`, as are all others.
         parameters: Those to search.
         objective: What is to be high.
         trials: Tries for each search, of which there is one more than sequences.

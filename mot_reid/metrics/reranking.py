@@ -37,7 +37,7 @@ def rerank(
     Two images are near when they have the same images among their reciprocal neighbours: the result is
     `(1 - distance_weight) * jaccard + distance_weight * d / max(d)`, where d is the fourth power of the Euclidean
     distance. (The original code squares the squared distance; the published numbers have it, so it is kept.)
-    Neighbourhoods are sparse matrices and distances come in blocks, so beside the result the memory grows with Q + G.
+    Neighbourhoods are sparse matrices and distances come in blocks, so apart from the result, memory grows with Q + G.
 
     Args:
         query_embedding: (Q, D).

@@ -101,7 +101,7 @@ def score_rankings(
 
 
 def verification_scores(pairs: PairSimilarities, calibration: Mapping[str, Any] | None = None) -> dict[str, float]:
-    """Returns the equal error rate and, beside what a calibrated threshold promised, what it does here: fractions.
+    """Returns the equal error rate, what a calibrated threshold promised, and what it does here: fractions.
 
     Args:
         pairs: Similarities of persons the threshold was not chosen on.

@@ -3,7 +3,7 @@
 Pairs are chosen so that they ask the question of re-identification:
 
 - genuine: the same person, seen by two different cameras (by any two images where cameras are unknown);
-- impostor: two different persons, whatever the cameras;
+- impostor: two different persons, by any cameras;
 - neither: the same person by the same camera (too easy), two distractors (person_id 0: nobody knows who they are),
   and every pair with junk (person_id -1).
 """

@@ -1,4 +1,4 @@
-"""Embeddings ahead of the tracker: those of a batch of frames together, beside the association of frames before."""
+"""Embeddings ahead of the tracker: those of a batch of frames together, while earlier frames are associated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is to be tracked, and where the answers go: settings become jobs, and mistakes are told before any work."""
+"""What is to be tracked, and where the answers go: settings become jobs, and mistakes are reported before any work."""
 
 from __future__ import annotations
 

@@ -66,10 +66,10 @@ def run(
     Args:
         settings: of the run.
         job: what is tracked and where the answers go.
-        progress: told of each frame; what it raises ends the job, and nothing is written. (When a frame fails, or on
-            an interrupt, the results of the frames before are written.)
+        progress: called after each frame; what it raises ends the job, and nothing is written. (When a frame fails,
+            or on an interrupt, the results of the frames before are written.)
         detector: one that is loaded already, in place of the settings'.
-        embedder: likewise, in place of the model that the job names.
+        embedder: one that is loaded already, in place of the model that the job names.
 
     Raises:
         ConfigError: a setting makes no sense.
@@ -204,7 +204,7 @@ def build_detector(settings: TrackSettings, source: str, *, drawn: list[Detectio
     Args:
         settings: of the run.
         source: stands for {source} in `detector.public`.
-        drawn: the boxes that come with the drawn clip, used where no network is named.
+        drawn: the boxes that come with the synthetic clip, used where no network is named.
 
     Raises:
         ConfigError: two detectors are named.
@@ -280,7 +280,7 @@ class _TimedEmbedder:
 
 
 def _speed(frames: int, seconds: float, watch: Stopwatch, decoding: float) -> dict[str, Any]:
-    """Returns frames per second, of the whole and of each stage by itself; stages work beside each other."""
+    """Returns frames per second, of the whole and of each stage by itself; stages work at the same time."""
     spent = {"decode": decoding, **{stage: watch.seconds.get(stage, 0.0) for stage in _STAGES}}
     total = sum(spent.values())
     stages = {

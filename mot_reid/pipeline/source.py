@@ -1,4 +1,4 @@
-"""The frames of a job: those of a file, a folder, a camera or a stream, or the drawn clip."""
+"""The frames of a job: those of a file, a folder, a camera or a stream, or the synthetic clip."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Source:
     Attributes:
         frame_rate: frames per second.
         length: frames to expect; None where nobody knows.
-        detections: those that belong to the drawn clip; None elsewhere.
+        detections: those that belong to the synthetic clip; None elsewhere.
 
     Raises:
         FileNotFoundError, ValueError, ConnectionError: as `VideoReader` does.

@@ -1,4 +1,4 @@
-"""`track`: frames in, identities out, with detection of the next frames going on beside the association of this one."""
+"""`track`: frames in, identities out, while the detector works on the next frames."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ class Step:
 
 
 class Stopwatch:
-    """Adds up the seconds that each stage was at work, in whatever thread; a stage inside another counts by itself.
+    """Adds up the seconds that each stage was at work, in any thread; a stage inside another counts by itself.
 
-    Stages that run beside each other add up to more than what went by on the wall.
+    Stages that run at the same time add up to more than what went by on the wall.
     """
 
     def __init__(self) -> None:
@@ -184,7 +184,7 @@ def _detected(
             while failure is None:
                 try:
                     group = list(islice(frames, batch))
-                except Exception as error:  # told when what came before is done
+                except Exception as error:  # raised when what came before is done
                     failure = error
                     break
                 if not group:

@@ -181,7 +181,7 @@ def find(path_or_name: str | os.PathLike[str]) -> Path:
             f"checkpoint: got the folder '{path}'; expected a file; did you mean '{path / 'model.safetensors'}'?"
         )
     hint = did_you_mean(str(path_or_name), names)
-    known = f"one of the models in the box: {', '.join(names)}" if names else "a model in the box (there is none)"
+    known = f"one of the bundled models: {', '.join(names)}" if names else "a bundled model (there is none)"
     raise FileNotFoundError(f"checkpoint: got '{path_or_name}'; expected an existing file or {known}{hint}")
 
 

@@ -1,4 +1,4 @@
-"""Checksums of metadata, tensors and whole files, by which a damaged checkpoint is told from a whole one."""
+"""Checksums of metadata, tensors and whole files, by which a damaged checkpoint is recognised."""
 
 from __future__ import annotations
 

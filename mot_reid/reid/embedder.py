@@ -1,4 +1,4 @@
-"""Embedder: boxes in an image to unit-length embeddings, from a checkpoint, an ONNX file or a model in the box."""
+"""Embedder: boxes in an image to unit-length embeddings, from a checkpoint, an ONNX file or a bundled model."""
 
 from __future__ import annotations
 
@@ -227,7 +227,7 @@ def _size(network: nn.Module) -> int:
 
 
 def _boxes(xyxy: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-    """Returns (N, 4) boxes; of none at all, whatever their shape, (0, 4)."""
+    """Returns (N, 4) boxes; of no boxes, in any shape, (0, 4)."""
     return np.asarray(xyxy, dtype=np.float64).reshape(-1, 4) if np.size(xyxy) == 0 else np.asarray(xyxy)
 
 

@@ -74,7 +74,7 @@ def export_openvino(artifact: Artifact, path: str | Path, *, half: bool = False)
 
     Args:
         artifact: What is exported.
-        path: Ending in `.xml`; the weights go beside it.
+        path: Ending in `.xml`; the weights go next to it.
         half: Store the weights in float16.
 
     Raises:

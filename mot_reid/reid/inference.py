@@ -63,7 +63,7 @@ def open_onnx(path: Path, *, device: str = "cpu") -> tuple[dict[str, Any], Calla
         providers.insert(0, "CUDAExecutionProvider")
     try:
         options = onnxruntime.SessionOptions()
-        # Idle threads otherwise spin on the cores that a detector beside the tracker works on.
+        # Idle threads otherwise spin on the cores that the detector works on.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         session = onnxruntime.InferenceSession(str(path), options, providers=providers)
         stored = session.get_modelmeta().custom_metadata_map

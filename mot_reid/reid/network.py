@@ -62,7 +62,7 @@ class GeM(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps (B, C, h, w) to (B, C), in float32 whatever the precision around it."""
+        """Maps (B, C, h, w) to (B, C), in float32 at any precision around it."""
         return x.float().clamp(min=self.eps).pow(self.p).mean(dim=(2, 3)).pow(1.0 / self.p)
 
 

@@ -52,7 +52,7 @@ class LiveSessions:
     Args:
         workers: with the tasks `open_live`, `track_live` and `close_live`.
         limits: of the service.
-        metrics: told of the frames.
+        metrics: counts the frames.
     """
 
     def __init__(self, workers: Sequence[Worker], limits: Limits, metrics: Metrics) -> None:

@@ -18,7 +18,7 @@ _KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "co
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats time, level, logger, message and whatever was given as `extra`."""
+    """Formats time, level, logger, message and everything given as `extra`."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Returns the line."""

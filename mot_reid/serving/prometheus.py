@@ -1,4 +1,4 @@
-"""What Prometheus is told: requests, frames, jobs, errors, sessions."""
+"""What Prometheus reads: requests, frames, jobs, errors, sessions."""
 
 from __future__ import annotations
 

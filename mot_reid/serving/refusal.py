@@ -55,7 +55,7 @@ def sentence_of(error: BaseException, upload: str | Path | None = None) -> str:
     """Returns what an error says, in one line without paths of this machine.
 
     Args:
-        error: whatever was raised.
+        error: what was raised.
         upload: the path of the file that was worked on, which becomes "the upload".
     """
     text = " ".join(str(error).split()) or type(error).__name__
@@ -65,7 +65,7 @@ def sentence_of(error: BaseException, upload: str | Path | None = None) -> str:
 
 
 def stopping() -> Refusal:
-    """Returns the refusal of whatever comes too late."""
+    """Returns the refusal of what comes too late."""
     return Refusal("busy", "server: it is being stopped; try again soon", retry_seconds=10)
 
 

@@ -78,7 +78,7 @@ class Service:
 
     Attributes:
         limits: all limits.
-        metrics: what Prometheus is told.
+        metrics: what Prometheus reads.
         folder: that uploads, results, galleries and the list of jobs are kept in.
         jobs: of videos; `submit_video` adds one.
         galleries: of known people; `enrol` and `search` below take images.
@@ -298,7 +298,7 @@ class Service:
 
 
 def _listed(where: Where) -> str | list[float]:
-    """Returns what a worker is told of where a person is."""
+    """Returns how a worker is told where a person is."""
     if isinstance(where, str):
         return where
     if len(where) != 4:

@@ -83,7 +83,7 @@ Count = Between(1)
 
 @dataclass(frozen=True)
 class Form:
-    """How the command line may write a key, beside the usual way.
+    """How the command line may write a key, apart from the usual way.
 
     Attributes:
         commas: whether a list may be written as `a,b`; otherwise as `[a, b]` only.

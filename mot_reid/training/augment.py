@@ -48,7 +48,7 @@ class BatchAugment:
             flip: probability of a horizontal flip.
             pad: black pixels added on each side before cropping back to size at a random place.
             zoom: probability of torchreid's random crop: enlarge by 1.125 (bilinear), crop back at a random place.
-            brightness: factors drawn from U(1 - x, 1 + x), not below 0; likewise contrast and saturation.
+            brightness: factors drawn from U(1 - x, 1 + x), not below 0; the same for contrast and saturation.
             contrast: see brightness.
             saturation: see brightness.
             grayscale: probability of replacing all three channels by the luma.

@@ -12,7 +12,7 @@ from torch.func import functional_call
 
 
 class EMA:
-    """The exponential moving average of a module's weights, kept beside the module.
+    """The exponential moving average of a module's weights, kept next to the module.
 
     ``average += (1 - d) (weights - average)`` after each optimiser step, with d = min(decay, (1 + n) / (10 + n)) at the
     n-th update from 0, so that the start is forgotten quickly. The running statistics of batch norm are averaged like

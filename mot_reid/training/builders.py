@@ -48,7 +48,7 @@ def prepare_host(config: Config) -> None:
 
 
 def read_splits(config: Config) -> IdentitySplits:
-    """Returns the crops that the configuration names; drawn people are drawn where they are not there yet."""
+    """Returns the crops that the configuration names; synthetic people are made on first use."""
     data = config.data
     return read_data_set(data.kind, data.root, official_counts=data.official_counts, drawing=asdict(config.synthetic))
 

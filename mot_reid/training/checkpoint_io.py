@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint beside its place and moves it there, with a checksum by which it is verified when read."""
+    """Writes a checkpoint under another name and moves it into place, with a checksum that is verified when read."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
         """Saves a checkpoint under its final name only once it is complete on disk."""
@@ -55,7 +55,7 @@ def read(path: str | Path, *, map_location: Any | None = None) -> Any:
         ) from None
     except FileNotFoundError:
         raise
-    except Exception:  # whatever a broken file makes the unpickler raise
+    except Exception:  # of the unpickler, for a broken file
         raise ValueError(f"ckpt: got '{path}', which cannot be read; expected a checkpoint of a run") from None
     if not verified:
         log.warning("ckpt: '%s' has no checksum, so whether it is damaged is unknown", path)

@@ -1,4 +1,4 @@
-"""Train, validation and test crops as batches: Market-1501, one's own people, or drawn ones."""
+"""Train, validation and test crops as batches: Market-1501, one's own people, or synthetic ones."""
 
 from __future__ import annotations
 

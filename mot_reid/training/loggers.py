@@ -1,4 +1,4 @@
-"""Where the curves go: a CSV file always, and one service beside it."""
+"""Where the curves go: a CSV file always, and one service if asked for."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MLFLOW_HINT = 'pip install "mot-reid[mlflow]"'
 
 
 def build_loggers(config: Config, folder: Path, *, resumed_step: int | None = None) -> list[Logger]:
-    """Returns the CSV logger, and the one the configuration names beside it.
+    """Returns the CSV logger, and the one that the configuration names.
 
     Args:
         config: Of the run.
@@ -132,4 +132,4 @@ SERVICES: dict[str, Callable[[Config, Path], Logger]] = {
     "tensorboard": _tensorboard,
     "mlflow": _mlflow,
 }
-"""What builds the logger of each name beside `csv`."""
+"""What builds the logger of each name except `csv`."""

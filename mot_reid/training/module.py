@@ -67,7 +67,7 @@ class ReIDModule(LightningModule):
             channels_last: Memory order of images and kernels.
             seed: Of the augmentation.
             distillation: What a teacher says of views of the crops, which are then augmented further; None for none.
-            metadata: What a checkpoint says of itself, beside its weights.
+            metadata: What a checkpoint says of itself, apart from its weights.
 
         Raises:
             ValueError: Smaller images for a backbone of one input size.

@@ -120,8 +120,8 @@ class Objective(nn.Module):
     def move_centres(self, *, loss_scale: float = 1.0) -> None:
         """Takes one SGD step on the centres from their gradient, and clears it; does nothing without a centre loss.
 
-        Plain SGD has no state, so the centres need no optimiser beside the network's. Their gradient carries the weight
-        of the term, which is divided out again.
+        Plain SGD has no state, so the centres need no optimiser apart from the network's. Their gradient carries the
+        weight of the term, which is divided out again.
 
         Args:
             loss_scale: What float16 training multiplied the loss by; where that overflowed, centres stay.

@@ -100,7 +100,7 @@ def factor(
     * multistep: gamma ** (number of milestones <= t)
     * cosine: from 1 at flat_epochs to final_factor at `epochs`; 1 before. ``flat_epochs=warmup_epochs`` is a decay that
       starts where the warm-up ends; 0 is timm's (the cosine's clock runs during the warm-up).
-    * linear: likewise, on a line.
+    * linear: the same, on a line.
 
     How published recipes map:
 

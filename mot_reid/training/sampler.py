@@ -1,4 +1,4 @@
-"""Which images make a batch: P identities x K images, or plain shuffling; the same batches whatever the ranks.
+"""Which images make a batch: P identities x K images, or plain shuffling; the same batches for any number of processes.
 
 Both samplers yield whole batches (lists of image indices), so they go to ``DataLoader(batch_sampler=...)``; with
 Lightning set ``use_distributed_sampler=False`` and call `set_epoch` before each epoch. A batch depends on the seed and
@@ -54,7 +54,7 @@ class PKSampler(_EpochSampler):
 
     An epoch has `batches` batches, by default ``max(1, len(labels) // (P * K))``, in every epoch and on every rank.
     Within an epoch, identities are visited in shuffled rounds: visits per identity differ by at most one, and a batch
-    holds P different ones. The visits to an identity go through its images in shuffled rounds likewise: their uses
+    holds P different ones. The visits to an identity go through its images in shuffled rounds as well: their uses
     differ by at most one, and none is twice in a batch while the identity has K images or more. An identity with n < K
     images gives all of them K // n times, and K % n of them, in rounds, to fill up.
 
@@ -124,7 +124,7 @@ class PKSampler(_EpochSampler):
 
 
 class ShuffleSampler(_EpochSampler):
-    """Shuffled batches of images whatever their identity, for recipes with cross-entropy alone.
+    """Shuffled batches of images of any identity, for recipes with cross-entropy alone.
 
     An epoch has ``count // batch_size`` batches by default: the last incomplete one is dropped. With more `batches`
     the images come in shuffled rounds, and none is twice in a batch.

@@ -111,7 +111,7 @@ def rule(frame: Frame, x: float, *, label: str) -> str:
 
 
 def dot(frame: Frame, x: float, y: float, *, color: str, label: str) -> str:
-    """Returns a marked point with its label beside it."""
+    """Returns a marked point with its label next to it."""
     right, down = frame.at([x], [y])[0]
     left = right > frame.width * 0.6
     return (

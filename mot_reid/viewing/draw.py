@@ -102,7 +102,7 @@ class Annotator:
         return picture
 
     def _label(self, picture: Image, corners: Sequence[Sequence[int]], tracks: Tracks) -> None:
-        """Writes beside each box, over all boxes, and not over another label where there is room."""
+        """Writes next to each box, over all boxes, and not over another label where there is room."""
         plates: list[Plate] = []
         for (x1, y1, _, y2), track_id, score in zip(corners, tracks.track_id.tolist(), tracks.score.tolist()):
             words = [f"{track_id}"] * self._ids + [f"{score:.2f}"] * self._scores

@@ -159,7 +159,7 @@ def test_report_counts_the_pairs_and_shows_the_licence(run: Path, report: str) -
         gallery_camera_id=people.gallery.camera_id,
     )
     assert f"{pairs.genuine.sum():,} pairs of one person and {pairs.impostor.sum():,} pairs of two" in report
-    assert "trained on drawn people" in report
+    assert "trained on synthetic people" in report
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def heard_interrupts() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The drawn people of `helpers.runs.PEOPLE`."""
+    """The synthetic people of `helpers.runs.PEOPLE`."""
     torch.set_num_threads(1)
     root = tmp_path_factory.mktemp("drawn") / "people"
     return synthetic_dataset.generate(

@@ -1,4 +1,4 @@
-"""The drawn street scene."""
+"""The synthetic street scene."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Drawn people."""
+"""Synthetic people."""
 
 from __future__ import annotations
 

@@ -459,9 +459,18 @@ except ValueError as error:
 
 
 def test_reader_refuses_a_video_without_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("av")
     (tmp_path / "a.mp4").write_bytes(b"x")
     _fake(monkeypatch, [], count=5)
     with pytest.raises(ValueError, match="without a frame that can be decoded"):
+        VideoReader(tmp_path / "a.mp4")
+
+
+def test_reader_advises_pyav_where_it_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"x")
+    _fake(monkeypatch, [], count=5)
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(ValueError, match=r"of which OpenCV decodes no frame here; .* pip install av"):
         VideoReader(tmp_path / "a.mp4")
 
 

@@ -1,4 +1,4 @@
-"""Training runs of seconds: drawn people, a network of timm's own tests, a few batches per epoch."""
+"""Training runs of seconds: synthetic people, a network of timm's own tests, a few batches per epoch."""
 
 from __future__ import annotations
 

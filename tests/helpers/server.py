@@ -1,4 +1,4 @@
-"""A real server in a process of its own, and the drawn clip as a video with a file of its detections."""
+"""A real server in a process of its own, and the synthetic clip as a video with a file of its detections."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def draw_scene(folder: Path, *, frames: int = 60, repeat: int = 1) -> Scene:
 
     Args:
         folder: where to.
-        frames: of the drawn clip.
+        frames: of the synthetic clip.
         repeat: how often the clip is shown.
     """
     clip = walkers(frames=frames)

@@ -387,11 +387,11 @@ def test_find_takes_a_path_or_the_name_of_a_model_in_the_box(
     inside.write_bytes(b"")
     assert checkpoint.find("osnet_x0_25_market1501") == inside
     assert checkpoint.find(saved) == saved
-    with pytest.raises(FileNotFoundError, match=r"models in the box: .*; did you mean 'osnet_x0_25_market1501'"):
+    with pytest.raises(FileNotFoundError, match=r"bundled models: .*; did you mean 'osnet_x0_25_market1501'"):
         checkpoint.find("osnet_x025_market1501")
 
 
 def test_find_says_so_when_the_box_is_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoint, "WEIGHTS", tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"got 'osnet'; .* a model in the box \(there is none\)"):
+    with pytest.raises(FileNotFoundError, match=r"got 'osnet'; .* a bundled model \(there is none\)"):
         checkpoint.find("osnet")

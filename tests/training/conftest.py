@@ -1,4 +1,4 @@
-"""Drawn people, once for all tests of training."""
+"""Synthetic people, once for all tests of training."""
 
 from __future__ import annotations
 

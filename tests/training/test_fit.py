@@ -447,7 +447,7 @@ def test_model_that_began_with_another_says_so(whole: tuple[FitResult, Diary], p
     assert told["provenance"]["dataset"] == "synthetic"
     initial = told["provenance"]["initial"]
     assert (initial["name"], initial["dataset"], initial["experiment"]) == ("last.ckpt", "synthetic", "quickstart")
-    assert told["licence"] == "Apache-2.0: trained on drawn people"
+    assert told["licence"] == "Apache-2.0: trained on synthetic people"
 
 
 def test_provenance_tells_how_the_model_came_about(whole: tuple[FitResult, Diary]) -> None:

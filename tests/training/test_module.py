@@ -52,7 +52,7 @@ def build(
 
 
 def train(module: ReIDModule, people: Path, **settings: Any) -> Trainer:
-    """Trains on the drawn people, five batches in an epoch."""
+    """Trains on the synthetic people, five batches in an epoch."""
     splits = read_splits(small_config(people, people.parent))
     data = ReIDDataModule(splits, preprocess=PREPROCESS, identities=4, images=2, workers=0)
     named: dict[str, Any] = {"max_epochs": 1, **settings}

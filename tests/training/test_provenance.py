@@ -84,7 +84,7 @@ def test_research_weights_stay_research_weights_on_drawn_people(research: Path) 
         "crops": "abc",
     }
     assert licence([SYNTHETIC], initial) == (
-        f"{RESEARCH} (of its initial weights, market.safetensors); Apache-2.0: trained on drawn people"
+        f"{RESEARCH} (of its initial weights, market.safetensors); Apache-2.0: trained on synthetic people"
     )
     assert licence([MARKET1501], initial) == RESEARCH
 

@@ -54,7 +54,7 @@ def mount_demo(app: Any, service: Service) -> Any:
     demo = build_demo(service)
     import gradio as gr
 
-    app.add_api_route("/favicon.ico", _no_icon, include_in_schema=False)  # browsers ask for it beside every page
+    app.add_api_route("/favicon.ico", _no_icon, include_in_schema=False)  # browsers ask for it with every page
     # Fonts of the machine: the theme's own come from an address on the Internet.
     plain = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"]
     theme = gr.themes.Default(primary_hue="blue", font=plain, font_mono=["ui-monospace", "monospace"])

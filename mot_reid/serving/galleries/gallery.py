@@ -1,8 +1,8 @@
 """Known people: enrolled by name, found again by embedding, and forgotten for good.
 
 One SQLite file holds who there is and the embeddings. Every write is one transaction under SQLite's write lock, so that
-several threads and processes may use one folder, and whatever dies leaves the state before or after. After somebody was
-forgotten, the file is written anew without them.
+several threads and processes may use one folder, and a process that dies leaves the state before or after. After somebody
+was forgotten, the file is written anew without them.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A person of the gallery beside an embedding.
+    """A person of the gallery with an embedding.
 
     Attributes:
         person: who.
@@ -177,7 +177,7 @@ class Galleries:
             embedding: `(D,)` of unit length.
             model: what it comes from.
             threshold: the least similarity of the same person.
-            most: how many matches are told.
+            most: how many matches are returned.
 
         Raises:
             Refusal: there is no such gallery, or it is of another model.

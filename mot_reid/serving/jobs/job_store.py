@@ -1,4 +1,4 @@
-"""The jobs of the service in SQLite: what was asked, how far it is, and what came of it, whatever dies meanwhile."""
+"""The jobs of the service in SQLite: what was asked, how far it is, and what came of it, even if a process dies."""
 
 from __future__ import annotations
 

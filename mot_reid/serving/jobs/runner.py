@@ -36,7 +36,7 @@ class Runner:
         workers: with the task `track_video`.
         folder: holds a folder for each job.
         limits: of the service.
-        metrics: told of frames, seconds and failures.
+        metrics: counts frames, seconds and failures.
 
     Attributes:
         problem: why nothing can be noted of jobs at present, in a sentence; None where it can.

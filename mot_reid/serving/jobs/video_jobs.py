@@ -31,7 +31,7 @@ class VideoJobs:
         workers: with the task `track_video`; each works on one job at a time.
         checker: the worker with the task `check_video`.
         limits: of the service.
-        metrics: told of frames, seconds and failures.
+        metrics: counts frames, seconds and failures.
 
     Raises:
         ValueError: the list of jobs is damaged, in use, not ours, or written by a newer program.

@@ -1,4 +1,4 @@
-"""Detector and embedder of one worker process, and what is asked of them beside whole videos."""
+"""Detector and embedder of one worker process, and what is asked of them apart from whole videos."""
 
 from __future__ import annotations
 

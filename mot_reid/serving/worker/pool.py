@@ -40,7 +40,7 @@ class Worker:
         load_seconds: how long the process may take until it is ready.
 
     Attributes:
-        facts: what the process told when it was ready; None before.
+        facts: what the process reported when it was ready; None before.
         problem: why it could not get ready, in a sentence; None where it could.
     """
 

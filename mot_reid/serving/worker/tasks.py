@@ -139,7 +139,7 @@ def answer_all(pipe: Connection, load: Callable[[Tell], tuple[Mapping[str, Task]
     answers = _Answers(pipe)
     try:
         tasks, facts = load(lambda told: answers.send("progress", told))
-    except Exception as error:  # whatever the packages of the models raise
+    except Exception as error:  # of the packages of the models
         answers.send("refused", ["internal", f"server: {sentence_of(error)}"])
         return
     answers.send("done", facts)

@@ -1,4 +1,4 @@
-"""The frame of a report: one HTML file that needs nothing beside it."""
+"""The frame of a report: one HTML file that needs no other file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report card of a Re-ID model: one HTML file that needs nothing beside it.
+"""The report card of a Re-ID model: one HTML file that needs no other file.
 
 Every section is a pure function from results to HTML; `report_html` puts those together for which there is something
 to show.

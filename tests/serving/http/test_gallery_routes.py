@@ -51,7 +51,7 @@ def search(server: Server, image: bytes, **fields: str) -> Any:
 
 
 def test_largest_person_of_a_scene_is_enrolled_and_found(server: Server, scene: Scene) -> None:
-    """The detections of the server are those of the drawn clip, of whose first frame this is a picture."""
+    """The detections of the server are those of the synthetic clip, of whose first frame this is a picture."""
     buffer = io.BytesIO()
     Image.fromarray(walkers(frames=60).images[0][..., ::-1]).save(buffer, "PNG")
     image, url = buffer.getvalue(), "/api/galleries/street"
