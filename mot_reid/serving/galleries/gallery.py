@@ -1,8 +1,8 @@
 """Known people: enrolled by name, found again by embedding, and forgotten for good.
 
 One SQLite file holds who there is and the embeddings. Every write is one transaction under SQLite's write lock, so that
-several threads and processes may use one folder, and a process that dies leaves the state before or after. After somebody
-was forgotten, the file is written anew without them.
+several threads and processes may use one folder, and a process that dies leaves the state before or after. After
+somebody was forgotten, the file is written anew without them.
 """
 
 from __future__ import annotations
