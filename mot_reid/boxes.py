@@ -7,12 +7,10 @@ and returns a new float64 array.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-FloatArray = NDArray[np.floating[Any]]
+from mot_reid.arrays import FloatArray
 
 
 def xyxy_to_tlwh(xyxy: ArrayLike) -> FloatArray:

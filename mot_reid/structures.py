@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mot_reid.boxes import FloatArray
+from mot_reid.arrays import BoolArray, Float32Array, FloatArray, IntArray, StrArray
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     import pandas as pd
     import supervision as sv
 
-IntArray = NDArray[np.int64]
-BoolArray = NDArray[np.bool_]
-StrArray = NDArray[np.str_]
 Array = NDArray[Any]
 
 _C = TypeVar("_C", bound="Columns")
@@ -202,7 +199,7 @@ class Detections(Columns):
     xyxy: FloatArray
     score: FloatArray
     class_id: IntArray = None  # type: ignore[assignment]
-    embedding: NDArray[np.float32] | None = None
+    embedding: Float32Array | None = None
 
     COLUMNS: ClassVar[dict[str, Column]] = {
         "xyxy": Column(float, 4),

@@ -41,47 +41,50 @@ def room(package: str = "", *, top: str = "", lazy: str = "") -> Room:
 
 # DESIGN's table. A room may always import itself.
 TABLE = {
-    "boxes": room(top="numpy"),
-    "structures": room("boxes", top="numpy", lazy="pandas supervision"),
+    "arrays": room(top="numpy"),
+    "boxes": room("arrays", top="numpy"),
+    "structures": room("arrays boxes", top="numpy", lazy="pandas supervision"),
     "files": room(),
     "names": room(),
     "version": room(),
     "settings": room("files names", lazy="omegaconf"),
     # Calls every other room; nobody uses it.
     "cli": room(
-        "boxes files names version settings structures data metrics tracking reid detection viewing training pipeline "
-        "evaluation serving benchmark",
+        "arrays boxes files names version settings structures data metrics tracking reid detection viewing training "
+        "pipeline evaluation serving benchmark",
         lazy="tqdm lightning torch numpy ultralytics uvicorn",
     ),
-    "data": room("boxes structures files", top="numpy PIL", lazy="cv2 av tqdm pandas"),
-    "metrics": room("boxes structures", top="numpy scipy", lazy="pandas faiss"),
-    "detection": room("boxes structures files data", top="numpy", lazy="ultralytics openvino onnxruntime cv2"),
-    "tracking": room("boxes names structures settings", top="numpy scipy", lazy="cv2"),
+    "data": room("arrays boxes structures files", top="numpy PIL", lazy="cv2 av tqdm pandas"),
+    "metrics": room("arrays boxes structures", top="numpy scipy", lazy="pandas faiss"),
+    "detection": room("arrays boxes structures files data", top="numpy", lazy="ultralytics openvino onnxruntime cv2"),
+    "tracking": room("arrays boxes names structures settings", top="numpy scipy", lazy="cv2"),
     "reid": room(
-        "boxes names structures files",
+        "arrays boxes names structures files",
         top="numpy torch timm safetensors",
         lazy="onnx onnxruntime onnxscript openvino tqdm",
     ),
     "training": room(
-        "names structures files data reid metrics settings viewing",
+        "arrays names structures files data reid metrics settings viewing",
         top="numpy torch torchvision torchmetrics lightning",
         lazy="wandb tqdm",
     ),
     "evaluation": room(
-        "settings boxes structures files data metrics reid tracking viewing", top="numpy torch", lazy="tqdm optuna"
+        "settings arrays boxes structures files data metrics reid tracking viewing",
+        top="numpy torch",
+        lazy="tqdm optuna",
     ),
     "pipeline": room(
-        "boxes files settings structures data detection tracking viewing", top="numpy", lazy="tqdm ray pandas"
+        "arrays boxes files settings structures data detection tracking viewing", top="numpy", lazy="tqdm ray pandas"
     ),
     # Measures the others, so it may use them all; nobody uses it.
     "benchmark": room(
-        "settings boxes data detection metrics reid tracking training pipeline",
+        "settings arrays boxes data detection metrics reid tracking training pipeline",
         top="numpy scipy torch lightning PIL",
         lazy="onnxruntime onnxscript faiss",
     ),
-    "viewing": room("boxes structures files metrics", top="numpy jinja2 markupsafe", lazy="cv2 matplotlib"),
+    "viewing": room("arrays boxes structures files metrics", top="numpy jinja2 markupsafe", lazy="cv2 matplotlib"),
     "serving": room(
-        "settings structures data detection reid tracking pipeline viewing",
+        "arrays settings structures data detection reid tracking pipeline viewing",
         top="numpy markupsafe fastapi pydantic python_multipart prometheus_client",
         lazy="gradio uvicorn cv2",
     ),

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+
+from mot_reid.arrays import Image
 
 # No protocol but files, and no format that names other files, so that no video makes us open an address.
 _OPTIONS = {
@@ -71,7 +72,7 @@ class AvCapture:
         self._frame = next(self._frames, None)
         return self._frame is not None
 
-    def retrieve(self) -> tuple[bool, NDArray[np.uint8] | None]:
+    def retrieve(self) -> tuple[bool, Image | None]:
         """Returns whether there is a picture, and the picture: (H, W, 3) uint8 BGR, upright."""
         if self._frame is None:
             return False, None

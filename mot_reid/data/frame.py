@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
+from mot_reid.arrays import Image
 
 
 class Frame(NamedTuple):
@@ -19,7 +18,7 @@ class Frame(NamedTuple):
 
     number: int
     time_seconds: float
-    image: NDArray[np.uint8]
+    image: Image
 
 
 class BrokenFrameError(Exception):

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from mot_reid.arrays import Image
 
 _FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 _ENCODER = "libx264"
@@ -46,7 +47,7 @@ class H264Writer:
         stream.pix_fmt = "yuv420p"
         self._stream = stream
 
-    def write(self, image: NDArray[np.uint8]) -> None:
+    def write(self, image: Image) -> None:
         """Appends a frame.
 
         Args:

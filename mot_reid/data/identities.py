@@ -7,7 +7,8 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from mot_reid.structures import Column, Columns, IntArray, StrArray
+from mot_reid.arrays import IntArray, StrArray
+from mot_reid.structures import Column, Columns
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mot_reid import boxes
+from mot_reid.arrays import BoolArray, FloatArray, IntArray
 from mot_reid.data import market1501
 from mot_reid.data.identities import IdentityTable, query_gallery
 from mot_reid.data.images import decode
@@ -80,9 +81,9 @@ class CropPlan:
         part: (M,) 0 before and 1 after the cut in the person's time.
     """
 
-    row: NDArray[np.int64]
-    train: NDArray[np.bool_]
-    part: NDArray[np.int64]
+    row: IntArray
+    train: BoolArray
+    part: IntArray
 
 
 def plan_crops(
@@ -210,7 +211,7 @@ def _planned(sequence: Sequence, rules: CropRules) -> tuple[TrackTable, CropPlan
     return truth, plan_crops(truth, read_visibility(sequence.ground_truth_path), sequence, rules=rules)
 
 
-def _parts(rows: NDArray[np.int64], frames: NDArray[np.int64], gap: int) -> Iterator[tuple[np.int64, int]]:
+def _parts(rows: IntArray, frames: IntArray, gap: int) -> Iterator[tuple[np.int64, int]]:
     """Each row with 0 or 1 for before or after the middle of the person's time; rows inside the gap are left out."""
     if not len(rows):
         return
@@ -222,7 +223,7 @@ def _parts(rows: NDArray[np.int64], frames: NDArray[np.int64], gap: int) -> Iter
             yield row, 1
 
 
-def _inside(xyxy: NDArray[np.floating[Any]], sequence: Sequence) -> NDArray[np.float64]:
+def _inside(xyxy: FloatArray, sequence: Sequence) -> NDArray[np.float64]:
     """(M,) share of each box that lies in the picture."""
     seen = boxes.area(boxes.clip(xyxy, sequence.width, sequence.height))
     return np.asarray(seen / np.maximum(boxes.area(xyxy), 1e-9))

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mot_reid.arrays import BoolArray, IntArray
 from mot_reid.boxes import tlwh_to_xyxy, xyxy_to_tlwh
 from mot_reid.files import write_text
 from mot_reid.structures import Detections, TrackTable
@@ -372,7 +373,7 @@ def _explain(path: Path, text: str, delimiter: str | None) -> None:
             )
 
 
-def _refuse_rows(path: str | Path, wrong: NDArray[np.bool_], values: NDArray[np.float64], name: str, rule: str) -> None:
+def _refuse_rows(path: str | Path, wrong: BoolArray, values: NDArray[np.float64], name: str, rule: str) -> None:
     """Raise ValueError naming the line of the first wrong row; blank lines are no rows."""
     if not wrong.any():
         return
@@ -391,8 +392,8 @@ def _table(
     numbers: NDArray[np.float64],
     *,
     score: NDArray[np.float64],
-    class_id: NDArray[np.int64] | None = None,
-    ignore: NDArray[np.bool_] | None = None,
+    class_id: IntArray | None = None,
+    ignore: BoolArray | None = None,
 ) -> TrackTable:
     _check_whole(path, numbers[:, 1], "identity", least=0)
     for column, name in ((4, "width"), (5, "height")):

@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mot_reid.arrays import IntArray
 from mot_reid.data import market1501
 from mot_reid.data.identities import IdentityTable, labels, split_identities
 from mot_reid.data.images import decode, in_threads
@@ -37,7 +37,7 @@ class _Inspected:
 
     reason: str | None
     checksum: int
-    levels: NDArray[np.int64] | None = None
+    levels: IntArray | None = None
 
 
 def prepare(

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mot_reid import boxes
+from mot_reid.arrays import FloatArray
 from mot_reid.data.images import decode, in_threads
 from mot_reid.data.motchallenge import (
     PEDESTRIAN,
@@ -332,7 +333,7 @@ def _annotations(truth: TrackTable, seen: NDArray[np.float64], image: int, first
     ]
 
 
-def _yolo(xyxy: NDArray[np.floating[Any]], sequence: Sequence) -> str:
+def _yolo(xyxy: FloatArray, sequence: Sequence) -> str:
     """Lines of an Ultralytics label: class 0, centre and size in parts of the picture; cut at its edges."""
     clipped = boxes.clip(xyxy, sequence.width, sequence.height)
     clipped = clipped[boxes.area(clipped) > 0]

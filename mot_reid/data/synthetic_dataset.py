@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from mot_reid.arrays import Float32Array
 from mot_reid.data import market1501
 from mot_reid.data.images import in_threads
 from mot_reid.data.prepared import new_folder
@@ -46,11 +47,11 @@ class Camera:
         light: Side the light comes from, -1 to 1.
     """
 
-    gain: NDArray[np.float32]
+    gain: Float32Array
     gamma: float
     contrast: float
-    wall: NDArray[np.float32]
-    ground: NDArray[np.float32]
+    wall: Float32Array
+    ground: Float32Array
     tiles: int
     blur: float
     light: float
@@ -212,7 +213,7 @@ def draw_crop(person: Person, camera: Camera, rng: np.random.Generator, *, junk:
     return _expose(canvas.reduce(_SUPERSAMPLING), camera, rng)
 
 
-def _place(rng: np.random.Generator) -> NDArray[np.float32]:
+def _place(rng: np.random.Generator) -> Float32Array:
     return (rng.uniform(90, 180) + rng.normal(0, 12, 3)).astype(np.float32)
 
 

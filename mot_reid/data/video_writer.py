@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mot_reid.arrays import Image
 from mot_reid.data.h264 import H264Writer
 from mot_reid.files import check_writable
 
@@ -46,7 +46,7 @@ class VideoWriter:
         self._writer: Any = None
         self.frames = 0
 
-    def write(self, image: NDArray[np.uint8]) -> None:
+    def write(self, image: Image) -> None:
         """Append a frame.
 
         Args:
@@ -66,7 +66,7 @@ class VideoWriter:
         self._writer.write(np.ascontiguousarray(image))
         self.frames += 1
 
-    def write_fitted(self, image: NDArray[np.uint8]) -> bool:
+    def write_fitted(self, image: Image) -> bool:
         """Append a frame of any size; one unlike the first is scaled to fit, its shape kept, on black.
 
         Args:

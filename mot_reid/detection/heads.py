@@ -14,12 +14,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mot_reid.arrays import Float32Array, FloatArray
 from mot_reid.boxes import cxcywh_to_xyxy
 
 Kind = Literal["yolox", "yolo", "rtdetr", "rfdetr"]
 Size = tuple[int, int]
-Floats = NDArray[np.floating[Any]]
-Rows = NDArray[np.float32]
 Outputs = Mapping[str, NDArray[Any]]
 
 _STRIDES = ((8, 16, 32), (8, 16, 32, 64))
@@ -30,7 +29,7 @@ _COCO_GAPS = (0, 12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
 _COCO_COLUMNS = 91
 
 
-def yolo(output: Floats, min_score: float) -> Rows:
+def yolo(output: FloatArray, min_score: float) -> Float32Array:
     """Returns the rows of a YOLO export: (4 + C, A) centres, sizes and class scores, or (N, 6) rows as they are.
 
     Args:
@@ -44,7 +43,7 @@ def yolo(output: Floats, min_score: float) -> Rows:
     return _rows(cxcywh_to_xyxy(found[:, :4]), found[np.arange(len(found)), 4 + best], best)
 
 
-def yolox(output: Floats, min_score: float, size: Size) -> Rows:
+def yolox(output: FloatArray, min_score: float, size: Size) -> Float32Array:
     """Returns the rows of a YOLOX export, decoded (`--decode_in_inference`) or not.
 
     Args:
@@ -63,7 +62,7 @@ def yolox(output: Floats, min_score: float, size: Size) -> Rows:
     return _rows(cxcywh_to_xyxy(np.hstack((centre, side))), score[kept], found[:, 5:].argmax(axis=1))
 
 
-def detr(boxes: Floats, scores: Floats, min_score: float, size: Size) -> Rows:
+def detr(boxes: FloatArray, scores: FloatArray, min_score: float, size: Size) -> Float32Array:
     """Returns the rows of a transformer's queries, one for each class that scores above the floor.
 
     Args:
@@ -78,15 +77,15 @@ def detr(boxes: Floats, scores: Floats, min_score: float, size: Size) -> Rows:
     return _rows(cxcywh_to_xyxy(boxes[query]) * (size[::-1] * 2), scores[query, number], number)
 
 
-def _yolo(outputs: Outputs, min_score: float, size: Size) -> Rows:
+def _yolo(outputs: Outputs, min_score: float, size: Size) -> Float32Array:
     return yolo(_only(outputs), min_score)
 
 
-def _yolox(outputs: Outputs, min_score: float, size: Size) -> Rows:
+def _yolox(outputs: Outputs, min_score: float, size: Size) -> Float32Array:
     return yolox(_only(outputs), min_score, size)
 
 
-def _rtdetr(outputs: Outputs, min_score: float, size: Size) -> Rows:
+def _rtdetr(outputs: Outputs, min_score: float, size: Size) -> Float32Array:
     """Three layouts: the authors' labels, boxes and scores; logits and boxes; Ultralytics' boxes next to scores."""
     if len(outputs) == 1:
         rows = _only(outputs)
@@ -98,7 +97,7 @@ def _rtdetr(outputs: Outputs, min_score: float, size: Size) -> Rows:
     return _rows(found["boxes"][kept], found["scores"][kept], found["labels"][kept])
 
 
-def _queries(outputs: Outputs, min_score: float, size: Size) -> Rows:
+def _queries(outputs: Outputs, min_score: float, size: Size) -> Float32Array:
     boxes, logits = sorted((array[0] for array in outputs.values()), key=lambda array: array.shape[1] != 4)
     return detr(boxes, 1 / (1 + np.exp(-logits.astype(np.float64))), min_score, size)
 
@@ -107,12 +106,12 @@ def _only(outputs: Outputs) -> NDArray[Any]:
     return next(iter(outputs.values()))[0]  # type: ignore[no-any-return]
 
 
-def _rows(xyxy: Floats, score: Floats, class_id: NDArray[Any]) -> Rows:
+def _rows(xyxy: FloatArray, score: FloatArray, class_id: NDArray[Any]) -> Float32Array:
     return np.column_stack((xyxy, np.clip(score, 0, 1), class_id)).astype(np.float32)
 
 
 @lru_cache(8)
-def _grid(size: Size, count: int) -> tuple[Floats, Floats]:
+def _grid(size: Size, count: int) -> tuple[FloatArray, FloatArray]:
     """Returns the (A, 2) column and row of each cell, and its (A, 1) stride."""
     strides = next(strides for strides in _STRIDES if _cells(size, strides) == count)
     cells, widths = [], []
@@ -143,7 +142,7 @@ class Head:
 
     fit: Literal["middle", "corner", "stretch"]
     outputs: str
-    read: Callable[[Outputs, float, Size], Rows]
+    read: Callable[[Outputs, float, Size], Float32Array]
     rgb: bool = True
     divisor: float = 255.0
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)

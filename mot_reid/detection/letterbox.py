@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mot_reid.boxes import FloatArray, clip
-
-Image = NDArray[np.uint8]
+from mot_reid.arrays import FloatArray, Image
+from mot_reid.boxes import clip
 
 _GREY = 114
 

@@ -10,9 +10,10 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from mot_reid.boxes import FloatArray, clip
+from mot_reid.arrays import Float32Array, FloatArray, Image
+from mot_reid.boxes import clip
 from mot_reid.detection.heads import HEADS, Head, Kind, Size, kinds
-from mot_reid.detection.letterbox import Image, letterbox, unletterbox
+from mot_reid.detection.letterbox import letterbox, unletterbox
 from mot_reid.detection.networks import Input, Network, open_network
 from mot_reid.detection.suppression import suppress
 from mot_reid.detection.yolo import PERSON, check_image, check_options
@@ -107,7 +108,7 @@ class OnnxDetector:
         return self._network.run(feed)
 
 
-def prepare(image: Image, size: Size, head: Head) -> NDArray[np.float32]:
+def prepare(image: Image, size: Size, head: Head) -> Float32Array:
     """Returns the (1, 3, H, W) float32 input of a network.
 
     Args:

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mot_reid.arrays import Float32Array, Image
 from mot_reid.detection.heads import yolo
-from mot_reid.detection.letterbox import Image, letterbox, unletterbox
+from mot_reid.detection.letterbox import letterbox, unletterbox
 from mot_reid.detection.rectangle import fitting, reshaped, strides_of
 from mot_reid.detection.suppression import suppress
 from mot_reid.structures import Detections
@@ -87,7 +87,7 @@ class OpenVinoYolo:
         kept = suppress(xyxy, score, class_id, limit=self._nms_iou, most=self._max_detections)
         return Detections(unletterbox(xyxy[kept], size, width, height), score[kept], class_id[kept])
 
-    def _infer(self, image: Image, size: tuple[int, int]) -> NDArray[np.float32]:
+    def _infer(self, image: Image, size: tuple[int, int]) -> Float32Array:
         """Returns the (C, A) output for one image, valid until the thread's next one."""
         with self._compiling:
             network = self._network(size)

@@ -10,9 +10,8 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Float32Array = NDArray[np.float32]
+from mot_reid.arrays import Float32Array
 
 
 def fitting(width: int, height: int, *, size: tuple[int, int], stride: int) -> tuple[int, int]:

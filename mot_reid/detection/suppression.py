@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mot_reid.boxes import FloatArray, iou
-from mot_reid.structures import IntArray
+from mot_reid.arrays import FloatArray, IntArray
+from mot_reid.boxes import iou
 
 
 def suppress(xyxy: FloatArray, score: FloatArray, class_id: IntArray, *, limit: float, most: int = 300) -> IntArray:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mot_reid.detection.letterbox import Image
+from mot_reid.arrays import Image
 from mot_reid.detection.openvino import OpenVinoYolo
 from mot_reid.structures import Detections, as_detections
 

@@ -8,19 +8,18 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mot_reid.arrays import Float32Array
 from mot_reid.data.images import decode, in_threads
 from mot_reid.files import whole
 from mot_reid.reid.embedder import Embedder
 
 Item = TypeVar("Item")
-Embeddings = NDArray[np.float32]
 
 
 def cached_embeddings(
     folder: str | Path, embedder: Embedder, crops: Sequence[str], *, model: Path, precision: str, flip: bool = False
-) -> Embeddings:
+) -> Float32Array:
     """Returns (N, D) embeddings as `embed_crops`, from the cache where they are already there.
 
     Args:
@@ -42,11 +41,11 @@ def cached_embeddings(
     if not file.is_file():
         with whole(file) as partial:
             np.save(partial, embed_crops(embedder, crops, flip=flip))
-    found: Embeddings = np.load(file)
+    found: Float32Array = np.load(file)
     return found
 
 
-def embed_crops(embedder: Embedder, crops: Sequence[str], *, flip: bool = False) -> Embeddings:
+def embed_crops(embedder: Embedder, crops: Sequence[str], *, flip: bool = False) -> Float32Array:
     """Returns (N, D) float32 unit embeddings of image files.
 
     Args:

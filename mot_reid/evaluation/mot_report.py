@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mot_reid.boxes import FloatArray
+from mot_reid.arrays import FloatArray
 from mot_reid.data.motchallenge import Sequence, read_detections
 from mot_reid.data.video import VideoReader
 from mot_reid.metrics.mot import MotResult

@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from mot_reid.arrays import Float32Array
 from mot_reid.evaluation.people import People
 from mot_reid.metrics.retrieval import AveragePrecision, Metric
 from mot_reid.metrics.scores import Scores, score_rankings, verification_scores
@@ -29,8 +27,8 @@ class Scored:
     """
 
     people: People
-    query: NDArray[np.float32]
-    gallery: NDArray[np.float32]
+    query: Float32Array
+    gallery: Float32Array
     scores: dict[str, Scores]
     pairs: PairSimilarities
     verified: dict[str, float]
@@ -53,7 +51,7 @@ class Scored:
 
 def score_people(
     people: People,
-    embedding: NDArray[np.float32],
+    embedding: Float32Array,
     *,
     calibration: Mapping[str, Any] | None = None,
     neighbours: int = 0,

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mot_reid.arrays import IntArray
 from mot_reid.metrics.mot import MotResult
 from mot_reid.metrics.retrieval import RetrievalResult
 
@@ -65,7 +66,7 @@ def bootstrap(
     return dict(zip(columns, percentile_intervals(scores, confidence=confidence)))
 
 
-def draw_counts(units: int, *, samples: int, seed: int | np.random.Generator) -> NDArray[np.int64]:
+def draw_counts(units: int, *, samples: int, seed: int | np.random.Generator) -> IntArray:
     """Returns (samples, units): how often each unit was drawn when as many as there are were drawn with replacement."""
     if samples < 1:
         raise ValueError(f"samples: got {samples}; expected at least 1")

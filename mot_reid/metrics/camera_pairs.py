@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mot_reid.arrays import IntArray
 from mot_reid.metrics.retrieval import AveragePrecision, Metric, check_embedding, check_ids, evaluate_retrieval
 
 
@@ -21,10 +22,10 @@ class CameraPairs:
         queries: (A, B) number of queries with a match.
     """
 
-    query_camera: NDArray[np.int64]
-    gallery_camera: NDArray[np.int64]
+    query_camera: IntArray
+    gallery_camera: IntArray
     mean_ap: NDArray[np.float64]
-    queries: NDArray[np.int64]
+    queries: IntArray
 
 
 def evaluate_camera_pairs(

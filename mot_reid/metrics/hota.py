@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from mot_reid.boxes import FloatArray
+from mot_reid.arrays import FloatArray, IntArray
 from mot_reid.metrics.mot_rules import EPSILON, ScoredSequence
 
 ALPHAS: FloatArray = np.arange(0.05, 0.99, 0.05)
@@ -120,9 +119,7 @@ def _alignment(sequence: ScoredSequence) -> FloatArray:
     return together / (sequence.truth_boxes[:, None] + sequence.result_boxes - together)
 
 
-def _count(
-    sequence: ScoredSequence, person: NDArray[np.int64], track: NDArray[np.int64], similarity: FloatArray
-) -> Hota:
+def _count(sequence: ScoredSequence, person: IntArray, track: IntArray, similarity: FloatArray) -> Hota:
     """Returns the sums over the matches that are similar enough, per threshold."""
     pair, member = np.unique(person * max(1, len(sequence.result_id)) + track, return_inverse=True)
     of_person = sequence.truth_boxes[pair // max(1, len(sequence.result_id))]

@@ -12,15 +12,12 @@ from functools import reduce
 from operator import add
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from mot_reid.boxes import FloatArray
+from mot_reid.arrays import BoolArray, FloatArray, IntArray
 from mot_reid.metrics.hota import Hota, score_hota
 from mot_reid.metrics.mot_rules import EPSILON, IOU_THRESHOLD, Benchmark, ScoredSequence, apply_rules
 from mot_reid.structures import TrackTable
-
-IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +149,8 @@ class ClearPairs:
     track: IntArray
     frame: IntArray
     similarity: FloatArray
-    switch: NDArray[np.bool_]
-    fragment: NDArray[np.bool_]
+    switch: BoolArray
+    fragment: BoolArray
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from mot_reid.boxes import FloatArray, iou
+from mot_reid.arrays import FloatArray, IntArray
+from mot_reid.boxes import iou
 from mot_reid.metrics.mot import ClearPairs
 from mot_reid.metrics.mot_rules import IOU_THRESHOLD
 from mot_reid.structures import TrackTable
@@ -259,7 +259,7 @@ class _Scene:
         return np.median(shifts, axis=0) if len(shifts) >= FEWEST else np.full(2, np.nan)
 
 
-def _expected(frames: NDArray[np.int64], boxes: FloatArray, frame: int) -> tuple[FloatArray, int]:
+def _expected(frames: IntArray, boxes: FloatArray, frame: int) -> tuple[FloatArray, int]:
     """Returns where a track is expected at a frame, from its boxes before, and the frame of the last of these."""
     last = int(np.searchsorted(frames, frame)) - 1
     first = int(np.searchsorted(frames, frames[last] - SPAN))
@@ -269,23 +269,23 @@ def _expected(frames: NDArray[np.int64], boxes: FloatArray, frame: int) -> tuple
     return boxes[last] + np.tile(velocity * (frame - frames[last]), 2), int(frames[last])
 
 
-def _box_at(frames: NDArray[np.int64], boxes: FloatArray, frame: int) -> FloatArray:
+def _box_at(frames: IntArray, boxes: FloatArray, frame: int) -> FloatArray:
     return boxes[np.searchsorted(frames, frame)]
 
 
-def _by_identity(table: TrackTable) -> dict[int, tuple[NDArray[np.int64], FloatArray]]:
+def _by_identity(table: TrackTable) -> dict[int, tuple[IntArray, FloatArray]]:
     """Returns frames, rising, and boxes of each identity."""
     order = np.lexsort((table.frame, table.track_id))
     return {key: (table.frame[rows], table.xyxy[rows]) for key, rows in _groups(table.track_id[order], order)}
 
 
-def _by_frame(table: TrackTable) -> dict[int, NDArray[np.int64]]:
+def _by_frame(table: TrackTable) -> dict[int, IntArray]:
     """Returns the rows of each frame."""
     order = np.argsort(table.frame, kind="stable")
     return dict(_groups(table.frame[order], order))
 
 
-def _groups(keys: NDArray[np.int64], rows: NDArray[np.int64]) -> list[tuple[int, NDArray[np.int64]]]:
+def _groups(keys: IntArray, rows: IntArray) -> list[tuple[int, IntArray]]:
     """Returns the rows of each of the sorted keys."""
     if not len(keys):
         return []

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from mot_reid.boxes import FloatArray, iou
+from mot_reid.arrays import BoolArray, FloatArray, IntArray
+from mot_reid.boxes import iou
 from mot_reid.structures import TrackTable
 
 Benchmark = Literal["MOT15", "MOT16", "MOT17", "MOT20"]
@@ -55,8 +55,8 @@ class ScoredFrame:
     """
 
     number: int
-    truth: NDArray[np.int64]
-    result: NDArray[np.int64]
+    truth: IntArray
+    result: IntArray
     similarity: FloatArray
 
 
@@ -75,10 +75,10 @@ class ScoredSequence:
 
     frames: tuple[ScoredFrame, ...]
     length: int
-    truth_id: NDArray[np.int64]
-    result_id: NDArray[np.int64]
-    truth_boxes: NDArray[np.int64]
-    result_boxes: NDArray[np.int64]
+    truth_id: IntArray
+    result_id: IntArray
+    truth_boxes: IntArray
+    result_boxes: IntArray
 
 
 def apply_rules(
@@ -137,7 +137,7 @@ def _frames(ground_truth: TrackTable, result: TrackTable) -> Iterator[tuple[int,
         yield number, slice(*edges[0][n : n + 2]), slice(*edges[1][n : n + 2])
 
 
-def _on_distractors(similarity: FloatArray, distractor: NDArray[np.bool_]) -> NDArray[np.int64]:
+def _on_distractors(similarity: FloatArray, distractor: BoolArray) -> IntArray:
     """Returns the columns matched to a row that is a distractor."""
     near = similarity >= IOU_THRESHOLD - EPSILON
     if not near[distractor].any():
@@ -146,9 +146,7 @@ def _on_distractors(similarity: FloatArray, distractor: NDArray[np.bool_]) -> ND
     return column[near[row, column] & distractor[row]]
 
 
-def _relabel(
-    identity: NDArray[np.int64], counts: NDArray[np.bool_]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+def _relabel(identity: IntArray, counts: BoolArray) -> tuple[IntArray, IntArray, IntArray]:
     """Returns the identities that count, the number from 0 of each row's identity, and how many rows each has."""
     unique, boxes = np.unique(identity[counts], return_counts=True)
     return unique, np.searchsorted(unique, identity), boxes
@@ -172,7 +170,7 @@ def _check_classes(ground_truth: TrackTable, benchmark: Benchmark) -> None:
         )
 
 
-def _check_counted(ground_truth: TrackTable, keep: NDArray[np.bool_], benchmark: Benchmark) -> None:
+def _check_counted(ground_truth: TrackTable, keep: BoolArray, benchmark: Benchmark) -> None:
     """Raises ValueError for a ground truth with rows of which none is scored: every box would be a false alarm."""
     if keep.any() or not len(ground_truth):
         return

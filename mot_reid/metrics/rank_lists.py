@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from mot_reid.arrays import BoolArray, Float32Array, IntArray
 from mot_reid.metrics.retrieval import JUNK, RetrievalResult, check_embedding, check_ids, unit_rows
 
 
@@ -24,13 +25,13 @@ class RankList:
     """
 
     query: int
-    gallery: NDArray[np.int64]
-    similarity: NDArray[np.float32]
-    rank: NDArray[np.int64]
-    match: NDArray[np.bool_]
+    gallery: IntArray
+    similarity: Float32Array
+    rank: IntArray
+    match: BoolArray
 
     @property
-    def ignored(self) -> NDArray[np.bool_]:
+    def ignored(self) -> BoolArray:
         """(K,) bool, whether the image does not count."""
         return self.rank == 0
 
@@ -86,7 +87,7 @@ def rank_lists(
 
 def worst_and_best(
     result: RetrievalResult, query_person_id: ArrayLike, *, count: int, matches: ArrayLike | None = None
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+) -> tuple[IntArray, IntArray]:
     """Returns the rows of the queries with the lowest and with the highest average precision, of different persons.
 
     Among equals come first: of the worst those whose first match comes last, of the best those with more matches, and
@@ -112,7 +113,7 @@ def count_matches(
     gallery_person_id: ArrayLike,
     query_camera_id: ArrayLike | None = None,
     gallery_camera_id: ArrayLike | None = None,
-) -> NDArray[np.int64]:
+) -> IntArray:
     """Returns (Q,) how many gallery images match each query, its own camera's left out where cameras are given."""
     person, gallery_person = np.asarray(query_person_id), np.asarray(gallery_person_id)
     if query_camera_id is None or gallery_camera_id is None:
@@ -122,6 +123,6 @@ def count_matches(
     return np.array([((gallery_person == p) & (gallery_camera != c)).sum() for p, c in pairs], dtype=np.int64)
 
 
-def _of_different_persons(rows: NDArray[np.int64], person: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+def _of_different_persons(rows: IntArray, person: IntArray, count: int) -> IntArray:
     _, first = np.unique(person[rows], return_index=True)
     return rows[np.sort(first)][:count]

@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
+from mot_reid.arrays import Float32Array
 from mot_reid.metrics.retrieval import Metric, check_choice, check_embedding, unit_rows
-
-Floats = NDArray[np.float32]
 
 BLOCK_ELEMENTS = 2**24
 """Distances held at a time (float32: 64 MB); bounds the memory."""
@@ -31,7 +30,7 @@ def rerank(
     k2: int = 6,
     distance_weight: float = 0.3,
     metric: Metric = "cosine",
-) -> Floats:
+) -> Float32Array:
     """Returns (Q, G) k-reciprocal distances, smaller is more alike, for `evaluate_distances`.
 
     Two images are near when they have the same images among their reciprocal neighbours: the result is
@@ -66,7 +65,7 @@ def rerank(
 
 def expand_queries(
     query_embedding: ArrayLike, gallery_embedding: ArrayLike, *, neighbours: int = 5, alpha: float = 3.0
-) -> Floats:
+) -> Float32Array:
     """Returns (Q, D) unit embeddings of queries, each averaged with its nearest gallery images.
 
     Args:
@@ -96,7 +95,7 @@ def expand_queries(
     return unit_rows("query_embedding", expanded)
 
 
-def _points(query_embedding: ArrayLike, gallery_embedding: ArrayLike, metric: Metric) -> tuple[int, Floats]:
+def _points(query_embedding: ArrayLike, gallery_embedding: ArrayLike, metric: Metric) -> tuple[int, Float32Array]:
     """Returns the number of queries, and queries and gallery in one array."""
     check_choice("metric", metric, ("cosine", "euclidean"))
     query = check_embedding("query_embedding", query_embedding)
@@ -118,7 +117,7 @@ def _blocks(rows: int, columns: int) -> Iterator[slice]:
     return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
 
 
-def _neighbours(points: Floats, queries: int, count: int) -> tuple[NDArray[np.int32], Floats, Floats]:
+def _neighbours(points: Float32Array, queries: int, count: int) -> tuple[NDArray[np.int32], Float32Array, Float32Array]:
     """Returns the nearest images, nearest first (N, count), the largest distance (N,) and the plain term of the result.
 
     The plain term is (Q, G): distance from query to gallery over the query's largest.
@@ -128,7 +127,7 @@ def _neighbours(points: Floats, queries: int, count: int) -> tuple[NDArray[np.in
     longest = np.empty(len(points), dtype=np.float32)
     result = np.empty((queries, len(points) - queries), dtype=np.float32)
 
-    def settle(block: Floats, start: int, at: int) -> None:
+    def settle(block: Float32Array, start: int, at: int) -> None:
         part = block[at : at + ROWS_PER_TASK]
         rows = slice(start + at, start + at + len(part))
         part *= -2
@@ -158,7 +157,7 @@ def _membership(nearest: NDArray[np.int32]) -> sparse.csr_array:
     return sparse.csr_array((np.ones(rows * count, dtype=np.float32), nearest.ravel(), start), shape=(rows, rows))
 
 
-def _encode(points: Floats, nearest: NDArray[np.int32], longest: Floats, k1: int) -> sparse.csr_array:
+def _encode(points: Float32Array, nearest: NDArray[np.int32], longest: Float32Array, k1: int) -> sparse.csr_array:
     """Returns (N, N) sparse features: each image as weights over its expanded reciprocal neighbours, summing to 1."""
     member, half = _membership(nearest), _membership(nearest[:, : round(k1 / 2) + 1])
     reciprocal, half_reciprocal = member.multiply(member.T).tocsr(), half.multiply(half.T).tocsr()
@@ -176,7 +175,7 @@ def _encode(points: Floats, nearest: NDArray[np.int32], longest: Floats, k1: int
     return features
 
 
-def _pair_distance(points: Floats, left: NDArray[np.integer], right: NDArray[np.integer]) -> Floats:
+def _pair_distance(points: Float32Array, left: NDArray[np.integer], right: NDArray[np.integer]) -> Float32Array:
     """Returns the fourth power of the distance of pairs of points, in chunks."""
     distance = np.empty(len(left), dtype=np.float32)
     step = max(1, BLOCK_ELEMENTS // (4 * points.shape[1]))
@@ -188,7 +187,7 @@ def _pair_distance(points: Floats, left: NDArray[np.integer], right: NDArray[np.
     return distance * distance
 
 
-def _add_jaccard(result: Floats, features: sparse.csr_array, queries: int, weight: np.float32) -> None:
+def _add_jaccard(result: Float32Array, features: sparse.csr_array, queries: int, weight: np.float32) -> None:
     """Adds the weighted Jaccard distance of queries and gallery, given their features, to the result."""
     gallery = features[queries:].tocsc()
 

@@ -24,6 +24,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mot_reid.arrays import BoolArray, Float32Array, IntArray
+
 Metric = Literal["cosine", "euclidean"]
 AveragePrecision = Literal["plain", "trapezoid"]
 
@@ -55,8 +57,8 @@ class RetrievalResult:
     mean_inp: float
     ap: NDArray[np.float64]
     inp: NDArray[np.float64]
-    first_rank: NDArray[np.int64]
-    valid: NDArray[np.bool_]
+    first_rank: IntArray
+    valid: BoolArray
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -132,7 +134,7 @@ def evaluate_retrieval(
         # |q - g|^2 = |q|^2 - 2 (q.g - |g|^2 / 2): the same order for one query, and half of the work
         shift = 0.5 * np.einsum("gd,gd->g", gallery, gallery)
 
-    def similarity(rows: slice) -> NDArray[np.float32]:
+    def similarity(rows: slice) -> Float32Array:
         block = query[rows] @ gallery.T
         if shift is not None:
             block -= shift
@@ -190,14 +192,14 @@ class _People:
         begin, end: (Q,) where in `order` the gallery images of the query's person lie.
     """
 
-    keep: NDArray[np.int64] | None
-    query_camera: NDArray[np.int64] | None
-    gallery_camera: NDArray[np.int64] | None
-    order: NDArray[np.int64]
-    begin: NDArray[np.int64]
-    end: NDArray[np.int64]
+    keep: IntArray | None
+    query_camera: IntArray | None
+    gallery_camera: IntArray | None
+    order: IntArray
+    begin: IntArray
+    end: IntArray
 
-    def same_person(self, row: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def same_person(self, row: int) -> tuple[IntArray, IntArray]:
         """Returns the gallery columns that match a query, and those left out because they share its camera."""
         column = self.order[self.begin[row] : self.end[row]]
         if self.query_camera is None or self.gallery_camera is None:
@@ -261,7 +263,7 @@ def _evaluate(
     return RetrievalResult(cmc, float(ap[valid].mean()), float(inp[valid].mean()), ap, inp, first_rank, valid)
 
 
-def _ranks_of_matches(similarity: Similarity, people: _People) -> Iterator[tuple[int, NDArray[np.int64]]]:
+def _ranks_of_matches(similarity: Similarity, people: _People) -> Iterator[tuple[int, IntArray]]:
     """Yields each query with the ranks, from 1 and ascending, of its matches among the gallery images that count."""
     queries, galleries = len(people.begin), len(people.order)
     step = max(1, BLOCK_ELEMENTS // max(galleries, 1))
@@ -274,9 +276,7 @@ def _ranks_of_matches(similarity: Similarity, people: _People) -> Iterator[tuple
                 yield from part
 
 
-def _rank_rows(
-    block: NDArray[np.floating], start: int, people: _People, at: int
-) -> list[tuple[int, NDArray[np.int64]]]:
+def _rank_rows(block: NDArray[np.floating], start: int, people: _People, at: int) -> list[tuple[int, IntArray]]:
     block, start = block[at : at + ROWS_PER_TASK], start + at
     matches = []
     for i, row in enumerate(block):
@@ -287,7 +287,7 @@ def _rank_rows(
     return [(start + i, _rank_row(row, ordered[i], match)) for i, (row, match) in enumerate(zip(block, matches))]
 
 
-def _rank_row(row: NDArray[np.floating], ordered: NDArray[np.floating], match: NDArray[np.int64]) -> NDArray[np.int64]:
+def _rank_row(row: NDArray[np.floating], ordered: NDArray[np.floating], match: IntArray) -> IntArray:
     """Returns the ranks of the matches: one more than the images before them, where equals go by column."""
     score = row[match]
     first_equal, after = np.searchsorted(ordered, score, "left"), np.searchsorted(ordered, score, "right")
@@ -297,7 +297,7 @@ def _rank_row(row: NDArray[np.floating], ordered: NDArray[np.floating], match: N
     return np.sort(rank)
 
 
-def check_embedding(name: str, value: ArrayLike, *, like: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+def check_embedding(name: str, value: ArrayLike, *, like: Float32Array | None = None) -> Float32Array:
     """Returns the value as float32 (N, D), or says what is wrong with it.
 
     Raises:
@@ -319,7 +319,7 @@ def check_embedding(name: str, value: ArrayLike, *, like: NDArray[np.float32] | 
     return array
 
 
-def unit_rows(name: str, embedding: NDArray[np.float32]) -> NDArray[np.float32]:
+def unit_rows(name: str, embedding: Float32Array) -> Float32Array:
     """Returns the rows scaled to length 1.
 
     Raises:
@@ -337,7 +337,7 @@ def check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
         raise ValueError(f"{name}: got '{value}'; expected one of {', '.join(allowed)}")
 
 
-def check_ids(name: str, value: ArrayLike, length: int) -> NDArray[np.int64]:
+def check_ids(name: str, value: ArrayLike, length: int) -> IntArray:
     """Returns the value as int64 (length,), or says what is wrong with it.
 
     Raises:

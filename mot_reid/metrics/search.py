@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from mot_reid.arrays import Float32Array, IntArray
 from mot_reid.metrics.retrieval import check_choice, check_embedding
 
 _ENGINES = ("numpy", "faiss")
@@ -15,7 +16,7 @@ _SLICE = 65_536
 
 def nearest(
     query: ArrayLike, gallery: ArrayLike, *, count: int = 10, engine: str = "numpy"
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+) -> tuple[IntArray, Float32Array]:
     """Returns the rows of the gallery that are most similar to each query, and how similar, the best first.
 
     The gallery is gone through in slices, so that a million rows need no room for all their similarities.
@@ -43,9 +44,7 @@ def nearest(
     return _by_faiss(asked, people, count) if engine == "faiss" else _by_numpy(asked, people, count)
 
 
-def _by_numpy(
-    query: NDArray[np.float32], gallery: NDArray[np.float32], count: int
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def _by_numpy(query: Float32Array, gallery: Float32Array, count: int) -> tuple[IntArray, Float32Array]:
     row = np.zeros((len(query), 0), np.int64)
     similarity = np.zeros((len(query), 0), np.float32)
     for start in range(0, len(gallery), _SLICE):
@@ -57,7 +56,7 @@ def _by_numpy(
     return np.take_along_axis(row, order, axis=1), np.take_along_axis(similarity, order, axis=1)
 
 
-def _by_faiss(query: Any, gallery: Any, count: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def _by_faiss(query: Any, gallery: Any, count: int) -> tuple[IntArray, Float32Array]:
     try:
         import faiss
     except ImportError as error:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mot_reid.arrays import Float32Array, IntArray
 from mot_reid.metrics.retrieval import DISTRACTOR, JUNK, check_embedding, check_ids, unit_rows
 
 BINS = 2**15
@@ -63,8 +64,8 @@ class PairSimilarities:
         impostor: (B,) counts of pairs of two persons.
     """
 
-    genuine: NDArray[np.int64]
-    impostor: NDArray[np.int64]
+    genuine: IntArray
+    impostor: IntArray
 
     @property
     def edges(self) -> NDArray[np.float64]:
@@ -149,9 +150,7 @@ def similarities_within(
 class _Images:
     """Unit embeddings of all images but junk, with their ids."""
 
-    def __init__(
-        self, side: str, embedding: NDArray[np.float32], person_id: ArrayLike, camera_id: ArrayLike | None
-    ) -> None:
+    def __init__(self, side: str, embedding: Float32Array, person_id: ArrayLike, camera_id: ArrayLike | None) -> None:
         prefix = f"{side}_" if side else ""
         person = check_ids(f"{prefix}person_id", person_id, len(embedding))
         keep = person != JUNK

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mot_reid.arrays import BoolArray, Float32Array, FloatArray, Image
 from mot_reid.structures import Detections
 
-Image = NDArray[np.uint8]
-EmbedMany = Callable[[Sequence[Image], Sequence[NDArray[np.floating[Any]]]], Sequence[NDArray[np.float32]]]
+EmbedMany = Callable[[Sequence[Image], Sequence[FloatArray]], Sequence[Float32Array]]
 
 
 class EmbedAhead:
@@ -39,7 +37,7 @@ class EmbedAhead:
         ]
 
 
-def _spread(answer: NDArray[np.float32], rows: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _spread(answer: Float32Array, rows: BoolArray) -> Float32Array:
     full = np.full((len(rows), answer.shape[1]), np.nan, np.float32)
     full[rows] = answer
     return full

@@ -8,9 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
+from mot_reid.arrays import Float32Array, FloatArray, Image
 from mot_reid.data.tables import write_tracks
 from mot_reid.data.video_writer import VideoWriter
 from mot_reid.detection.onnx import OnnxDetector
@@ -30,8 +28,6 @@ from mot_reid.viewing.draw import Annotator
 
 _log = logging.getLogger(__name__)
 
-Image = NDArray[np.uint8]
-Boxes = NDArray[np.floating[Any]]
 Progress = Callable[[int, int | None, Step], None]
 """Called after each frame with the frames done, the frames to expect and what is known of the frame; may raise."""
 
@@ -46,10 +42,10 @@ class EmbedderLike(Protocol):
     def threshold(self) -> float | None:
         """The calibrated cosine similarity of the same person."""
 
-    def __call__(self, image: Image, xyxy: Boxes) -> NDArray[np.float32]:
+    def __call__(self, image: Image, xyxy: FloatArray) -> Float32Array:
         """Returns `(N, D)` unit vectors of `(N, 4)` boxes."""
 
-    def many(self, images: Sequence[Image], xyxy: Sequence[Boxes]) -> Sequence[NDArray[np.float32]]:
+    def many(self, images: Sequence[Image], xyxy: Sequence[FloatArray]) -> Sequence[Float32Array]:
         """Returns those of several images."""
 
 
@@ -270,11 +266,11 @@ class _TimedEmbedder:
         self._embedder, self._watch = embedder, watch
         self.threshold = embedder.threshold
 
-    def __call__(self, image: Image, xyxy: Boxes) -> NDArray[np.float32]:
+    def __call__(self, image: Image, xyxy: FloatArray) -> Float32Array:
         with self._watch("embed"):
             return self._embedder(image, xyxy)
 
-    def many(self, images: Sequence[Image], xyxy: Sequence[Boxes]) -> Sequence[NDArray[np.float32]]:
+    def many(self, images: Sequence[Image], xyxy: Sequence[FloatArray]) -> Sequence[Float32Array]:
         with self._watch("embed"):
             return self._embedder.many(images, xyxy)
 

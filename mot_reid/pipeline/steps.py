@@ -14,11 +14,9 @@ from itertools import islice
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mot_reid.arrays import Image
 from mot_reid.structures import Detections, Tracks, as_detections
-
-Image = NDArray[np.uint8]
 
 
 @runtime_checkable

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from mot_reid.arrays import BoolArray, Float32Array, FloatArray, Image
 from mot_reid.reid import checkpoint
 from mot_reid.reid.inference import InferenceNetwork, open_onnx
 from mot_reid.reid.preprocess import Preprocess
@@ -85,9 +86,7 @@ class Embedder:
         calibration = self.metadata["calibration"]
         return None if calibration is None else float(calibration["threshold"])
 
-    def __call__(
-        self, image: NDArray[np.uint8], xyxy: NDArray[np.floating[Any]], *, color: str = "bgr"
-    ) -> NDArray[np.float32]:
+    def __call__(self, image: Image, xyxy: FloatArray, *, color: str = "bgr") -> Float32Array:
         """Embeds the boxes of one image.
 
         Args:
@@ -106,9 +105,7 @@ class Embedder:
         chunks = (boxes[start : start + self.batch_size] for start in range(0, max(len(boxes), 1), self.batch_size))
         return self._run(self.preprocess.crops(pixels, chunk, color=color) for chunk in chunks)
 
-    def many(
-        self, images: Sequence[NDArray[np.uint8]], xyxy: Sequence[NDArray[np.floating[Any]]], *, color: str = "bgr"
-    ) -> list[NDArray[np.float32]]:
+    def many(self, images: Sequence[Image], xyxy: Sequence[FloatArray], *, color: str = "bgr") -> list[Float32Array]:
         """Embeds the boxes of several images together, which is quicker than one image after the other.
 
         Args:
@@ -129,7 +126,7 @@ class Embedder:
         found = self._run(iter(torch.cat(crops).split(self.batch_size)))
         return np.split(found, np.cumsum([len(part) for part in boxes])[:-1])
 
-    def embed(self, crops: Sequence[NDArray[np.uint8]], *, color: str = "bgr") -> NDArray[np.float32]:
+    def embed(self, crops: Sequence[Image], *, color: str = "bgr") -> Float32Array:
         """Embeds pictures that show one person each.
 
         Args:
@@ -157,9 +154,7 @@ class Embedder:
         chunks = (crops[start : start + self.batch_size] for start in range(0, len(crops), self.batch_size))
         return self._run(self._prepared(chunk, color) for chunk in chunks)
 
-    def same(
-        self, a: NDArray[np.floating[Any]], b: NDArray[np.floating[Any]], *, threshold: float | None = None
-    ) -> NDArray[np.bool_]:
+    def same(self, a: FloatArray, b: FloatArray, *, threshold: float | None = None) -> BoolArray:
         """Whether embeddings show the same person.
 
         Args:
@@ -178,11 +173,11 @@ class Embedder:
             raise ValueError("threshold: got none; expected a calibrated checkpoint, or a cosine similarity to go by")
         return np.asarray((np.asarray(a) * np.asarray(b)).sum(axis=-1) >= least)
 
-    def _pixels(self, image: NDArray[np.uint8]) -> Any:
+    def _pixels(self, image: Image) -> Any:
         """Returns an image on the device, where its crops are cut; what is no array is refused there."""
         return _tensor(image).to(self.device) if isinstance(image, np.ndarray) else image
 
-    def _prepared(self, crops: Sequence[NDArray[np.uint8]], color: str) -> Tensor:
+    def _prepared(self, crops: Sequence[Image], color: str) -> Tensor:
         """Returns the network's input for one batch of crops; crops of one size are resized together."""
         flipped = [crop[:, :, ::-1] if color == "bgr" else crop for crop in crops]
         if len({crop.shape for crop in flipped}) == 1:
@@ -199,7 +194,7 @@ class Embedder:
             return self._forward(batch)
 
     @torch.inference_mode()
-    def _run(self, batches: Iterator[Tensor]) -> NDArray[np.float32]:
+    def _run(self, batches: Iterator[Tensor]) -> Float32Array:
         """Returns the embeddings of all batches, on the host."""
         found = [self._embedded(batch).cpu() for batch in batches if len(batch)]
         if not found:
@@ -226,12 +221,12 @@ def _size(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def _boxes(xyxy: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+def _boxes(xyxy: FloatArray) -> FloatArray:
     """Returns (N, 4) boxes; of no boxes, in any shape, (0, 4)."""
     return np.asarray(xyxy, dtype=np.float64).reshape(-1, 4) if np.size(xyxy) == 0 else np.asarray(xyxy)
 
 
-def _planes(images: NDArray[np.uint8], device: torch.device) -> Tensor:
+def _planes(images: Image, device: torch.device) -> Tensor:
     """Returns (B, h, w, 3) pixels as a (B, 3, h, w) tensor on the device."""
     return _tensor(images).to(device).permute(0, 3, 1, 2)
 

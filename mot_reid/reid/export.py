@@ -11,11 +11,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from mot_reid.arrays import Float32Array
 from mot_reid.files import writing
 from mot_reid.reid import checkpoint
 from mot_reid.reid.checkpoint import Artifact
@@ -111,7 +110,7 @@ def _folder_beside(path: Path) -> Iterator[Path]:
 
 
 @torch.inference_mode()
-def require_agreement(artifact: Artifact, forward: Callable[[Tensor], NDArray[np.float32]], path: Path) -> float:
+def require_agreement(artifact: Artifact, forward: Callable[[Tensor], Float32Array], path: Path) -> float:
     """Returns the least cosine between the network's embeddings and those of another forward pass.
 
     Raises:

@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mot_reid.arrays import Float32Array
 from mot_reid.serving.folder import FolderLock
-from mot_reid.serving.galleries.embeddings import Embedding
 from mot_reid.serving.galleries.gallery import Answer, Galleries, Person
 from mot_reid.serving.jobs.job_store import StoredJob
 from mot_reid.serving.jobs.video_jobs import VideoJobs
@@ -306,7 +306,7 @@ def _listed(where: Where) -> str | list[float]:
     return [float(side) for side in where]
 
 
-def _unit(rows: list[list[float]]) -> Embedding:
+def _unit(rows: list[list[float]]) -> Float32Array:
     """Returns embeddings of unit length again: a worker rounds the numbers that it sends."""
     found = np.asarray(rows, dtype=np.float64)
     return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)

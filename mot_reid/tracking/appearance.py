@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mot_reid.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from mot_reid.tracking.costs import Pairs, overlapping_pairs
 from mot_reid.tracking.matching import Boxes
 from mot_reid.tracking.memory import Embeddings, Memory
@@ -16,10 +17,6 @@ from mot_reid.tracking.motion import warp_boxes
 from mot_reid.tracking.presets import Appearance
 from mot_reid.tracking.recall import NOBODY, Edges, Impostors, Recalled, recall
 from mot_reid.tracking.store import Store
-
-FloatArray = NDArray[np.floating[Any]]
-IntArray = NDArray[np.int64]
-BoolArray = NDArray[np.bool_]
 
 # A box that another one covers this far (IoU) shows two people; its embedding is used, but not kept.
 _COVERED = 0.3
@@ -42,7 +39,7 @@ class AppearanceState:
         self.impostors = Impostors()
         self.edges = Edges()
 
-    def check(self, embedding: NDArray[np.float32]) -> None:
+    def check(self, embedding: Float32Array) -> None:
         """Raises ValueError if `(m, D)` embeddings are of another size than those before."""
         known = self.embeddings.dimension or self.memory.embeddings.dimension
         if known and embedding.shape[1] != known:

@@ -7,14 +7,10 @@ that gives the same answer as solving the whole.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-FloatArray = NDArray[np.floating[Any]]
-IntArray = NDArray[np.int64]
+from mot_reid.arrays import FloatArray, IntArray
 
 # Below this many candidates it is not worth setting aside those that are decided by themselves.
 _FEW = 48

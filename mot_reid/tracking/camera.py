@@ -8,10 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mot_reid.arrays import FloatArray, Image
 from mot_reid.settings.tracker_parameters import CameraMethod
-
-FloatArray = NDArray[np.floating[Any]]
-Image = NDArray[np.uint8]
 
 _CORNERS = 400
 _FEWEST = 8

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.floating[Any]]
-IntArray = NDArray[np.int64]
+from mot_reid.arrays import FloatArray, IntArray
 
 # Above this many comparisons, sorting by x and looking only at neighbours is faster than comparing all with all.
 _SWEEP_FROM = 4096

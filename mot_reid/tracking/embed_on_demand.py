@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from mot_reid.arrays import Float32Array, FloatArray, Image, IntArray
 from mot_reid.settings.tracker_parameters import USE_EMBEDDINGS, AppearanceMode
 from mot_reid.tracking.costs import Pairs
 from mot_reid.tracking.matching import Boxes
@@ -17,9 +18,6 @@ from mot_reid.tracking.memory import Embeddings
 from mot_reid.tracking.presets import Preset
 from mot_reid.tracking.store import Store
 
-FloatArray = NDArray[np.floating[Any]]
-IntArray = NDArray[np.int64]
-Image = NDArray[np.uint8]
 EmbedderLike = Callable[[Image, FloatArray], ArrayLike]
 
 _log = logging.getLogger(__name__)
@@ -93,7 +91,7 @@ class EmbeddingSource:
         asked = open_track[row] | (np.bincount(column)[column] > 1)
         return np.unique(np.concatenate((column[asked], new)))
 
-    def embed(self, image: Image, boxes: Boxes, columns: IntArray) -> NDArray[np.float32]:
+    def embed(self, image: Image, boxes: Boxes, columns: IntArray) -> Float32Array:
         """Returns `(m, D)` unit embeddings of the boxes at `columns`, NaN for the others.
 
         Raises:

@@ -6,12 +6,10 @@ import warnings
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mot_reid.arrays import BoolArray
 from mot_reid.tracking.matching import Boxes
 from mot_reid.tracking.presets import Preset
-
-BoolArray = NDArray[np.bool_]
 
 
 class InputCheck:

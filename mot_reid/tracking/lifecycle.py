@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
+from mot_reid.arrays import BoolArray, FloatArray, IntArray
 from mot_reid.tracking.costs import overlapping_pairs, unit_step
 from mot_reid.tracking.matching import Boxes, Matches, reference_boxes
 from mot_reid.tracking.motion import VELOCITY, Filter
 from mot_reid.tracking.presets import Preset
 from mot_reid.tracking.store import Store
-
-FloatArray = NDArray[np.floating[Any]]
-IntArray = NDArray[np.int64]
-BoolArray = NDArray[np.bool_]
 
 # Frames do not come at exact distances; an age is judged to the nearest frame.
 _SLACK = 0.5

@@ -8,18 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from mot_reid.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from mot_reid.structures import Detections
 from mot_reid.tracking.assignment import cut, gated, one_to_one
 from mot_reid.tracking.costs import COSTS, Pairs, Scene, direction_bonus, overlapping_pairs
 from mot_reid.tracking.presets import Bands, Preset, Stage, TrackGroup
 from mot_reid.tracking.store import Store
-
-FloatArray = NDArray[np.floating[Any]]
-IntArray = NDArray[np.int64]
-BoolArray = NDArray[np.bool_]
 
 # Thinner boxes (pixels) have no aspect to speak of and overlap nothing; they are never tracked.
 _THINNEST = 1e-3
@@ -43,7 +39,7 @@ class Boxes:
     class_id: IntArray
     source: IntArray
     high: int
-    embedding: NDArray[np.float32] | None = None
+    embedding: Float32Array | None = None
 
 
 _NO_INDEX = np.zeros(0, np.int64)

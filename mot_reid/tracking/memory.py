@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
+from mot_reid.arrays import Float32Array, FloatArray, IntArray
 from mot_reid.tracking.store import Store
-
-FloatArray = NDArray[np.floating[Any]]
-Float32Array = NDArray[np.float32]
-IntArray = NDArray[np.int64]
 
 # An embedding becomes a further exemplar when its cosine similarity to those kept is below this.
 _DIVERSE = 0.9

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.floating[Any]]
+from mot_reid.arrays import FloatArray, IntArray
+
 Four = tuple[float, float, float, float]
 Space = Literal["xyah", "cxcywh", "xysr"]
 
@@ -151,7 +151,7 @@ class Filter:
         new[POSITION_VARIANCE::-3] *= 1.0 - gain[0]
         return new
 
-    def replay(self, state: FloatArray, start: FloatArray, end: FloatArray, *, gap: NDArray[np.int64]) -> FloatArray:
+    def replay(self, state: FloatArray, start: FloatArray, end: FloatArray, *, gap: IntArray) -> FloatArray:
         """Returns the state of tracks found again, after observing a straight virtual path through their absence.
 
         Args:
@@ -180,7 +180,7 @@ class Filter:
             state[:, :, rows] = self.update(current, self._on_path(path, slope, skipped + step, rows=rows))
         return state
 
-    def _on_path(self, path: FloatArray, slope: FloatArray, step: NDArray[np.int64], *, rows: Any) -> FloatArray:
+    def _on_path(self, path: FloatArray, slope: FloatArray, step: IntArray, *, rows: Any) -> FloatArray:
         """Returns `(4, m)` coordinates of some tracks after that many steps of their virtual paths."""
         at = path[:, rows] + step[rows] * slope[:, rows]
         return self.measure(np.concatenate((at[:2] - at[2:], at[:2] + at[2:])) * 0.5)

@@ -11,19 +11,14 @@ in short videos with embeddings on demand; and the best candidate must be clearl
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mot_reid.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from mot_reid.tracking.assignment import gated
 from mot_reid.tracking.memory import Embeddings, Memory
 from mot_reid.tracking.motion import warp_boxes
 from mot_reid.tracking.store import Store
-
-FloatArray = NDArray[np.floating[Any]]
-IntArray = NDArray[np.int64]
-BoolArray = NDArray[np.bool_]
 
 # A person goes one body height per second when walking briskly; the start allows for the jitter of boxes.
 _HEIGHTS_PER_SECOND = 1.0
@@ -51,7 +46,7 @@ class Impostors:
     def __init__(self) -> None:
         self.counts: FloatArray = np.zeros(_BINS)
 
-    def observe(self, embedding: NDArray[np.float32]) -> None:
+    def observe(self, embedding: Float32Array) -> None:
         """Adds every pair of `(k, D)` embeddings of people seen apart from each other in one frame."""
         cosine = (embedding @ embedding.T)[np.triu_indices(len(embedding), 1)]
         bins = np.clip(((cosine + 1) * (_BINS / 2)).astype(np.int64), 0, _BINS - 1)

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mot_reid.arrays import FloatArray
 from mot_reid.tracking.presets import Preset
-
-FloatArray = NDArray[np.floating[Any]]
 
 _BINS = 100
 # Before the first frame, as if so many boxes of this score had been seen: one box alone decides nothing.

@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mot_reid.arrays import BoolArray, FloatArray, IntArray
 from mot_reid.tracking.motion import Filter, warp_boxes, warp_directions
-
-FloatArray = NDArray[np.floating[Any]]
-IntArray = NDArray[np.int64]
 
 _ALWAYS: dict[str, tuple[tuple[int, ...], type]] = {
     "filter": ((5, 4), np.float64),
@@ -55,7 +53,7 @@ class Store:
     track_id: IntArray
     class_id: IntArray
     score: FloatArray
-    confirmed: NDArray[np.bool_]
+    confirmed: BoolArray
     hits: IntArray
     missed: IntArray
     born: FloatArray
@@ -65,7 +63,7 @@ class Store:
     direction: FloatArray
     frozen: FloatArray
     last: FloatArray
-    late: NDArray[np.bool_]
+    late: BoolArray
 
     def __init__(self, *, span: int | None = None, late: bool = False, last: bool = False) -> None:
         shapes = dict(_ALWAYS)

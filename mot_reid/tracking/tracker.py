@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from mot_reid.arrays import BoolArray, FloatArray, Image, IntArray
 from mot_reid.settings.tracker_parameters import AppearanceMode, BandsMode, CameraMethod, PresetName
 from mot_reid.structures import Decisions, Tracks, as_detections
 from mot_reid.tracking import lifecycle
@@ -26,11 +27,6 @@ from mot_reid.tracking.recall import NOBODY, Recalled
 from mot_reid.tracking.saved_state import Part, check_tracks, pack, unpack
 from mot_reid.tracking.score_level import ScoreLevel, fitted, level_of
 from mot_reid.tracking.store import Store
-
-FloatArray = NDArray[np.floating[Any]]
-IntArray = NDArray[np.int64]
-BoolArray = NDArray[np.bool_]
-Image = NDArray[np.uint8]
 
 # Times in seconds come with rounding: a step this near to a whole number of frames is one.
 _ROUNDING = 1e-6

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
+from mot_reid.arrays import IntArray
+
 
 class _EpochSampler(Sampler[list[int]]):
     """Yields the rows of one epoch's plan, which depends on (seed, epoch) alone."""
@@ -41,7 +43,7 @@ class _EpochSampler(Sampler[list[int]]):
         for row in mine[self.skip :]:
             yield row.reshape(-1).tolist()
 
-    def plan(self) -> NDArray[np.int64]:
+    def plan(self) -> IntArray:
         """Returns the epoch's global batches as image indices, (batches, parts, ...); ranks share axis 1."""
         raise NotImplementedError
 
@@ -110,7 +112,7 @@ class PKSampler(_EpochSampler):
         order = np.argsort(inverse, kind="stable")
         self.members = np.split(order, np.cumsum(np.bincount(inverse))[:-1])
 
-    def plan(self) -> NDArray[np.int64]:
+    def plan(self) -> IntArray:
         """Returns the epoch's global batches as image indices, (batches, P, K)."""
         generator = self._generator()
         people = _even_groups(generator, len(self.members), groups=self.batches, size=self.identities).reshape(-1)
@@ -162,12 +164,12 @@ class ShuffleSampler(_EpochSampler):
         )
         self.count, self.batch_size = count, batch_size
 
-    def plan(self) -> NDArray[np.int64]:
+    def plan(self) -> IntArray:
         """Returns the epoch's global batches as image indices, (batches, batch size)."""
         return _even_groups(self._generator(), self.count, groups=self.batches, size=self.batch_size)
 
 
-def _even_groups(generator: np.random.Generator, population: int, *, groups: int, size: int) -> NDArray[np.int64]:
+def _even_groups(generator: np.random.Generator, population: int, *, groups: int, size: int) -> IntArray:
     """Returns (groups, size) numbers below population, size <= population: shuffled rounds cut into groups.
 
     Uses of a number differ by at most one over all groups, and no group holds a number twice: a group that straddles
@@ -189,7 +191,7 @@ def _even_groups(generator: np.random.Generator, population: int, *, groups: int
     return plan.reshape(groups, size)
 
 
-def _visit_images(generator: np.random.Generator, count: int, *, visits: int, size: int) -> NDArray[np.int64]:
+def _visit_images(generator: np.random.Generator, count: int, *, visits: int, size: int) -> IntArray:
     """Returns (visits, size) numbers below count: all of them size // count times per visit, the rest in rounds."""
     whole = np.tile(np.arange(count), (visits, size // count))
     rest = _even_groups(generator, count, groups=visits, size=size % count)

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 from lightning import Callback, LightningModule, Trainer
-from numpy.typing import NDArray
 
+from mot_reid.arrays import Float32Array, FloatArray, Image
 from mot_reid.data.identities import IdentityTable
 from mot_reid.data.motchallenge import by_frame, read_detections, read_ground_truth
 from mot_reid.data.video import VideoReader
@@ -26,7 +26,6 @@ from mot_reid.training.module import ReIDModule
 
 log = logging.getLogger(__name__)
 
-Image = NDArray[np.uint8]
 
 LEAST_INSIDE = 0.5
 
@@ -123,7 +122,7 @@ class _Weights:
         self.threshold = threshold
 
     @torch.inference_mode()
-    def __call__(self, image: Image, xyxy: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    def __call__(self, image: Image, xyxy: FloatArray) -> Float32Array:
         """Maps a (H, W, 3) uint8 BGR frame and (N, 4) boxes to (N, D) embeddings."""
         module = self._module
         crops = module.preprocess.crops(torch.from_numpy(image).to(module.device), xyxy, color="bgr")

@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mot_reid.arrays import Image
 from mot_reid.structures import Tracks
 
-Image = NDArray[np.uint8]
 Colour = tuple[int, int, int]
 Plate = tuple[int, int, int, int]
 

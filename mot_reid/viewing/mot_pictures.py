@@ -7,15 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup
-from numpy.typing import NDArray
 
-from mot_reid.boxes import FloatArray
+from mot_reid.arrays import FloatArray, Image
 from mot_reid.metrics.mot_events import MotEvent
 from mot_reid.structures import TrackTable
 from mot_reid.viewing.crops import data_uri
 from mot_reid.viewing.draw import css_colour
 
-Image = NDArray[np.uint8]
 Region = tuple[float, float, float, float]
 
 HIGH, WIDE = 1.8, 1.5

@@ -8,23 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mot_reid.arrays import Float32Array
 from mot_reid.serving.refusal import Refusal
-
-Embedding = NDArray[np.float32]
 
 _STORED = np.dtype("<f4")
 BYTES = _STORED.itemsize
 """Of one number."""
 
 
-def to_bytes(embedding: Embedding) -> bytes:
+def to_bytes(embedding: Float32Array) -> bytes:
     """Returns `(K, D)` embeddings as they are stored."""
     return embedding.astype(_STORED).tobytes()
 
 
-def from_bytes(stored: bytes, *, crops: int, dimension: int) -> Embedding | None:
+def from_bytes(stored: bytes, *, crops: int, dimension: int) -> Float32Array | None:
     """Returns the `(crops, dimension)` embeddings that were stored; None where the bytes are damaged."""
     if len(stored) != crops * dimension * BYTES:
         return None
@@ -34,7 +32,7 @@ def from_bytes(stored: bytes, *, crops: int, dimension: int) -> Embedding | None
         return None
 
 
-def unit_vectors(embedding: Any) -> Embedding:
+def unit_vectors(embedding: Any) -> Float32Array:
     """Returns `(K, D)` embeddings, checked.
 
     Raises:

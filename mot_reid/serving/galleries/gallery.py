@@ -21,7 +21,7 @@ import numpy as np
 
 from mot_reid.serving.folder import random_id
 from mot_reid.serving.galleries.database import GalleryDatabase
-from mot_reid.serving.galleries.embeddings import BYTES, Embedding, from_bytes, read_file, to_bytes, unit_vectors
+from mot_reid.serving.galleries.embeddings import BYTES, Float32Array, from_bytes, read_file, to_bytes, unit_vectors
 from mot_reid.serving.galleries.index import GalleryIndices
 from mot_reid.serving.refusal import Refusal
 from mot_reid.settings.serving import Limits
@@ -128,7 +128,7 @@ class Galleries:
             found = rows.execute(f"{_PERSONS} WHERE gallery = ? ORDER BY persons.name", (gallery,))
             return [_person(row) for row in found]
 
-    def enrol(self, gallery: str, name: str, embedding: Embedding, *, model: str) -> Person:
+    def enrol(self, gallery: str, name: str, embedding: Float32Array, *, model: str) -> Person:
         """Adds embeddings to a person, who is made where unknown, as is the gallery.
 
         Args:
@@ -169,7 +169,7 @@ class Galleries:
             )
         return Person(id, name, len(kept), now, now)
 
-    def search(self, gallery: str, embedding: Embedding, *, model: str, threshold: float, most: int = 5) -> Answer:
+    def search(self, gallery: str, embedding: Float32Array, *, model: str, threshold: float, most: int = 5) -> Answer:
         """Returns who an embedding shows, which may be nobody.
 
         Args:
@@ -318,7 +318,7 @@ def _person(row: tuple[Any, ...]) -> Person:
     return Person(id, name, crops, enrolled, seen, bool(damaged))
 
 
-def _kept(name: str, *, crops: int, stored: bytes, dimension: int) -> Embedding:
+def _kept(name: str, *, crops: int, stored: bytes, dimension: int) -> Float32Array:
     """Returns the embeddings that are known of a person."""
     kept = from_bytes(stored, crops=crops, dimension=dimension)
     if kept is None:

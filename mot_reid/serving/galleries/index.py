@@ -7,9 +7,9 @@ import sqlite3
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mot_reid.serving.galleries.embeddings import Embedding, from_bytes
+from mot_reid.arrays import IntArray
+from mot_reid.serving.galleries.embeddings import Float32Array, from_bytes
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +27,8 @@ class Index:
         number: of each person in the database.
     """
 
-    embedding: Embedding
-    first: NDArray[np.int64]
+    embedding: Float32Array
+    first: IntArray
     number: tuple[int, ...]
 
 
@@ -37,7 +37,7 @@ class GalleryIndices:
 
     def __init__(self) -> None:
         self._indices: dict[str, Index] = {}
-        self._parts: dict[str, dict[_Key, Embedding]] = {}
+        self._parts: dict[str, dict[_Key, Float32Array]] = {}
         self._version = -1
 
     def clear(self) -> None:
@@ -74,7 +74,7 @@ class GalleryIndices:
         return Index(matrix, first[:-1], tuple(number for number, _ in parts))
 
 
-def _load(rows: sqlite3.Connection, number: int) -> Embedding | None:
+def _load(rows: sqlite3.Connection, number: int) -> Float32Array | None:
     """Returns the embeddings of a person; None where they are damaged: all others can still be found."""
     id, crops, dimension, stored = rows.execute(
         "SELECT id, crops, dimension, embedding FROM persons JOIN galleries ON gallery = galleries.name "

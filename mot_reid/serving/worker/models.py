@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mot_reid.arrays import Image
 from mot_reid.data.images import decode_bytes, encode_jpeg
 from mot_reid.pipeline.run import build_annotator, build_detector
 from mot_reid.serving.content import HEAD_BYTES, image_format
@@ -21,8 +21,6 @@ from mot_reid.settings.tracking import TrackSettings
 from mot_reid.structures import Detections, Tracks, as_detections
 from mot_reid.tracking.parameters import find_preset
 from mot_reid.tracking.tracker import Tracker
-
-Image = NDArray[np.uint8]
 
 _SURE = 0.4
 """The least score of a person who is looked for in an image."""

@@ -8,8 +8,8 @@ from html import escape
 
 import numpy as np
 from markupsafe import Markup
-from numpy.typing import NDArray
 
+from mot_reid.arrays import IntArray
 from mot_reid.metrics.mot import ClearPairs
 from mot_reid.structures import TrackTable
 from mot_reid.viewing.charts import Axis
@@ -123,9 +123,7 @@ def _framed(parts: Sequence[str], floor: int, label: str, width: int = WIDTH) ->
     )
 
 
-def _rows(
-    table: TrackTable, owner: NDArray[np.int64], frame: NDArray[np.int64], partner: NDArray[np.int64]
-) -> list[Row]:
+def _rows(table: TrackTable, owner: IntArray, frame: IntArray, partner: IntArray) -> list[Row]:
     """Returns a row for each identity of a table, in the order in which they appear."""
     order = np.lexsort((table.frame, table.track_id))
     identities, starts = np.unique(table.track_id[order], return_index=True)
@@ -139,7 +137,7 @@ def _rows(
     return sorted(rows, key=lambda row: (row.bars[0].start, row.identity))
 
 
-def _runs(frames: NDArray[np.int64], keys: NDArray[np.int64]) -> list[tuple[int, int, int]]:
+def _runs(frames: IntArray, keys: IntArray) -> list[tuple[int, int, int]]:
     """Returns first frame, last frame and key of each run of successive frames with the same key."""
     if not len(frames):
         return []

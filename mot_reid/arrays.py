@@ -1,0 +1,16 @@
+"""The types of arrays that annotations name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.floating[Any]]
+Float32Array = NDArray[np.float32]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+StrArray = NDArray[np.str_]
+Image = NDArray[np.uint8]
+"""Rows, columns, and channels if any."""
