@@ -31,22 +31,41 @@ OFFICIAL_COUNTS: Mapping[str, int] = {
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 
+EXAMPLE = "0002_c1s1_000451_03.jpg"
+"""A file name, for messages."""
+
 _NAME = re.compile(r"^(-1|\d+)_c(\d+)(?=[s_])")
 
 
-def parse_name(name: str) -> tuple[int, int]:
+def parse_name(name: str, *, what: str = "Market-1501", example: str = EXAMPLE) -> tuple[int, int]:
     """(person_id, camera_id) of a file name such as `0002_c1s1_000451_03.jpg`; cameras count from 1 as in the name.
+
+    Args:
+        name: Of a file.
+        what: The data set, for the message.
+        example: A name of it.
 
     Raises:
         ValueError: The name does not begin like one of Market-1501.
     """
     match = _NAME.match(name)
     if match is None:
+        form = "<person>_c<camera>s<sequence>_<frame>_<box>.jpg" if example == EXAMPLE else "<person>_c<camera>_..."
         raise ValueError(
-            f"Market-1501 file name: got '{name}'; expected <person>_c<camera>s<sequence>_<frame>_<box>.jpg, "
-            "such as 0002_c1s1_000451_03.jpg; rename or remove the file"
+            f"{what} file name: got '{name}'; expected {form}, such as {example}; rename or remove the file"
         )
     return int(match[1]), int(match[2])
+
+
+def matches(name: str, *, rest: str) -> bool:
+    """Whether a file name begins with person and camera, and a pattern follows.
+
+    Args:
+        name: Of a file.
+        rest: The pattern of what follows.
+    """
+    match = _NAME.match(name)
+    return match is not None and re.match(rest, name[match.end() :]) is not None
 
 
 def find_root(path: str | Path) -> Path:
@@ -72,10 +91,15 @@ def list_images(folder: str | Path) -> list[Path]:
     )
 
 
-def read_folder(folder: str | Path) -> IdentityTable:
+def read_folder(folder: str | Path, *, what: str = "Market-1501", example: str = EXAMPLE) -> IdentityTable:
     """The images of one Market-1501 folder in the order of their names, junk and distractors included.
 
     Other files, and images in folders inside, are passed over with a warning.
+
+    Args:
+        folder: Where they are.
+        what: The data set, for messages.
+        example: A file name of it.
 
     Raises:
         ValueError: An image's name is not one of Market-1501's.
@@ -85,8 +109,8 @@ def read_folder(folder: str | Path) -> IdentityTable:
     taken = set(names)
     others = [path for path in visible(folder) if path.name not in taken and path.is_file()]
     others += [path for path in sorted(folder.glob("*/**/*")) if path.suffix.lower() in SUFFIXES]
-    warn_passed_over("Market-1501", others, folder, remedy=f"expected {', '.join(SUFFIXES)} files directly in it")
-    parsed = np.array([parse_name(name) for name in names], dtype=np.int64).reshape(-1, 2)
+    warn_passed_over(what, others, folder, remedy=f"expected {', '.join(SUFFIXES)} files directly in it")
+    parsed = np.array([parse_name(name, what=what, example=example) for name in names], dtype=np.int64).reshape(-1, 2)
     return IdentityTable(
         path=np.array([str(folder / name) for name in names], dtype=np.str_),
         person_id=parsed[:, 0],

@@ -31,6 +31,22 @@ class Origin:
 
 
 MARKET1501 = Origin("market1501", "research use only: trained on Market-1501, whose owners allow academic use")
+DUKEMTMC = Origin(
+    "dukemtmc", "research use only: trained on DukeMTMC-reID, which its owners gave for research and withdrew in 2019"
+)
+CUHK03 = Origin("cuhk03", "research use only: trained on CUHK03, whose owners allow academic use")
+MSMT17 = Origin("msmt17", "research use only: trained on MSMT17, whose owners allow academic use")
+VERI776 = Origin("veri776", "research use only: trained on VeRi-776, whose owners allow non-commercial use")
+_PUBLISHED = {"dukemtmc": DUKEMTMC, "cuhk03": CUHK03, "msmt17": MSMT17, "veri776": VERI776}
+_ARCHIVES = {
+    ARCHIVE.lower(): MARKET1501,
+    "dukemtmc-reid": DUKEMTMC,
+    "cuhk03-np": CUHK03,
+    "msmt17_v1": MSMT17,
+    "msmt17_v2": MSMT17,
+    "veri_776": VERI776,
+}
+"""What the folders are called that the archives unpack to, in small letters."""
 SYNTHETIC = Origin("synthetic", "Apache-2.0: trained on synthetic people")
 
 
@@ -57,6 +73,8 @@ def _by_layout(kind: str, official: bool) -> Origin:
         return MARKET1501
     if kind == "synthetic":
         return SYNTHETIC
+    if kind in _PUBLISHED:
+        return _PUBLISHED[kind]
     name = "own data in the layout of Market-1501" if kind == "market1501" else f"own data ({kind})"
     return Origin(name, "that of the data it was trained on")
 
@@ -72,12 +90,12 @@ def _marked(folder: Path) -> Origin | None:
     if (folder / MARKER).is_file():
         return SYNTHETIC
     metadata = _read(folder / METADATA)
-    if metadata.get("format") == prepare_market1501.FORMAT or folder.name == ARCHIVE:
+    if metadata.get("format") == prepare_market1501.FORMAT:
         return MARKET1501
     if metadata.get("format") == mot_crops.FORMAT:
         sequences = ", ".join(metadata.get("sequences", ()))
         return Origin(f"crops of {sequences}", f"that of the videos its crops were cut from: {sequences}")
-    return None
+    return _ARCHIVES.get(folder.name.lower())
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mot_reid.data import market1501, own_people, synthetic_dataset
+from mot_reid.data import market1501, msmt17, own_people, published, synthetic_dataset
 from mot_reid.data.identities import IdentitySplits, IdentityTable, query_gallery, split_identities
 
-KINDS = ("market1501", "folders", "csv", "synthetic")
+KINDS = ("market1501", "msmt17", "dukemtmc", "cuhk03", "veri776", "folders", "csv", "synthetic")
 PARTS = ("test", "validation", "train")
 SPLIT_SEED = 0
 """Chooses the validation persons: the same ones for every seed, so that runs can be compared."""
@@ -23,7 +23,7 @@ def read(
     Args:
         kind: One of `KINDS`.
         root: Its folder; for "csv" also a file.
-        official_counts: Require the published numbers of Market-1501's images.
+        official_counts: Require the published numbers of images, of a data set that has some.
         drawing: The keywords of `synthetic_dataset.generate`, for people that are not drawn yet.
 
     Raises:
@@ -32,6 +32,10 @@ def read(
     """
     if kind == "market1501":
         return market1501.read(root, official_counts=official_counts)
+    if kind == "msmt17":
+        return msmt17.read(root, official_counts=official_counts)
+    if kind in published.PUBLISHED:
+        return published.read(kind, root, official_counts=official_counts)
     if kind == "folders":
         return own_people.read_folders(root)
     if kind == "csv":
@@ -42,19 +46,31 @@ def read(
 
 
 def recognise(root: str | Path) -> str:
-    """Returns the kind of the data set in a folder or file, by its layout: "market1501", "csv" or "folders".
+    """Returns the kind of the data set in a folder or file, by its layout and the names in it: one of `KINDS`.
 
     Raises:
         FileNotFoundError: There is no such folder or file.
+        ValueError: A folder just above or below is a published data set.
     """
     root = Path(root)
     if not root.exists():
         raise FileNotFoundError(f"data.root: got '{root}'; expected an existing folder or CSV; check the path")
+    if msmt17.is_root(root):
+        return "msmt17"
+    known = published.recognise(root)
+    if known is not None:
+        return known
     try:
         market1501.find_root(root)
     except FileNotFoundError:
-        lists = root.is_file() or any((root / f"{name}.csv").is_file() for name in own_people.SPLITS)
-        return "csv" if lists else "folders"
+        if root.is_file() or any((root / f"{name}.csv").is_file() for name in own_people.SPLITS):
+            return "csv"
+        published.refuse_wrong_level(root)
+        if meant := msmt17.nearby(root):
+            raise ValueError(
+                f"data.root: got '{root}'; expected the folder that holds the lists of MSMT17; {meant}"
+            ) from None
+        return "folders"
     return "market1501"
 
 

@@ -34,7 +34,7 @@ class EvaluateData:
         float | None, Between(0, 1, below=True), "share of the persons that training held out; null: as the model says"
     ]
     official_counts: Annotated[
-        bool | None, "require Market-1501's published numbers of images; null: where data=market1501 is given"
+        bool | None, "require the published numbers of images; null: where the kind of a published data set is given"
     ]
 
 
