@@ -27,7 +27,7 @@ from mot_reid.training.builders import (
     build_preprocess,
     build_trainer,
     prepare_host,
-    read_splits,
+    read_sources,
 )
 from mot_reid.training.datamodule import ReIDDataModule
 from mot_reid.training.dataset import Batch, CropDataset
@@ -54,7 +54,7 @@ def measure(keys: Sequence[str], *, steps: int, device: str) -> Iterator[Figure]
         prepare_host(config)
         _draw_noise(Path(folder) / "people", config)
         preprocess = build_preprocess(config)
-        data = build_data(config, read_splits(config), preprocess)
+        data = build_data(config, [source.splits for source in read_sources(config)], preprocess)
         module = build_module(config, preprocess, classes=data.classes)
         clock = _StepClock()
         trainer = build_trainer(config, Path(folder), callbacks=[clock])

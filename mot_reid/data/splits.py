@@ -9,7 +9,7 @@ from typing import Any
 from mot_reid.data import market1501, msmt17, own_people, published, synthetic_dataset
 from mot_reid.data.identities import IdentitySplits, IdentityTable, query_gallery, split_identities
 
-KINDS = ("market1501", "msmt17", "dukemtmc", "cuhk03", "veri776", "folders", "csv", "synthetic")
+KINDS = ("auto", "market1501", "msmt17", "dukemtmc", "cuhk03", "veri776", "folders", "csv", "synthetic")
 PARTS = ("test", "validation", "train")
 SPLIT_SEED = 0
 """Chooses the validation persons: the same ones for every seed, so that runs can be compared."""
@@ -21,7 +21,7 @@ def read(
     """Returns train, query and gallery of a data set.
 
     Args:
-        kind: One of `KINDS`.
+        kind: One of `KINDS`; "auto" takes it by its layout.
         root: Its folder; for "csv" also a file.
         official_counts: Require the published numbers of images, of a data set that has some.
         drawing: The keywords of `synthetic_dataset.generate`, for people that are not drawn yet.
@@ -30,6 +30,8 @@ def read(
         FileNotFoundError: There is no such data set.
         ValueError: The kind is unknown, or the data set is not as the kind says.
     """
+    if kind == "auto":
+        kind = recognise(root)
     if kind == "market1501":
         return market1501.read(root, official_counts=official_counts)
     if kind == "msmt17":
@@ -46,7 +48,7 @@ def read(
 
 
 def recognise(root: str | Path) -> str:
-    """Returns the kind of the data set in a folder or file, by its layout and the names in it: one of `KINDS`.
+    """Returns the kind of the data set in a folder or file, by its layout and names: one of `KINDS` but "auto".
 
     Raises:
         FileNotFoundError: There is no such folder or file.

@@ -85,20 +85,27 @@ def read_people(
         ValueError: The data set is not as its kind says, or has no such part.
     """
     trained = provenance.get("config", {}).get("data", {})
-    own = root is None and kind in (None, trained.get("kind"))
-    place = trained.get("root") if own else root
+    own, roots = root is None and kind in (None, trained.get("kind")), trained_on(provenance)
+    place = root or (roots[0] if own and roots else None)
     if place is None:
         raise ConfigError("command line: data.root is missing; expected data.root=PATH of the data set to score on")
-    layout = kind or (trained["kind"] if own else splits.recognise(place))
+    layout = kind or (trained["kind"] if own else "auto")
+    layout = splits.recognise(place) if layout == "auto" else layout
     if official_counts is None:
-        official_counts = trained["official_counts"] if own else kind is not None
+        official_counts = trained["official_counts"] if own else kind not in (None, "auto")
     drawing = provenance["config"].get("synthetic") if own and layout == "synthetic" else None
     data_set = splits.read(layout, place, official_counts=official_counts, drawing=drawing)
     held_out = trained.get("validation", 0.0) if validation is None else validation
     query, gallery = splits.choose(data_set, split, validation=held_out)
-    if split == "train" and "root" in trained and Path(place).resolve() == Path(trained["root"]).resolve():
+    if split == "train" and Path(place).resolve() in (Path(one).resolve() for one in roots):
         log.warning(
             "data.split=train: the model was trained on these persons, so its scores on them say nothing about others; "
             "use data.split=test"
         )
     return People(query, gallery, layout, str(place), split)
+
+
+def trained_on(provenance: Mapping[str, Any]) -> tuple[str, ...]:
+    """Returns the folders of the data sets that a model was trained on; models of before there were several say one."""
+    roots = provenance.get("config", {}).get("data", {}).get("root", ())
+    return (roots,) if isinstance(roots, str) else tuple(roots)

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from mot_reid.metrics.retrieval import DISTRACTOR, JUNK
-from mot_reid.metrics.verification import Roc, similarities_within
+from mot_reid.metrics.verification import PairSimilarities, Roc, similarities_within
 
 ROC_POINTS = 50
 
@@ -58,7 +58,12 @@ class Calibration:
 
 
 def calibrate(
-    embedding: ArrayLike, *, person_id: ArrayLike, camera_id: ArrayLike | None = None, false_match_rate: float = 1e-3
+    embedding: ArrayLike,
+    *,
+    person_id: ArrayLike,
+    camera_id: ArrayLike | None = None,
+    source: ArrayLike | None = None,
+    false_match_rate: float = 1e-3,
 ) -> Calibration:
     """Returns the lowest threshold at which at most the given share of pairs of two persons is taken for one.
 
@@ -75,6 +80,8 @@ def calibrate(
         embedding: (N, D) of held-out identities, any length.
         person_id: (N,) integers; -1 is junk, 0 a distractor (impostor to everybody known).
         camera_id: (N,) integers, or None when cameras are unknown.
+        source: (N,) integers: which data set each image is of, or None for one. Only pairs of one data set count:
+            people of two are easily told apart by their surroundings, and would make the threshold too low.
         false_match_rate: Share of impostor pairs that may match, between 0 and 1.
 
     Raises:
@@ -87,7 +94,7 @@ def calibrate(
     """
     if not 0 < false_match_rate < 1:
         raise ValueError(f"false_match_rate: got {false_match_rate}; expected between 0 and 1, such as 0.001")
-    roc = similarities_within(embedding, person_id=person_id, camera_id=camera_id).roc()
+    roc = _similarities(np.asarray(embedding), person_id, camera_id, source).roc()
     if roc.impostor * false_match_rate < 1:
         raise ValueError(
             f"false_match_rate: got {false_match_rate:g} with {roc.impostor} impostor pairs; expected at least "
@@ -104,6 +111,22 @@ def calibrate(
         genuine_pairs=roc.genuine,
         impostor_pairs=roc.impostor,
     )
+
+
+def _similarities(
+    embedding: NDArray[Any], person_id: ArrayLike, camera_id: ArrayLike | None, source: ArrayLike | None
+) -> PairSimilarities:
+    """The pairs within each source, together."""
+    of = np.zeros(len(embedding), dtype=np.int64) if source is None else np.asarray(source)
+    person, camera = np.asarray(person_id), None if camera_id is None else np.asarray(camera_id)
+    found = [
+        similarities_within(
+            embedding[of == one], person_id=person[of == one], camera_id=None if camera is None else camera[of == one]
+        )
+        for one in np.unique(of)
+    ]
+    genuine = np.sum([pairs.genuine for pairs in found], axis=0)
+    return PairSimilarities(genuine, np.sum([pairs.impostor for pairs in found], axis=0))
 
 
 def _points(roc: Roc) -> tuple[tuple[float, float, float], ...]:

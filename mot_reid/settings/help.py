@@ -81,6 +81,8 @@ def _key_schema(spec: Key) -> dict[str, Any]:
         return {"description": spec.meaning}
     kinds = get_args(spec.hint) if get_origin(spec.hint) in (Union, types.UnionType) else (spec.hint,)
     found = [_type_schema(kind, spec.rules) for kind in kinds]
+    if get_args(spec.plain) == (str, Ellipsis):
+        found.append({"type": "string"})  # a list of one
     found += [_INTERPOLATION, {"const": "???"}]
     return {"description": spec.meaning, "anyOf": found}
 

@@ -14,7 +14,7 @@ from mot_reid.settings.tracker_parameters import USE_EMBEDDINGS
 LEAST_SIDE = 16
 """Least side of a network's input in pixels: with less, nothing is left after the strides of the backbones."""
 Side = Between(LEAST_SIDE)
-DATA_KINDS = ("market1501", "msmt17", "dukemtmc", "cuhk03", "veri776", "folders", "csv", "synthetic")
+DATA_KINDS = ("auto", "market1501", "msmt17", "dukemtmc", "cuhk03", "veri776", "folders", "csv", "synthetic")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,8 +63,13 @@ class Model:
 class Data:
     """Which images, and how they become batches."""
 
-    kind: Annotated[str, OneOf(DATA_KINDS), "how the images are laid out"]
-    root: Annotated[str, "folder of the data set"]
+    kind: Annotated[str, OneOf(DATA_KINDS), "how the images are laid out; auto: as each folder looks"]
+    root: Annotated[tuple[str, ...], "folder of the data set, or of several as [a, b]"]
+    share: Annotated[
+        tuple[float, ...] | None,
+        Positive,
+        "persons of each data set in a batch, relative to the others, as [3, 1]; null: the same number of each",
+    ]
     official_counts: Annotated[bool, "require the published numbers of images of the data set"]
     validation: Annotated[
         float, Between(0, 0.9), "share of the training persons held out to choose a model; 0 for none"

@@ -13,8 +13,9 @@ from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor
 
 from mot_reid.data.identities import IdentitySplits, IdentityTable
-from mot_reid.data.origins import find_origins
-from mot_reid.data.splits import read as read_data_set
+from mot_reid.data.origins import Origin, find_origins
+from mot_reid.data.sources import Source
+from mot_reid.data.sources import read_sources as read_data_sets
 from mot_reid.reid import checkpoint
 from mot_reid.reid.network import ReIDNetwork
 from mot_reid.reid.preprocess import Preprocess
@@ -47,10 +48,10 @@ def prepare_host(config: Config) -> None:
         keep_freed_memory()
 
 
-def read_splits(config: Config) -> IdentitySplits:
-    """Returns the crops that the configuration names; synthetic people are made on first use."""
-    data = config.data
-    return read_data_set(data.kind, data.root, official_counts=data.official_counts, drawing=asdict(config.synthetic))
+def read_sources(config: Config) -> list[Source]:
+    """Returns the data sets that the configuration names; synthetic people are made on first use."""
+    data, drawing = config.data, asdict(config.synthetic)
+    return read_data_sets(data.root, kind=data.kind, official_counts=data.official_counts, drawing=drawing)
 
 
 def check_batch(config: Config, *, processes: int = 1) -> None:
@@ -107,12 +108,19 @@ def build_preprocess(config: Config) -> Preprocess:
     )
 
 
-def build_data(config: Config, splits: IdentitySplits, preprocess: Preprocess) -> ReIDDataModule:
-    """Returns the batches of a run."""
+def build_data(config: Config, splits: Sequence[IdentitySplits], preprocess: Preprocess) -> ReIDDataModule:
+    """Returns the batches of a run.
+
+    Args:
+        config: Of the run.
+        splits: Of each of its data sets.
+        preprocess: What happens to a crop.
+    """
     data = config.data
     return ReIDDataModule(
         splits,
         preprocess=preprocess,
+        share=data.share,
         validation=data.validation,
         identities=data.identities,
         images=data.images,
@@ -181,6 +189,7 @@ def build_module(
     classes: int,
     crops: str | None = None,
     train: IdentityTable | None = None,
+    origins: Sequence[Origin] = (),
 ) -> ReIDModule:
     """Returns the network with all that trains it.
 
@@ -189,13 +198,11 @@ def build_module(
         preprocess: What its checkpoints say happens to a crop.
         classes: Training persons.
         crops: The fingerprint of their crops.
-        train: Those crops, whose files say where they come from and which a teacher sees; None: `data.kind` is all that
-            is known of them, and no teacher is asked.
+        train: Those crops, which a teacher sees; None: no teacher is asked.
+        origins: Where they come from; none: `data.kind` is all that is known of them.
     """
     network = build_network(config, classes=classes)
-    origins = find_origins(
-        () if train is None else train.path.tolist(), kind=config.data.kind, official=config.data.official_counts
-    )
+    origins = origins or find_origins((), kind=config.data.kind, official=config.data.official_counts)
     initial = initial_weights(config.model.weights, config.model.backbone)
     optim = asdict(config.optim)
     if optim["fused"] is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
@@ -13,6 +13,7 @@ from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
 from mot_reid.data.identities import IdentitySplits, IdentityTable, labels, query_gallery, split_identities
+from mot_reid.data.sources import join
 from mot_reid.data.splits import SPLIT_SEED
 from mot_reid.reid.preprocess import Preprocess
 from mot_reid.training.dataset import Batch, CropDataset, GatheringLoader, whole_batch
@@ -56,14 +57,17 @@ def _first_sentence(error: Exception) -> str:
 class ReIDDataModule(LightningDataModule):
     """PK batches of the training persons; query and gallery of the validation persons and of the test split.
 
-    Validation persons are held out of the training persons; the data set's own query and gallery are the test.
+    Validation persons are held out of the training persons of each data set, the same as if it were alone; the data
+    set's own query and gallery are the test. Those of several data sets are no test, since together they are another
+    question than each by itself.
     """
 
     def __init__(
         self,
-        splits: IdentitySplits,
+        splits: IdentitySplits | Sequence[IdentitySplits],
         *,
         preprocess: Preprocess,
+        share: Sequence[float] | None = None,
         validation: float = 0.0,
         identities: int = 16,
         images: int = 4,
@@ -76,8 +80,9 @@ class ReIDDataModule(LightningDataModule):
         """Splits the persons; images are read in `setup`.
 
         Args:
-            splits: The data set's training crops, query and gallery; the latter two may be empty.
+            splits: Training crops, query and gallery of the data set, or of several; the latter two may be empty.
             preprocess: Makes batches of crops of different sizes.
+            share: As in `PKSampler`.
             validation: Share of the training persons held out to choose a model; 0 for none.
             identities: P persons per batch.
             images: K images of each.
@@ -91,16 +96,23 @@ class ReIDDataModule(LightningDataModule):
             ValueError: No training crops, or nobody to hold out.
         """
         super().__init__()
-        if not len(splits.train):
+        sets = [splits] if isinstance(splits, IdentitySplits) else list(splits)
+        if not all(len(one.train) for one in sets):
             raise ValueError("data: got no training images; expected at least one person with two; check data.root")
-        self.train, held_out = split_identities(splits.train, validation, SPLIT_SEED)
+        if share is not None and len(share) != len(sets):
+            raise ValueError(
+                f"data.share: got {len(share)} number(s) for {len(sets)} data set(s); expected one for each"
+            )
+        parted = [split_identities(one.train, validation, SPLIT_SEED) for one in sets]
+        ((self.train, self.train_source),) = join([(train,) for train, _ in parted])
+        self.share = share
         if images > 1 and np.unique(self.train.person_id).size == len(self.train):
             raise ValueError(
                 f"data: got {len(self.train)} training persons with one image each; expected persons with two or more, "
                 "or there is nothing to pull together; add images"
             )
-        self.validation = query_gallery(held_out, SPLIT_SEED) if len(held_out) else None
-        self.test = (splits.query, splits.gallery) if len(splits.query) else None
+        self.validation, self.validation_source = _asked([held_out for _, held_out in parted])
+        self.test = (sets[0].query, sets[0].gallery) if len(sets) == 1 and len(sets[0].query) else None
         self.classes = int(np.unique(self.train.person_id).size)
         self.preprocess, self.cache, self.workers, self.seed = preprocess, cache, workers, seed
         self.identities, self.images, self.eval_batch_size = identities, images, eval_batch_size
@@ -186,4 +198,14 @@ class ReIDDataModule(LightningDataModule):
             seed=self.seed,
             rank=rank,
             world_size=world_size,
+            source=self.train_source,
+            share=self.share,
         )
+
+
+def _asked(held_out: Sequence[IdentityTable]) -> tuple[tuple[IdentityTable, IdentityTable] | None, np.ndarray | None]:
+    """Query and gallery of the persons held out of each data set, and of which one the rows of both are; or nothing."""
+    if not all(len(table) for table in held_out):
+        return None, None
+    query, gallery = join([query_gallery(table, SPLIT_SEED) for table in held_out])
+    return (query.table, gallery.table), np.concatenate([query.source, gallery.source])

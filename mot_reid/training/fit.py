@@ -26,7 +26,7 @@ from mot_reid.training.builders import (
     check_batch,
     check_small_images,
     prepare_host,
-    read_splits,
+    read_sources,
 )
 from mot_reid.training.checkpoint_io import read
 from mot_reid.training.checkpointing import Interrupted, KeepCheckpoints, listening
@@ -120,15 +120,16 @@ def _prepare_and_run(config: Config, *, resume: str | None, started: float) -> F
     resumed = find_checkpoint(folder, resume)
     prepare_host(config)
     seed_everything(config.run.seed, workers=True, verbose=False)
-    splits = read_splits(config)
+    sources = read_sources(config)
     preprocess = build_preprocess(config)
-    data = build_data(config, splits, preprocess)
+    data = build_data(config, [source.splits for source in sources], preprocess)
     crops = fingerprint(data.train)
-    module = build_module(config, preprocess, classes=data.classes, crops=crops, train=data.train)
+    origins = list(dict.fromkeys(origin for source in sources for origin in source.origins))
+    module = build_module(config, preprocess, classes=data.classes, crops=crops, train=data.train, origins=origins)
     resumed_step = None
     if resumed is not None:
         resumed_step = read_resumable(resumed, module.state_dict(), config=asdict(config))
-        check_same_crops(resumed, crops, root=config.data.root)
+        check_same_crops(resumed, crops, root=", ".join(config.data.root))
         module.metadata = go_on(module.metadata, resumed)
     tracking = build_tracking_metric(config)
     with opened(config, keep=resumed is not None), _logged(folder, going_on=resumed is not None):
@@ -179,6 +180,8 @@ def _run(
     if trainer.is_global_zero:
         _export(config, module, result, calibration, minutes=(time.perf_counter() - started) / 60)
         log.info("exported: %s", exported)
+        if len(config.data.root) > 1 and config.run.score_test:
+            log.info("test: several data sets are scored one by one: mot-reid evaluate checkpoint=%s", result.model)
         if data.validation is None:
             log.warning(
                 "no calibrated threshold: nobody was held out to find it on; train with data.validation=0.1, or "
@@ -215,6 +218,7 @@ def _calibrate(module: ReIDModule, data: ReIDDataModule, false_match_rate: float
             module.gathering.embeddings,
             person_id=people.person_id,
             camera_id=people.camera_id,
+            source=data.validation_source,
             false_match_rate=false_match_rate,
         )
     except ValueError as error:

@@ -28,6 +28,9 @@ def header(trainer: Trainer, module: ReIDModule, data: ReIDDataModule, folder: P
     if every is not None:
         nobody += f", so trainer.check_val_every_n_epoch={every} does nothing"
     batch = f"{data.batches_per_epoch} batches of {data.identities} persons x {data.images} images in an epoch"
+    shares = data.sampler.in_a_batch()
+    if len(shares) > 1:
+        batch += f"; {len(shares)} data sets, at most {', '.join(map(str, shares))} persons of each in a batch"
     size = f"{module.preprocess.height}x{module.preprocess.width}"
     rows = {
         "training": f"{_people(data.train)}; {batch}",

@@ -55,6 +55,9 @@ class PKSampler(_EpochSampler):
     """Batches of exactly P identities x K images: image indices grouped by identity, K in a row.
 
     An epoch has `batches` batches, by default ``max(1, len(labels) // (P * K))``, in every epoch and on every rank.
+    With several sources, each has its share of every batch, to within one identity, and the batch goes round the
+    sources in turn, so that every rank sees its part of each. What follows holds for the identities of each source.
+
     Within an epoch, identities are visited in shuffled rounds: visits per identity differ by at most one, and a batch
     holds P different ones. The visits to an identity go through its images in shuffled rounds as well: their uses
     differ by at most one, and none is twice in a batch while the identity has K images or more. An identity with n < K
@@ -73,6 +76,8 @@ class PKSampler(_EpochSampler):
         seed: int = 0,
         rank: int = 0,
         world_size: int = 1,
+        source: NDArray[np.integer] | None = None,
+        share: Sequence[float] | None = None,
     ) -> None:
         """Plans batches over labels.
 
@@ -84,9 +89,12 @@ class PKSampler(_EpochSampler):
             seed: with the epoch, decides everything; not negative.
             rank: which part of each global batch to yield.
             world_size: number of parts, each of P / world_size whole identities.
+            source: (N,) which source each image is of, from 0; None for one source. No identity is in two.
+            share: for each source, its identities in a batch relative to those of the others; None for equal shares.
 
         Raises:
-            ValueError: P larger than the identities there are, P not divisible by world_size, or a number out of range.
+            ValueError: P larger than the identities there are, more of a source in a batch than it has, P not divisible
+                by world_size, or a number out of range.
         """
         self.labels = np.asarray(labels, dtype=np.int64)
         if self.labels.ndim != 1 or identities < 1 or images < 1:
@@ -111,11 +119,20 @@ class PKSampler(_EpochSampler):
         self.identities, self.images = identities, images
         order = np.argsort(inverse, kind="stable")
         self.members = np.split(order, np.cumsum(np.bincount(inverse))[:-1])
+        of = np.zeros(len(people), dtype=np.int64)
+        if source is not None:
+            of[inverse] = source
+        self.sources = [np.flatnonzero(of == number) for number in range(int(of.max()) + 1)]
+        self.turns = _turns(share or [1.0] * len(self.sources), batches, identities)
+        self._check_sources()
 
     def plan(self) -> IntArray:
         """Returns the epoch's global batches as image indices, (batches, P, K)."""
         generator = self._generator()
-        people = _even_groups(generator, len(self.members), groups=self.batches, size=self.identities).reshape(-1)
+        people = np.empty(self.turns.size, dtype=np.int64)
+        for number, persons in enumerate(self.sources):
+            sizes = (self.turns == number).sum(axis=1)
+            people[self.turns.reshape(-1) == number] = persons[_even_groups(generator, len(persons), sizes)]
         plan = np.empty((len(people), self.images), dtype=np.int64)
         visits = np.split(
             np.argsort(people, kind="stable"), np.cumsum(np.bincount(people, minlength=len(self.members)))[:-1]
@@ -123,6 +140,18 @@ class PKSampler(_EpochSampler):
         for members, slots in zip(self.members, visits):
             plan[slots] = members[_visit_images(generator, len(members), visits=len(slots), size=self.images)]
         return plan.reshape(self.batches, self.identities, self.images)
+
+    def in_a_batch(self) -> list[int]:
+        """Returns the most identities that a batch holds of each source."""
+        return [int((self.turns == number).sum(axis=1).max()) for number in range(len(self.sources))]
+
+    def _check_sources(self) -> None:
+        for number, (most, persons) in enumerate(zip(self.in_a_batch(), self.sources), start=1):
+            if most > len(persons):
+                raise ValueError(
+                    f"data.share: got batches with {most} identities of data set {number}; expected at most its "
+                    f"{len(persons)}; lower its number in data.share, or data.identities"
+                )
 
 
 class ShuffleSampler(_EpochSampler):
@@ -166,33 +195,50 @@ class ShuffleSampler(_EpochSampler):
 
     def plan(self) -> IntArray:
         """Returns the epoch's global batches as image indices, (batches, batch size)."""
-        return _even_groups(self._generator(), self.count, groups=self.batches, size=self.batch_size)
+        sizes = np.full(self.batches, self.batch_size)
+        return _even_groups(self._generator(), self.count, sizes).reshape(self.batches, self.batch_size)
 
 
-def _even_groups(generator: np.random.Generator, population: int, *, groups: int, size: int) -> IntArray:
-    """Returns (groups, size) numbers below population, size <= population: shuffled rounds cut into groups.
+def _turns(share: Sequence[float], batches: int, size: int) -> NDArray[np.int64]:
+    """Returns (batches, size) which source each place of a batch is of: whoever has had least of its share so far."""
+    weight = np.asarray(share, dtype=np.float64) / np.sum(share)
+    if len(weight) == 1:
+        return np.zeros((batches, size), dtype=np.int64)
+    turns = np.empty(batches * size, dtype=np.int64)
+    given = np.zeros(len(weight))
+    for place in range(len(turns)):
+        turns[place] = np.argmax(np.round(weight * (place + 1) - given, 9))
+        given[turns[place]] += 1
+    return turns.reshape(batches, size)
 
-    Uses of a number differ by at most one over all groups, and no group holds a number twice: a group that straddles
-    two rounds is completed by the first numbers of the new round that it lacks.
+
+def _even_groups(generator: np.random.Generator, population: int, sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Returns numbers below population, (sum of sizes,), as groups of the given sizes: shuffled rounds cut into groups.
+
+    Uses of a number differ by at most one over all groups, and no group, none larger than the population, holds a
+    number twice: a group that straddles two rounds is completed by the first numbers of the new round that it lacks.
     """
-    total = groups * size
+    ends = np.cumsum(sizes)
+    total = int(ends[-1]) if len(ends) else 0
     plan = np.empty(total, dtype=np.int64)
     filled = 0
     while filled < total:
         order = generator.permutation(population)
-        if started := filled % size:
+        group = np.searchsorted(ends, filled, side="right")
+        start = ends[group] - sizes[group]
+        if filled > start:
             taken = np.zeros(population, dtype=bool)
-            taken[plan[filled - started : filled]] = True
-            head = np.flatnonzero(~taken[order])[: size - started]
+            taken[plan[start:filled]] = True
+            head = np.flatnonzero(~taken[order])[: ends[group] - filled]
             order = np.concatenate([order[head], np.delete(order, head)])
         part = order[: total - filled]
         plan[filled : filled + len(part)] = part
         filled += len(part)
-    return plan.reshape(groups, size)
+    return plan
 
 
-def _visit_images(generator: np.random.Generator, count: int, *, visits: int, size: int) -> IntArray:
+def _visit_images(generator: np.random.Generator, count: int, *, visits: int, size: int) -> NDArray[np.int64]:
     """Returns (visits, size) numbers below count: all of them size // count times per visit, the rest in rounds."""
     whole = np.tile(np.arange(count), (visits, size // count))
-    rest = _even_groups(generator, count, groups=visits, size=size % count)
+    rest = _even_groups(generator, count, np.full(visits, size % count)).reshape(visits, size % count)
     return np.concatenate([whole, rest], axis=1)

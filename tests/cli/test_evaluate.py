@@ -175,7 +175,7 @@ def test_report_counts_the_pairs_and_shows_the_licence(run: Path, report: str) -
             ["checkpoint={model}", "metric=cosin"],
             "metric: got 'cosin'; expected one of cosine, euclidean",
         ),
-        (["checkpoint={model}", "data=video"], "data.kind: got 'video'; expected one of market1501, msmt17"),
+        (["checkpoint={model}", "data=video"], "data.kind: got 'video'; expected one of auto, market1501, msmt17"),
         (["checkpoint={model}", "data=csv"], "data.root is missing"),
         (["checkpoint={model}", "data.root=/nowhere"], "data.root: got '/nowhere'; expected an existing folder or CSV"),
         (["checkpoint={model}", "data.split=val"], "data.split: got 'val'; expected one of test, validation, train"),

@@ -232,7 +232,7 @@ def test_interrupt_while_reading_images_says_so(
     def interrupted(*arguments: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mot_reid.training.fit.read_splits", interrupted)
+    monkeypatch.setattr("mot_reid.training.fit.read_sources", interrupted)
     code, _, said = run(capsys, *small_arguments(people, tmp_path / "run"))
     assert (code, said) == (130, "interrupted before training began")
 

@@ -91,3 +91,18 @@ def test_calibrate_refuses(rate, message):
     embedding, person, camera = people(count=5)
     with pytest.raises(ValueError, match=message):
         calibrate(embedding, person_id=person, camera_id=camera, false_match_rate=rate)
+
+
+def test_calibrate_compares_people_of_one_data_set_only():
+    """Strangers of two data sets lie far apart here; with them among the pairs, the threshold would be lower."""
+    rng = np.random.default_rng(0)
+    person, source = np.repeat(np.arange(1, 41), 4), np.repeat([0, 1], 80)
+    identity = rng.normal(size=(41, 16))[person]
+    embedding = identity + rng.normal(size=(160, 16)) + 6 * np.where(source[:, None] == 0, 1.0, -1.0)
+    apart = calibrate(embedding, person_id=person, source=source, false_match_rate=0.01)
+    pairs = [(i, j) for i in range(160) for j in range(i) if person[i] != person[j] and source[i] == source[j]]
+    assert apart.impostor_pairs == len(pairs) == 2 * (80 * 79 // 2 - 20 * 6)
+    unit = embedding / np.linalg.norm(embedding, axis=1, keepdims=True)
+    above = np.mean([unit[i] @ unit[j] >= apart.threshold for i, j in pairs])
+    assert 0.005 < above <= 0.01
+    assert calibrate(embedding, person_id=person, false_match_rate=0.01).threshold < apart.threshold

@@ -116,7 +116,15 @@ def test_lists_are_read_from_the_command_line(root: Path) -> None:
 
 @pytest.mark.parametrize("text", ["007", "1e-3", "a=b", "true", "C:\\people", "a: b", "[1]", "äöü # 1"])
 def test_strings_are_kept_as_written(root: Path, text: str) -> None:
-    assert load(root, f"data.root={text}").data.root == text
+    assert load(root, f"run.name={text}").run.name == text
+
+
+@pytest.mark.parametrize(
+    ("text", "roots"),
+    [("a", ("a",)), ("a,b", ("a,b",)), ("[a, b c]", ("a", "b c")), ("C:\\people", ("C:\\people",)), ("007", ("007",))],
+)
+def test_one_folder_is_written_plainly_and_several_as_a_list(root: Path, text: str, roots: tuple[str, ...]) -> None:
+    assert load(root, f"data.root={text}").data.root == roots
 
 
 @pytest.mark.parametrize(

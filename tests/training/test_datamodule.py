@@ -245,3 +245,41 @@ def test_worker_that_is_killed_is_told_of(tmp_path: Path, monkeypatch: pytest.Mo
         telling_of_dead_workers(),
     ):
         rows(run(data).train_dataloader())
+
+
+def two_sets(folder: Path, *, cameras: bool = True) -> list[IdentitySplits]:
+    """Two data sets with persons of the same numbers."""
+    for name in ("a", "b"):
+        (folder / name).mkdir()
+    return [splits(folder / "a"), splits(folder / "b", cameras=cameras)]
+
+
+def test_batches_of_two_data_sets_hold_as_many_persons_of_each(tmp_path: Path) -> None:
+    data = module(two_sets(tmp_path))  # type: ignore[arg-type]
+    assert data.classes == 20 and data.batches_per_epoch == 80 // 8
+    of_the_first = np.array(["/a/" in path for path in data.train.path])
+    for batch in rows(run(data).train_dataloader()):
+        assert of_the_first[batch].sum() == 4
+
+
+def test_validation_persons_of_two_data_sets_are_those_of_each_alone(tmp_path: Path) -> None:
+    sets = two_sets(tmp_path)
+    joined = module(sets, validation=0.2)  # type: ignore[arg-type]
+    alone = [module(one, validation=0.2).validation for one in sets]
+    assert joined.validation is not None and joined.validation_source is not None
+    for part in (0, 1):
+        expected = np.concatenate([tables[part].path for tables in alone if tables is not None])
+        assert joined.validation[part].path.tolist() == expected.tolist()
+    assert len(joined.validation_source) == len(joined.validation[0]) + len(joined.validation[1])
+    assert joined.test is None
+
+
+def test_data_set_without_cameras_joins_one_with_cameras(tmp_path: Path) -> None:
+    data = module(two_sets(tmp_path, cameras=False), validation=0.2)  # type: ignore[arg-type]
+    assert data.validation is not None
+    assert sum("/b/" in path for path in data.validation[0].path) == 2  # two persons, one question each
+
+
+def test_shares_are_as_many_as_data_sets(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"data.share: got 3 number\(s\) for 2 data set\(s\); expected one for each"):
+        module(two_sets(tmp_path), share=[1, 2, 3])  # type: ignore[arg-type]

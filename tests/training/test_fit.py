@@ -22,7 +22,7 @@ from mot_reid.reid.preprocess import Preprocess
 from mot_reid.settings.load import load_config
 from mot_reid.training import fit as fit_module
 from mot_reid.training.augment import BatchAugment
-from mot_reid.training.builders import build_data, build_module, build_preprocess, read_splits
+from mot_reid.training.builders import build_data, build_module, build_preprocess, read_sources
 from mot_reid.training.fit import FitResult, fit
 from mot_reid.training.module import ReIDModule
 from tests.helpers.runs import Diary, keep_diary, small_config
@@ -203,7 +203,7 @@ def test_loss_that_is_not_finite_stops_the_run_with_step_term_and_images(
     config = small_config(people, tmp_path / "run")
     with pytest.raises(FloatingPointError, match=r"got cross_entropy=nan, triplet=nan in step 7, epoch 1;") as error:
         fit(config)
-    train = read_splits(config).train
+    train = read_sources(config)[0].splits.train
     assert all(str(path) in str(error.value) for path in train.path[seen[-1].numpy()])
     assert sum(str(path) in str(error.value) for path in train.path) == 8
     assert load(tmp_path / "run" / "checkpoints" / "last.ckpt")["global_step"] == 5
@@ -239,7 +239,7 @@ def test_exported_model_gives_the_embeddings_of_the_module(
     result = fit(config)
     assert result.model is not None
     artifact, module = checkpoint.load(result.model), modules[0].eval()
-    images = crops(read_splits(config).query)
+    images = crops(read_sources(config)[0].splits.query)
     with torch.inference_mode():
         assert torch.equal(artifact.network(artifact.preprocess(images)), module.embed(module.preprocess(images)))
 
@@ -429,8 +429,8 @@ def test_scores_are_those_of_the_exported_model(whole: tuple[FitResult, Diary]) 
     assert result.model is not None
     artifact = checkpoint.load(result.model)
     config = load_config([f"experiment={result.folder / 'config.yaml'}"])
-    splits = read_splits(config)
-    data = build_data(config, splits, build_preprocess(config))
+    splits = read_sources(config)[0].splits
+    data = build_data(config, [splits], build_preprocess(config))
     assert data.validation is not None
     for stage, tables in {"test": (splits.query, splits.gallery), "val": data.validation}.items():
         found = score(artifact.network, artifact.preprocess, *tables)
@@ -477,7 +477,7 @@ def test_untrained_scores_are_those_of_the_first_weights(people: Path, tmp_path:
     seed_everything(3, verbose=False)
     preprocess = build_preprocess(config)
     network = build_module(config, preprocess, classes=10).network
-    splits = read_splits(config)
+    splits = read_sources(config)[0].splits
     found = score(network, preprocess, splits.query, splits.gallery)
     assert result.untrained["test/mAP"] == pytest.approx(found.mean_ap, abs=1e-6)
     assert result.untrained["test/rank1"] == pytest.approx(found.rank(1), abs=1e-6)

@@ -14,7 +14,7 @@ from mot_reid.reid.network import ReIDNetwork
 from mot_reid.reid.preprocess import Preprocess
 from mot_reid.training.augment import BatchAugment
 from mot_reid.training.averaging import EMA
-from mot_reid.training.builders import read_splits
+from mot_reid.training.builders import read_sources
 from mot_reid.training.datamodule import ReIDDataModule
 from mot_reid.training.loss_watch import LossWatch
 from mot_reid.training.module import ReIDModule
@@ -53,7 +53,7 @@ def build(
 
 def train(module: ReIDModule, people: Path, **settings: Any) -> Trainer:
     """Trains on the synthetic people, five batches in an epoch."""
-    splits = read_splits(small_config(people, people.parent))
+    splits = read_sources(small_config(people, people.parent))[0].splits
     data = ReIDDataModule(splits, preprocess=PREPROCESS, identities=4, images=2, workers=0)
     named: dict[str, Any] = {"max_epochs": 1, **settings}
     trainer = Trainer(
@@ -183,7 +183,7 @@ def test_batches_of_one_step_are_augmented_each_in_its_own_way(people: Path, mon
 
 def test_validation_and_test_images_are_not_augmented(people: Path) -> None:
     module = build().eval()
-    splits = read_splits(small_config(people, people.parent))
+    splits = read_sources(small_config(people, people.parent))[0].splits
     data = ReIDDataModule(splits, preprocess=PREPROCESS, identities=4, workers=0)
     batch = next(iter(data.test_dataloader()))
     assert torch.equal(module.on_after_batch_transfer(batch, 0).image, PREPROCESS(batch.image))
@@ -217,7 +217,9 @@ def test_first_epochs_see_smaller_images_and_validation_never_does(
     seen = transferred(module, people, monkeypatch, max_epochs=2)
     assert [tuple(image.shape[2:]) for image in seen] == [(24, 12)] * 5 + [(32, 16)] * 5
     module.eval()
-    whole = ReIDDataModule(read_splits(small_config(people, people.parent)), preprocess=PREPROCESS, identities=4)
+    whole = ReIDDataModule(
+        read_sources(small_config(people, people.parent))[0].splits, preprocess=PREPROCESS, identities=4
+    )
     batch = next(iter(whole.test_dataloader()))
     assert module.on_after_batch_transfer(batch, 0).image.shape[2:] == (32, 16)
 
@@ -263,7 +265,7 @@ def test_losses_that_are_looked_at_together_name_the_step_that_went_wrong(
 
 def test_limited_validation_is_refused(people: Path) -> None:
     module = build()
-    splits = read_splits(small_config(people, people.parent))
+    splits = read_sources(small_config(people, people.parent))[0].splits
     data = ReIDDataModule(splits, preprocess=PREPROCESS, identities=4, eval_batch_size=4, workers=0)
     trainer = Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, limit_test_batches=1)
     with pytest.raises(RuntimeError, match=r"retrieval: got 4 of \d+ embeddings; .* do not limit validation batches"):

@@ -219,3 +219,57 @@ def test_shuffle_sampler_refuses(arguments: dict[str, int], message: str) -> Non
 def test_set_epoch_refuses_to_skip_more_than_an_epoch() -> None:
     with pytest.raises(ValueError, match="sampler epoch: got 0, skip 4; expected epoch >= 0 and 0 <= skip <= 3"):
         ShuffleSampler(12, batch_size=4).set_epoch(0, skip=4)
+
+
+SOURCES = np.repeat([0, 1, 1, 0, 0, 1, 0], [9, 4, 6, 2, 13, 1, 5])
+"""Of which data set each image of LABELS is: 40, 3, 99, 61 of the first and 7, 12, 5 of the second."""
+FIRST = {40, 3, 99, 61}
+
+
+def mixed(**settings: object) -> list[list[int]]:
+    named = {"identities": 4, "images": 2, "batches": 12, "source": SOURCES, **settings}
+    return [people_of(batch, images=2) for batch in PKSampler(LABELS, **named)]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("share", "of_the_first"), [(None, {2: 12}), ([1, 1], {2: 12}), ([3, 1], {3: 12}), ([5, 3], {2: 6, 3: 6})]
+)
+def test_each_source_has_its_share_of_every_batch(share: list[float] | None, of_the_first: dict[int, int]) -> None:
+    batches = mixed(share=share)
+    assert Counter(len(FIRST & set(batch)) for batch in batches) == of_the_first
+    assert all(len(set(batch)) == 4 for batch in batches)
+
+
+def test_persons_of_a_source_are_visited_evenly_whatever_the_others_get() -> None:
+    visits = Counter(person for batch in mixed(share=[3, 1]) for person in batch)
+    for persons in (FIRST, {7, 12, 5}):
+        counts = [visits[person] for person in persons]
+        assert max(counts) - min(counts) <= 1
+    assert sum(visits[person] for person in FIRST) == 36
+
+
+def test_every_rank_sees_its_part_of_each_source() -> None:
+    parts = [mixed(rank=rank, world_size=2) for rank in range(2)]
+    for first, second, whole in zip(*parts, mixed(), strict=True):
+        assert whole == first + second
+        assert len(FIRST & set(first)) == len(FIRST & set(second)) == 1
+
+
+def test_batches_of_one_source_are_what_they_were_before_there_were_several() -> None:
+    named = {"identities": 3, "images": 2, "batches": 9, "seed": 4}
+    plain = list(PKSampler(LABELS, **named))
+    assert list(PKSampler(LABELS, **named, source=np.zeros_like(LABELS), share=[7])) == plain
+    assert plain[0] == [34, 34, 12, 11, 19, 20]  # recorded from the sampler of commit d3e28f4
+
+
+def test_interrupted_epoch_of_several_sources_goes_on_where_it_was() -> None:
+    sampler = PKSampler(LABELS, identities=4, images=2, batches=9, source=SOURCES, share=[5, 3], seed=2)
+    sampler.set_epoch(3)
+    whole = list(sampler)
+    sampler.set_epoch(3, skip=4)
+    assert list(sampler) == whole[4:]
+
+
+def test_source_with_fewer_persons_than_its_share_is_named() -> None:
+    with pytest.raises(ValueError, match=r"batches with 4 identities of data set 2; expected at most its 3; lower its"):
+        mixed(share=[1, 3], identities=5)

@@ -13,7 +13,7 @@ from mot_reid.data.images import decode
 from mot_reid.reid.embedder import Embedder
 from mot_reid.reid.teacher import Teacher
 from mot_reid.training import teacher_views
-from mot_reid.training.builders import read_splits
+from mot_reid.training.builders import read_sources
 from mot_reid.training.teacher_views import TeacherViews, embed_view, read_or_embed
 from mot_reid.training.views import draw_view
 from tests.helpers.runs import small_config
@@ -23,7 +23,7 @@ BUNDLED = "osnet_x0_25_market1501"
 
 @pytest.fixture(scope="module")
 def crops(people: Path) -> IdentityTable:
-    return read_splits(small_config(people, people.parent)).train[:5]
+    return read_sources(small_config(people, people.parent))[0].splits.train[:5]
 
 
 @pytest.fixture(scope="module")
