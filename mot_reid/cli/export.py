@@ -44,11 +44,11 @@ def _export(settings: ExportSettings, given: Given) -> None:
     kind = settings.format
     if settings.output is not None:
         _check_output(Path(settings.output), kind)
-    from mot_reid.reid import checkpoint
+    from mot_reid.reid import bundled, checkpoint
     from mot_reid.reid import export as exporters
 
     source = checkpoint.find(settings.checkpoint)
-    beside = Path(source.name) if checkpoint.WEIGHTS in source.parents else source
+    beside = Path(source.name) if bundled.WEIGHTS in source.parents else source
     output = Path(settings.output) if settings.output is not None else beside.with_suffix(SUFFIXES[kind])
     _check_output(output, kind)
     writers: dict[str, Callable[..., None]] = {

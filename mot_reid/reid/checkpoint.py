@@ -20,6 +20,7 @@ from torch import Tensor
 
 from mot_reid.files import whole
 from mot_reid.names import did_you_mean
+from mot_reid.reid import bundled
 from mot_reid.reid.checksums import DamagedError, canonical, digest_tensors, load_sealed, sha256, signed
 from mot_reid.reid.network import NetworkConfig, ReIDNetwork, from_config
 from mot_reid.reid.preprocess import Preprocess
@@ -29,9 +30,6 @@ FORMAT_VERSION = 1
 METADATA_KEY = "mot_reid"
 PROBE_AGREEMENT = 0.9999
 """The least cosine between the stored and the recomputed embedding of the probe."""
-
-WEIGHTS = Path(__file__).parent / "weights"
-"""The models that travel with the package."""
 
 _FIELDS = {"format", "format_version", "network", "preprocess", "embedding", "calibration", "provenance", "licence"}
 _CHECKSUMS = {"tensors_sha256", "metadata_sha256"}
@@ -170,12 +168,10 @@ def find(path_or_name: str | os.PathLike[str]) -> Path:
     Raises:
         FileNotFoundError: If it is neither.
     """
-    path = Path(path_or_name)
+    path = bundled.resolve(path_or_name)
     if path.is_file():
         return path
-    names = sorted(file.stem for file in WEIGHTS.glob("*.safetensors"))
-    if str(path_or_name) in names:
-        return WEIGHTS / f"{path_or_name}.safetensors"
+    names = bundled.names()
     if (path / "model.safetensors").is_file():
         raise FileNotFoundError(
             f"checkpoint: got the folder '{path}'; expected a file; did you mean '{path / 'model.safetensors'}'?"

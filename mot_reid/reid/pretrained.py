@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from mot_reid.names import did_you_mean
-from mot_reid.reid import osnet
+from mot_reid.reid import bundled, osnet
 from mot_reid.reid.checksums import load_sealed
 from mot_reid.reid.non_local import KEY, add_non_local
 
@@ -29,7 +29,8 @@ def create_backbone(
 
     Args:
         name: A timm model, or one of `osnet.WIDTHS`.
-        weights: "pretrained" (timm's own), "none" (random), or the path of a safetensors or torch state dict.
+        weights: "pretrained" (timm's own), "none" (random), the path of a safetensors or torch state dict, or the name
+            of a bundled model.
         image_size: Height and width in pixels of the images it will see; fixes the position embedding of a ViT.
         drop_path: Stochastic depth rate in [0, 1).
         non_local: Non-local blocks of each of a ResNet's four stages, see `add_non_local`.
@@ -92,16 +93,17 @@ def load_backbone(backbone: nn.Module, path: str | Path, *, name: str) -> None:
 
 
 def read_state_dict(path: str | Path) -> dict[str, Tensor]:
-    """Reads tensors by name from a safetensors file or a torch state dict, never running code from the file.
+    """Reads tensors by name from a safetensors file, a torch state dict or a bundled model, never running code in it.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If the file holds anything but tensors by name.
     """
-    path = Path(path)
+    path = bundled.resolve(path)
     if not path.is_file():
         raise FileNotFoundError(
-            f"model.weights: got '{path}'; expected 'pretrained', 'none' or an existing file of weights"
+            f"model.weights: got '{path}'; expected 'pretrained', 'none', an existing file of weights or a bundled "
+            f"model ({', '.join(bundled.names())})"
         )
     try:
         if path.suffix == ".safetensors":

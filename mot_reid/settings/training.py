@@ -42,7 +42,7 @@ class Model:
     """Which network, and what it sees and gives."""
 
     backbone: Annotated[str, "osnet_x0_25 to osnet_x1_0, or the name of any timm model"]
-    weights: Annotated[str, "pretrained, none, or a file with weights of the backbone"]
+    weights: Annotated[str, "pretrained, none, a file with weights of the backbone, or a bundled model"]
     pooling: Annotated[
         str, OneOf(("avg", "gem", "token")), "how the feature map becomes a vector; token: the class token of a ViT"
     ]

@@ -19,6 +19,7 @@ import torch
 from mot_reid import __version__
 from mot_reid.data.identities import IdentityTable
 from mot_reid.data.origins import Origin
+from mot_reid.reid import bundled
 from mot_reid.reid.checkpoint import describe, find
 from mot_reid.reid.pretrained import pretrained_licence
 from mot_reid.reid.teacher import identify
@@ -117,11 +118,12 @@ def initial_weights(weights: str, backbone: str) -> dict[str, Any] | None:
         return None
     if weights == "pretrained":
         return {"name": f"timm's {backbone}", "licence": pretrained_licence(backbone)}
-    told = _told(Path(weights))
+    path = bundled.resolve(weights)
+    told = _told(path)
     if told is None:
-        return {"name": Path(weights).name, "licence": "unknown: that of this file"}
+        return {"name": path.name, "licence": "unknown: that of this file"}
     origin = {key: value for key, value in told["provenance"].items() if key in _OF_WEIGHTS}
-    return {"name": Path(weights).name, "licence": told["licence"], **origin}
+    return {"name": path.name, "licence": told["licence"], **origin}
 
 
 def licence(origins: Sequence[Origin], initial: Mapping[str, Any] | None = None, *, teacher: str | None = None) -> str:

@@ -7,11 +7,11 @@ import pytest
 
 from mot_reid.data.synthetic_dataset import draw_crop, random_camera
 from mot_reid.data.synthetic_people import random_person
-from mot_reid.reid import checkpoint
+from mot_reid.reid import bundled, checkpoint
 from mot_reid.reid.embedder import Embedder
 from mot_reid.settings.load import ROOT
 
-NAMES = sorted(path.stem for path in checkpoint.WEIGHTS.glob("*.safetensors"))
+NAMES = sorted(path.stem for path in bundled.WEIGHTS.glob("*.safetensors"))
 
 
 def drawn(persons: int, crops: int) -> list[np.ndarray]:

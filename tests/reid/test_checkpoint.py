@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from mot_reid.reid import checkpoint
+from mot_reid.reid import bundled, checkpoint
 from mot_reid.reid.checkpoint import CheckpointError
 from mot_reid.reid.checksums import signed
 from mot_reid.reid.network import ReIDNetwork
@@ -382,7 +382,7 @@ def test_lightning_checkpoint_that_is_not_ours_is_refused(
 def test_find_takes_a_path_or_the_name_of_a_model_in_the_box(
     saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checkpoint, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(bundled, "WEIGHTS", tmp_path)
     inside = tmp_path / "osnet_x0_25_market1501.safetensors"
     inside.write_bytes(b"")
     assert checkpoint.find("osnet_x0_25_market1501") == inside
@@ -392,6 +392,6 @@ def test_find_takes_a_path_or_the_name_of_a_model_in_the_box(
 
 
 def test_find_says_so_when_the_box_is_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(bundled, "WEIGHTS", tmp_path)
     with pytest.raises(FileNotFoundError, match=r"got 'osnet'; .* a bundled model \(there is none\)"):
         checkpoint.find("osnet")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from mot_reid.reid import checkpoint
+from mot_reid.reid import bundled, checkpoint
 from mot_reid.reid.embedder import Embedder, _one_thread
 from mot_reid.reid.inference import InferenceNetwork
 from mot_reid.reid.network import ReIDNetwork
@@ -235,7 +235,7 @@ def test_inference_network_keeps_batch_statistics_in_float32_and_the_network_as_
 
 
 def test_name_opens_the_model_in_the_box(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "WEIGHTS", path.parent)
+    monkeypatch.setattr(bundled, "WEIGHTS", path.parent)
     assert Embedder("model", device="cpu").embedding_dim == 16
 
 

@@ -9,7 +9,7 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from mot_reid.reid import osnet
+from mot_reid.reid import checkpoint, osnet
 from mot_reid.reid.network import ReIDNetwork
 from mot_reid.reid.pretrained import create_backbone, load_backbone
 
@@ -128,3 +128,9 @@ def test_drop_path_reaches_a_backbone_that_has_it() -> None:
 def test_drop_path_is_refused_by_a_backbone_without(name: str) -> None:
     with pytest.raises(ValueError, match=r"drop_path: got 0\.1"):
         create_backbone(name, weights="none", drop_path=0.1)
+
+
+def test_name_of_a_bundled_model_gives_its_backbone() -> None:
+    backbone = create_backbone("osnet_x0_25", weights="osnet_x0_25_market1501")
+    stored = checkpoint.load(checkpoint.find("osnet_x0_25_market1501")).network.backbone.state_dict()
+    assert all(torch.equal(value, stored[key]) for key, value in backbone.state_dict().items())

@@ -1,0 +1,20 @@
+"""The models that travel with the package."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+WEIGHTS = Path(__file__).parent / "weights"
+"""Where they are."""
+
+
+def names() -> list[str]:
+    """Returns their names, sorted."""
+    return sorted(file.stem for file in WEIGHTS.glob("*.safetensors"))
+
+
+def resolve(path_or_name: str | os.PathLike[str]) -> Path:
+    """Returns the file of a bundled model for its name, unless a file of that name exists; any other path as it is."""
+    path = Path(path_or_name)
+    return WEIGHTS / f"{path_or_name}.safetensors" if not path.is_file() and str(path_or_name) in names() else path
