@@ -6,11 +6,12 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mot_reid.cli.command import Command, Given, check_output
 from mot_reid.files import write_text
 from mot_reid.settings.evaluation import EvaluateSettings
+from mot_reid.settings.load import ConfigError
 
 if TYPE_CHECKING:
     from mot_reid.evaluation.score_people import Scored
@@ -23,15 +24,27 @@ COMMAND = Command(
     usage="checkpoint=PATH|NAME [key=value ...] [config=FILE]",
     about="""
 Scores a person re-identification model on any data set: Rank-1, 5, 10, mAP and mINP with their uncertainty. Without
-data.root it is scored on the data set it was trained on.""",
+data.root it is scored on the data set it was trained on. Several models, or several data sets, give a table of all.""",
     examples=(
         "checkpoint=runs/quickstart/model.safetensors",
         "checkpoint=osnet_x0_25_market1501 data=folders data.root=my/people report=report.html",
         "checkpoint=runs/NAME/model.safetensors data.root=data/market1501 rerank=true json=scores.json",
+        "checkpoint=[osnet_x0_25_market1501,person_small] data.root=[data/market1501,my/people] json=table.json",
     ),
     exits="0 done, 2 a mistake in the arguments, the checkpoint or the data",
 )
 RECIPROCAL = 20
+
+
+class Model(NamedTuple):
+    """A model, as it was called, and what gives its embeddings."""
+
+    name: str
+    path: Path
+    precision: str
+    embedder: Embedder
+
+
 log = logging.getLogger(__name__)
 
 
@@ -44,66 +57,123 @@ def _evaluate(settings: EvaluateSettings, given: Given) -> None:
     """Embeds, scores, prints and writes what was asked for."""
     check_output("json", settings.json)
     check_output("report", settings.report)
-    from mot_reid.evaluation.people import read_people
-    from mot_reid.evaluation.score_people import score_people
+    models = [_load(name, settings, given) for name in settings.checkpoint]
+    roots = _roots(settings, models)
+    if len(models) * len(roots) > 1:
+        _evaluate_all(settings, given, models, roots)
+        return
+    scored = _scored(settings, models[0], roots[0], one=True)
+    print("\n" + _table(scored.scores))
+    if "threshold" in scored.verified:
+        print("\n" + _threshold_line(scored.verified))
+    if settings.json is not None:
+        _write_scores(settings.json, scored.to_dict(), given)
+    if settings.report is not None:
+        _write_report(settings, scored, models[0], given)
+
+
+def _load(name: str, settings: EvaluateSettings, given: Given) -> Model:
+    """Returns a model by its path or name."""
     from mot_reid.reid import checkpoint
     from mot_reid.reid.embedder import Embedder
 
-    model, data = checkpoint.find(settings.checkpoint), settings.data
-    precision = "auto" if model.suffix == ".onnx" and "precision" not in given else settings.precision
-    embedder = Embedder(model, device=settings.device, batch_size=settings.batch_size, precision=precision)
+    path = checkpoint.find(name)
+    precision = "auto" if path.suffix == ".onnx" and "precision" not in given else settings.precision
+    embedder = Embedder(path, device=settings.device, batch_size=settings.batch_size, precision=precision)
+    return Model(name, path, precision, embedder)
+
+
+def _roots(settings: EvaluateSettings, models: Sequence[Model]) -> tuple[str | None, ...]:
+    """Returns where the data sets are; None for that of the model."""
+    from mot_reid.evaluation.people import trained_on
+
+    if settings.data.root is not None:
+        return settings.data.root
+    if len(models) > 1:
+        raise ConfigError(
+            f"command line: data.root is missing; expected data.root=PATH to score {len(models)} models on"
+        )
+    own = trained_on(models[0].embedder.metadata["provenance"])
+    return own if len(own) > 1 and settings.data.kind is None else (None,)
+
+
+def _scored(settings: EvaluateSettings, model: Model, root: str | None, *, one: bool) -> Scored:
+    """Returns what a model is worth on a data set, of which it says who is in it where it is the only one."""
+    from mot_reid.evaluation.people import read_people
+    from mot_reid.evaluation.score_people import score_people
+
+    data, metadata = settings.data, model.embedder.metadata
     people = read_people(
-        embedder.metadata["provenance"],
+        metadata["provenance"],
         kind=data.kind,
-        root=data.root,
+        root=root,
+        own=data.root is None,
         split=data.split,
+        or_train=not one,
         validation=data.validation,
         official_counts=data.official_counts,
     )
-    print(people)
-    embedding = _embedded(settings, embedder, people.paths, model=model, precision=precision)
+    if one:
+        print(people)
+    embedding = _embedded(settings, model, people.paths)
     log.info("scoring%s ..", ", re-ranking included" if settings.rerank else "")
-    scored = score_people(
+    return score_people(
         people,
         embedding,
-        calibration=embedder.metadata["calibration"],
+        calibration=metadata["calibration"],
         metric=settings.metric,  # type: ignore[arg-type]
         average_precision=settings.average_precision,  # type: ignore[arg-type]
         neighbours=settings.expand,
         reciprocal=RECIPROCAL if settings.rerank else 0,
         samples=settings.bootstrap,
     )
-    print("\n" + _table(scored.scores))
-    if "threshold" in scored.verified:
-        print("\n" + _threshold_line(scored.verified))
-    if settings.json is not None:
-        _write_scores(settings.json, scored, given)
+
+
+def _evaluate_all(
+    settings: EvaluateSettings, given: Given, models: Sequence[Model], roots: Sequence[str | None]
+) -> None:
+    """Scores every model on every data set."""
+    from mot_reid.evaluation.cross_data import NAMES, Cell, rows
+
     if settings.report is not None:
-        _write_report(settings, scored, embedder, given, model=model)
+        raise ConfigError(
+            f"command line: report: got it with {len(models)} model(s) and {len(roots)} data sets; expected one of each"
+        )
+    cells = [Cell(model.name, _scored(settings, model, root, one=False)) for root in roots for model in models]
+    width = max(len(model.name) for model in models) + 4
+    print(f"{'':{width}}" + "".join(f"{name:>22}" for name in NAMES.values()) + "   (%, 95%)")
+    for data_set, scores in rows(cells):
+        print(data_set)
+        for name, texts in scores:
+            print(f"{'  ' + name:{width}}" + "".join(f"{text:>22}" for text in texts))
+    if settings.json is not None:
+        _write_scores(settings.json, {"table": [cell.to_dict() for cell in cells]}, given)
 
 
-def _embedded(settings: EvaluateSettings, embedder: Embedder, paths: list[str], *, model: Path, precision: str) -> Any:
+def _embedded(settings: EvaluateSettings, model: Model, paths: list[str]) -> Any:
     """Returns the embeddings of the crops, from the cache where they are kept there."""
     from mot_reid.evaluation.embed_files import cached_embeddings, embed_crops
 
     if settings.cache is None:
-        return embed_crops(embedder, paths, flip=settings.flip)
-    return cached_embeddings(settings.cache, embedder, paths, model=model, precision=precision, flip=settings.flip)
+        return embed_crops(model.embedder, paths, flip=settings.flip)
+    return cached_embeddings(
+        settings.cache, model.embedder, paths, model=model.path, precision=model.precision, flip=settings.flip
+    )
 
 
-def _write_scores(path: str, scored: Scored, given: Given) -> None:
+def _write_scores(path: str, scores: Mapping[str, Any], given: Given) -> None:
     """Writes the scores as fractions, and what they were measured with."""
     told = {key: value for key, value in given.items() if key not in ("json", "report", "cache")}
-    print(f"\nscores   {write_text(path, json.dumps(scored.to_dict() | {'settings': told}, indent=2) + chr(10))}")
+    print(f"\nscores   {write_text(path, json.dumps({**scores, 'settings': told}, indent=2) + chr(10))}")
 
 
-def _write_report(settings: EvaluateSettings, scored: Scored, embedder: Embedder, given: Given, *, model: Path) -> None:
+def _write_report(settings: EvaluateSettings, scored: Scored, model: Model, given: Given) -> None:
     """Writes the report card."""
     from mot_reid.evaluation.report_card import report_card
     from mot_reid.viewing.html.report import report_html
 
-    title = settings.checkpoint if model.stem in ("model", "best", "last") else model.stem
-    card = report_card(scored, title=title, model=model, metadata=embedder.metadata, settings=given)
+    title = model.name if model.path.stem in ("model", "best", "last") else model.path.stem
+    card = report_card(scored, title=title, model=model.path, metadata=model.embedder.metadata, settings=given)
     print(f"report   {write_text(str(settings.report), report_html(card))}")
 
 

@@ -46,7 +46,8 @@ class CropRules:
         height: Least height of the box in pixels of the ground truth.
         inside: Least share of the box that lies in the picture.
         per_second: Crops of a person per second at most.
-        train_share: Share of each sequence, from its start, that training takes.
+        train_share: Share of each sequence, from its start, that training takes; 0: everybody is tested, and nobody
+            trained on.
         gap_seconds: Between training and testing, and between the two parts of a person's time.
     """
 
@@ -63,7 +64,7 @@ class CropRules:
             ("height", 1, float("inf")),
             ("inside", 0, 1),
             ("per_second", 1e-3, float("inf")),
-            ("train_share", 0.01, 0.99),
+            ("train_share", 0, 0.99),
             ("gap_seconds", 0, float("inf")),
         ):
             value = getattr(self, name)
@@ -115,7 +116,7 @@ def plan_crops(
         rows = np.flatnonzero(person & (truth.track_id == identity))
         first_seen = truth.frame[rows].min()
         rows = rows[good[rows]]
-        for_training = bool(first_seen <= cut + gap)
+        for_training = bool(rules.train_share and first_seen <= cut + gap)
         if for_training:
             rows = rows[truth.frame[rows] <= cut]
         chosen += [(int(row), for_training, part) for row, part in _parts(rows, truth.frame[rows], gap)]
@@ -163,7 +164,7 @@ def write_crops(
         _Job(sequence, *_planned(sequence, rules), camera=_PARTS * i, video=videos.get(sequence.name))
         for i, sequence in enumerate(sequences)
     ]
-    tables = _tables(jobs, seed, output)
+    tables = _tables(jobs, seed, output, trains=rules.train_share > 0)
     with new_folder(output) as part:
         for folder in market1501.FOLDERS.values():
             (part / folder).mkdir()
@@ -229,7 +230,7 @@ def _inside(xyxy: FloatArray, sequence: Sequence) -> NDArray[np.float64]:
     return np.asarray(seen / np.maximum(boxes.area(xyxy), 1e-9))
 
 
-def _tables(jobs: list[_Job], seed: int, output: Path) -> dict[str, IdentityTable]:
+def _tables(jobs: list[_Job], seed: int, output: Path, *, trains: bool) -> dict[str, IdentityTable]:
     """Train, query and gallery; paths are file names, which carry frame and row."""
     names: list[str] = []
     persons: list[int] = []
@@ -249,7 +250,7 @@ def _tables(jobs: list[_Job], seed: int, output: Path) -> dict[str, IdentityTabl
             train.append(bool(is_train))
     table = IdentityTable(np.array(names, dtype=np.str_), np.array(persons), np.array(cameras))
     used = np.array(train, dtype=bool)
-    if not used.any():
+    if trains and not used.any():
         raise ValueError(f"crops for '{output}': got nobody to train on; expected persons; loosen the rules")
     try:
         query, gallery = query_gallery(table[~used], seed)

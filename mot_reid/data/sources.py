@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mot_reid.arrays import IntArray
 from mot_reid.data import market1501, splits
 from mot_reid.data.identities import IdentitySplits, IdentityTable
 from mot_reid.data.origins import Origin, find_origins
-from mot_reid.structures import IntArray
 
 
 class Source(NamedTuple):

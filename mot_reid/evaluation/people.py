@@ -66,7 +66,9 @@ def read_people(
     *,
     kind: str | None = None,
     root: str | None = None,
+    own: bool = False,
     split: str = "test",
+    or_train: bool = False,
     validation: float | None = None,
     official_counts: bool | None = None,
 ) -> People:
@@ -76,7 +78,9 @@ def read_people(
         provenance: Of the model.
         kind: Of the data set; None for what it looks like.
         root: Where it is; None for that of the model.
+        own: The root is one that the model was trained on, and was not named by anybody.
         split: One of `splits.PARTS`.
+        or_train: Take all persons, in place of the test, of a data set of one list.
         validation: Share of its training persons that were held out; None for what the model says.
         official_counts: Require the published numbers of Market-1501; None for what the model or the kind implies.
 
@@ -85,7 +89,7 @@ def read_people(
         ValueError: The data set is not as its kind says, or has no such part.
     """
     trained = provenance.get("config", {}).get("data", {})
-    own, roots = root is None and kind in (None, trained.get("kind")), trained_on(provenance)
+    own, roots = (own or root is None) and kind in (None, trained.get("kind")), trained_on(provenance)
     place = root or (roots[0] if own and roots else None)
     if place is None:
         raise ConfigError("command line: data.root is missing; expected data.root=PATH of the data set to score on")
@@ -96,6 +100,8 @@ def read_people(
     drawing = provenance["config"].get("synthetic") if own and layout == "synthetic" else None
     data_set = splits.read(layout, place, official_counts=official_counts, drawing=drawing)
     held_out = trained.get("validation", 0.0) if validation is None else validation
+    if or_train and split == "test" and not len(data_set.query):
+        split = "train"
     query, gallery = splits.choose(data_set, split, validation=held_out)
     if split == "train" and Path(place).resolve() in (Path(one).resolve() for one in roots):
         log.warning(

@@ -23,7 +23,10 @@ class EvaluateData:
     kind: Annotated[
         str | None, OneOf(DATA_KINDS), SHORT, "how the images are laid out; null: what data.root looks like"
     ]
-    root: Annotated[str | None, "folder (or CSV file) of the data set; null: the one the model was trained on"]
+    root: Annotated[
+        tuple[str, ...] | None,
+        "folder (or CSV file) of the data set, or of several as [a, b]; null: what the model was trained on",
+    ]
     split: Annotated[
         str,
         OneOf(("test", "validation", "train")),
@@ -42,7 +45,10 @@ class EvaluateData:
 class EvaluateSettings:
     """Which model is scored, on what, and how."""
 
-    checkpoint: Annotated[str, "a model.safetensors, a Lightning .ckpt, a model.onnx, or the name of a bundled model"]
+    checkpoint: Annotated[
+        tuple[str, ...],
+        "a model.safetensors, a Lightning .ckpt, a model.onnx, or the name of a bundled model; or several as [a, b]",
+    ]
     data: EvaluateData
     flip: Annotated[bool, "average the embeddings of each crop and of its mirror image"]
     rerank: Annotated[bool, "also score k-reciprocal re-ranking (k1=20, k2=6, lambda=0.3)"]

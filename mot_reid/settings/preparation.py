@@ -56,7 +56,9 @@ class PrepareMotSettings:
     height: Annotated[float, Count, "crops: least height of a box in pixels"]
     inside: Annotated[float, Share, "crops: least share of a box inside the picture"]
     per_second: Annotated[float, Positive, "crops: most crops of a person per second"]
-    train_share: Annotated[float, Between(0.01, 0.99), "crops: share of each sequence, from its start, to train on"]
+    train_share: Annotated[
+        float, Between(0, 0.99), "crops: share of each sequence, from its start, to train on; 0: test everybody"
+    ]
     gap_seconds: Annotated[
         float, Weight, "crops: seconds left out between training and testing, and between a query and its answers"
     ]

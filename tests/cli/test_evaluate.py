@@ -96,6 +96,43 @@ def test_scores_on_another_data_set_need_one_argument(run: Path, tmp_path: Path)
     assert found["data"] | {"kind": "market1501", "queries": len(other.query)} == found["data"]
 
 
+def folders_of(root: Path, people: Path) -> Path:
+    """The test persons of a data set in the layout of Market-1501, in a folder each, with query and gallery in one."""
+    for folder in ("query", "bounding_box_test"):
+        for file in (people / folder).glob("[0-9]*"):
+            (root / file.name[:4]).mkdir(parents=True, exist_ok=True)
+            (root / file.name[:4] / file.name).write_bytes(file.read_bytes())
+    return root
+
+
+def test_table_of_models_and_data_sets_holds_what_each_pair_scores_alone(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One of the data sets has one list only, all of which is asked."""
+    own, listed = run.parent / "people", folders_of(tmp_path / "listed", run.parent / "people")
+    models = [str(run / "model.safetensors"), "osnet_x0_25_market1501"]
+    written = tmp_path / "table.json"
+    pair = [f"checkpoint=[{','.join(models)}]", f"data.root=[{own},{listed}]"]
+    assert main([*pair, f"json={written}", "bootstrap=20", "device=cpu"]) == 0
+    table = json.loads(written.read_text(encoding="utf-8"))["table"]
+    assert [(cell["data"]["root"], cell["model"]) for cell in table] == [
+        (str(root), model) for root in (own, listed) for model in models
+    ]
+    assert [cell["data"]["split"] for cell in table] == ["test", "test", "train", "train"]
+    alone = tmp_path / "alone.json"
+    for cell in table:
+        where = [f"data.root={cell['data']['root']}", f"data.split={cell['data']['split']}"]
+        assert main([f"checkpoint={cell['model']}", *where, f"json={alone}", "bootstrap=20", "device=cpu"]) == 0
+        found = json.loads(alone.read_text(encoding="utf-8"))
+        assert {key: cell[key] for key in ("rank1", "mean_ap", "mean_inp", "intervals")} == {
+            key: found[key] for key in ("rank1", "mean_ap", "mean_inp", "intervals")
+        }
+    printed = capsys.readouterr().out
+    low, high = table[0]["intervals"]["rank1"]
+    assert f"{100 * table[0]['rank1']:.1f} ({100 * low:.1f} - {100 * high:.1f})" in printed
+    assert f"market1501 test ({own}): " in printed and f"folders train ({listed}): " in printed
+
+
 def test_scores_on_the_persons_of_the_training_are_warned_of(run: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("WARNING"):
         scores_of(run, "bootstrap=0", f"data.root={run.parent / 'people'}")
@@ -178,6 +215,15 @@ def test_report_counts_the_pairs_and_shows_the_licence(run: Path, report: str) -
         (["checkpoint={model}", "data=video"], "data.kind: got 'video'; expected one of auto, market1501, msmt17"),
         (["checkpoint={model}", "data=csv"], "data.root is missing"),
         (["checkpoint={model}", "data.root=/nowhere"], "data.root: got '/nowhere'; expected an existing folder or CSV"),
+        (["checkpoint=[{model},person_small]"], "data.root is missing; expected data.root=PATH to score 2 models on"),
+        (
+            ["checkpoint={model}", "data.root=[{people},{people}/query]", "report=r.html"],
+            "report: got it with 1 model(s) and 2 data sets; expected one of each",
+        ),
+        (
+            ["checkpoint={model}", "data.root=[{people},{people}/query]"],
+            "expected the folder that holds bounding_box_train, query",
+        ),
         (["checkpoint={model}", "data.split=val"], "data.split: got 'val'; expected one of test, validation, train"),
         (
             ["checkpoint={model}", "data.validation=2"],

@@ -83,6 +83,12 @@ def test_plan_shares_no_person_and_no_time_for_any_cut() -> None:
                 assert plan["frame"][test].min() - plan["frame"][train].max() > 10 * gap
 
 
+def test_plan_without_training_tests_everybody() -> None:
+    plan = _plan(train_share=0)
+    assert not plan["train"].any()
+    assert set(plan["person"].tolist()) == {1, 2, 3, 4, 5, 6}  # with the default, 3 and 4 are in neither part
+
+
 def test_plan_keeps_the_gap_between_the_parts_of_a_persons_time() -> None:
     plan = _plan()
     for person in set(plan["person"].tolist()):
@@ -127,6 +133,12 @@ def test_write_crops_is_read_as_market1501(sequence: Sequence, tmp_path: Path) -
     assert not set(train.person_id) & set(gallery.person_id)
     assert metadata["counts"]["query"] == {"images": 4, "identities": 2}
     assert metadata["sequences"]["street"] == {"frames": 100, "last_training_frame": 50, "first_testing_frame": 61}
+
+
+def test_write_crops_without_training_can_be_tested(sequence: Sequence, tmp_path: Path) -> None:
+    write_crops(tmp_path / "out", [sequence], rules=replace(RULES, train_share=0), progress=False)
+    train, query, _ = market1501.read(tmp_path / "out", official_counts=False)
+    assert len(train) == 0 and len(set(query.person_id.tolist())) == 6
 
 
 def test_write_crops_cuts_out_the_right_person(sequence: Sequence, tmp_path: Path) -> None:
@@ -187,7 +199,7 @@ def test_write_crops_refuses_an_output_that_exists(sequence: Sequence) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("visibility", 1.5), ("train_share", 0.0), ("gap_seconds", -1.0), ("per_second", float("nan"))]
+    ("name", "value"), [("visibility", 1.5), ("train_share", -0.1), ("gap_seconds", -1.0), ("per_second", float("nan"))]
 )
 def test_crop_rules_refuse_nonsense(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"crops: {name}: got {value}; expected a number from"):
