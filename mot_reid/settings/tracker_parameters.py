@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 from mot_reid.settings.schema import Between, Key, OneOf, Share, schema
 
-PresetName = Literal["sort", "bytetrack", "ocsort", "botsort", "bytetrack_reid"]
+PresetName = Literal["sort", "bytetrack", "ocsort", "botsort", "bytetrack_reid", "cbiou"]
 CameraMethod = Literal["none", "sparse_flow", "ecc"]
 AppearanceMode = Literal["on_demand", "always"]
 BandsMode = Literal["adaptive", "published"]
@@ -26,6 +26,7 @@ IN_PLAIN_WORDS: dict[PresetName, str] = {
     "bytetrack": "Fast and steady (ByteTrack)",
     "botsort": "For a moving camera (BoT-SORT)",
     "ocsort": "For people who turn and stop (OC-SORT)",
+    "cbiou": "For people who move fast or in leaps (C-BIoU)",
     "sort": "The plainest one (SORT)",
 }
 """What each preset is for, in the order in which they are offered."""

@@ -7,7 +7,7 @@ Most pairs of a frame do not overlap and can never be matched, so candidates are
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -41,13 +41,27 @@ class Pairs:
 NO_PAIRS = Pairs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
 
 
+def _no_boxes() -> FloatArray:
+    return np.zeros((4, 0))
+
+
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What costs may know beside the pairs: `(N,)` box scores, and the thresholds of appearance."""
+    """What costs may know beside the pairs.
+
+    Attributes:
+        score: `(m,)` scores of the boxes.
+        gate: least cosine similarity of the same person.
+        proximity: least IoU of a pair that appearance may join.
+        tracks: `(4, n)` boxes where the tracks are expected.
+        boxes: `(4, m)` boxes found.
+    """
 
     score: FloatArray
     gate: float = 0.5
     proximity: float = 0.5
+    tracks: FloatArray = field(default_factory=_no_boxes)
+    boxes: FloatArray = field(default_factory=_no_boxes)
 
 
 def overlapping_pairs(first: FloatArray, second: FloatArray, *, pixel: float = 0.0) -> Pairs:

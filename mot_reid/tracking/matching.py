@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from bisect import bisect_left
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -125,7 +125,7 @@ def associate(preset: Preset, store: Store, boxes: Boxes, *, pairs: Pairs, scene
     if not len(store):
         return matches
     taken = (np.zeros(len(store), np.bool_), np.zeros(len(boxes.score), np.bool_))
-    costs: dict[str, FloatArray] = {}
+    costs: dict[tuple[str, float], FloatArray] = {}
     all_confirmed = bool(store.confirmed.all())
     for number, stage in enumerate(preset.stages):
         begin, end = (0, boxes.high) if stage.boxes == "high" else (boxes.high, len(boxes.score))
@@ -134,20 +134,30 @@ def associate(preset: Preset, store: Store, boxes: Boxes, *, pairs: Pairs, scene
         tracks = None if all_confirmed and stage.tracks == "confirmed" else _members(store, stage.tracks)
         if stage.cost == "last_observed":
             candidate = candidates(store.observed, store, boxes, pixel=preset.pixel)
+        elif stage.buffer:
+            grown = replace(boxes, xyxy=_grown(boxes.xyxy, stage.buffer))
+            candidate = candidates(_grown(scene.tracks, stage.buffer), store, grown, pixel=preset.pixel)
         else:
             candidate = pairs
         if not len(candidate):
             continue
-        if stage.cost not in costs:
-            costs[stage.cost] = COSTS[stage.cost](candidate, scene)
+        name = (stage.cost, stage.buffer)
+        if name not in costs:
+            costs[name] = COSTS[stage.cost](candidate, scene)
         usable = _usable(candidate, tracks, taken, begin=begin, end=end)
-        cost = costs[stage.cost]
+        cost = costs[name]
         chosen = _choose(stage, preset, store, boxes, pairs=candidate, cost=cost, usable=usable)
         if len(chosen):
             matches.add(number, candidate, cost, chosen)
             taken[0][matches.row] = True
             taken[1][matches.column] = True
     return matches
+
+
+def _grown(xyxy: FloatArray, buffer: float) -> FloatArray:
+    """Returns `(4, n)` boxes that are larger on every side by a share of their size."""
+    margin = buffer * (xyxy[2:] - xyxy[:2])
+    return np.concatenate((xyxy[:2] - margin, xyxy[2:] + margin))
 
 
 def _members(store: Store, group: TrackGroup) -> BoolArray | None:
@@ -192,7 +202,7 @@ def _choose(
     if stage.cost == "direction":
         best = _best_total(preset, store, boxes, pairs=some)
     else:
-        best = cut(some.row, some.column, some.iou)
+        best = cut(some.row, some.column, 1.0 - cost.take(usable_index))
     chosen = usable_index.take(best)
     return chosen[cost.take(chosen) < stage.limit]
 

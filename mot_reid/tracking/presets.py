@@ -1,4 +1,4 @@
-"""Trackers as data: SORT, ByteTrack, OC-SORT, BoT-SORT and ByteTrack with appearance are frozen values.
+"""Trackers as data: SORT, ByteTrack, OC-SORT, BoT-SORT and later ones are frozen values.
 
 The engine in `tracker.py` reads them; a further tracker is a further value. Times are frames at 30 frames per second
 (the tracker's `frame_rate` scales them). A limit bounds a cost, and every cost is 1 minus a similarity in [0, 1], so a
@@ -16,13 +16,17 @@ Where our value differs from the code that its authors published:
 - *ByteTrack's buffer* is 30 frames, and 14 or 25 for some videos by name. The preset survives 60 frames (two seconds)
   in every video. The value was chosen after seeing PETS09-S2L1, MOT15 and MOT17-02, on which 60 to 120 score alike and
   30 keeps fewer identities; it has not been tried on a set of its own.
+- *C-BIoU's code* is not published. Its cascade is the paper's: who found no box with a small buffer is compared once
+  more with a large one. The stage of weak boxes and the lives of tracks are ByteTrack's, as in roboflow's
+  implementation, which has the large buffer for weak boxes only. The paper moves tracks by the mean of their latest
+  steps; here they have BoT-SORT's filter.
 - *Score bands* of ByteTrack and BoT-SORT (0.6 / 0.1, birth 0.7) were made for a detector trained on MOT17. Here
   `shares` lowers `high` and `birth` where the detector's scores are lower; `Tracker(bands="published")` does not.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from mot_reid.settings.tracker_parameters import CameraMethod
@@ -67,6 +71,7 @@ class Stage:
             `tentative`.
         cost: name of a cost in `costs.py`.
         limit: largest cost of a pair.
+        buffer: share of their size by which boxes and tracks are grown on every side before they are compared.
         policy: `gated`: a pair is formed only where it is cheaper than leaving both alone; `cut`: the best total
             over all pairs, then pairs beyond the limit are dropped; `clear_or_cut`: as `cut`, unless the pairs within
             the limit are one-to-one already.
@@ -77,6 +82,7 @@ class Stage:
     cost: CostName
     limit: float
     policy: Policy = "gated"
+    buffer: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,4 +299,22 @@ BYTETRACK_REID = Preset(
 )
 """Ours: ByteTrack whose first stage weighs appearance, with a memory of the identities that left."""
 
-PRESETS: dict[str, Preset] = {preset.name: preset for preset in (SORT, BYTETRACK, OCSORT, BOTSORT, BYTETRACK_REID)}
+CBIOU = Preset(
+    name="cbiou",
+    motion=replace(_BOTSORT_MOTION, stops=(), predicts_tentative=True),
+    bands=BYTETRACK.bands,
+    stages=(
+        Stage("high", "confirmed", "iou_score", 0.8, "cut", buffer=0.3),
+        Stage("high", "confirmed", "iou_score", 0.8, "cut", buffer=0.5),
+        Stage("low", "seen", "iou", 0.5, "cut", buffer=0.5),
+        Stage("high", "tentative", "iou_score", 0.7, "cut", buffer=0.3),
+    ),
+    life=Life(birth=0.7, confirm_hits=1, warmup=1, sticky=True, tentative_dies=True, max_missed=30),
+    shares=_SHARES,
+    report="observed",
+)
+"""Yang et al., Hard To Track Objects with Irregular Motions and Similar Appearances?, WACV 2023."""
+
+PRESETS: dict[str, Preset] = {
+    preset.name: preset for preset in (SORT, BYTETRACK, OCSORT, BOTSORT, BYTETRACK_REID, CBIOU)
+}

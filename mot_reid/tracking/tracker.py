@@ -36,7 +36,8 @@ class Tracker:
     """Gives the people of a video identities, online, one frame per `update`.
 
     Args:
-        preset: `sort`, `bytetrack`, `ocsort`, `botsort` or `bytetrack_reid`; or a `presets.Preset` of your own.
+        preset: `sort`, `bytetrack`, `ocsort`, `botsort`, `bytetrack_reid` or `cbiou`; or a `presets.Preset` of your
+            own.
         reid: what computes embeddings: the path or name of an exported checkpoint, or a callable
             `(image, xyxy (N, 4)) -> (N, D)` with an optional attribute `threshold` (the calibrated cosine
             similarity). `None`: embeddings come with the detections, or appearance is not used.
@@ -148,10 +149,13 @@ class Tracker:
             if steps > 1.0:
                 self._expire(self._clock + steps)
             state, small = self._predict(steps, image, boxes)
-            pairs = candidates(self._filter.boxes(state), self._store, boxes, pixel=self.preset.pixel)
+            expected = self._filter.boxes(state)
+            pairs = candidates(expected, self._store, boxes, pixel=self.preset.pixel)
             pairs = self._add_embeddings(boxes, pairs, image, outside)
             look = self.preset.appearance
-            scene = Scene(boxes.score, self._source.gate, look.proximity if look else 1.0)
+            scene = Scene(
+                boxes.score, self._source.gate, look.proximity if look else 1.0, tracks=expected, boxes=boxes.xyxy
+            )
             matches = associate(preset, self._store, boxes, pairs=pairs, scene=scene)
         except BaseException:
             self._store, self._appearance = before

@@ -74,8 +74,10 @@ def frames_of(golden: dict[str, np.ndarray], world: str) -> Iterator[Detections]
         yield Detections(xyxy, score, embedding=embedding)
 
 
-def assert_same_up_to_renaming(answer: list[Tracks], golden: dict[str, np.ndarray], key: str) -> None:
-    """Same boxes within 1e-6 in every frame, and a one-to-one renaming of the identities over the whole sequence."""
+def assert_same_up_to_renaming(
+    answer: list[Tracks], golden: dict[str, np.ndarray], key: str, *, within: float = 1e-6
+) -> None:
+    """Same boxes within so many pixels in every frame, and a one-to-one renaming of the identities over all frames."""
     name_of: dict[int, int] = {}
     for number, tracks in enumerate(answer, 1):
         rows = golden[f"{key}/frame"] == number
@@ -84,7 +86,7 @@ def assert_same_up_to_renaming(answer: list[Tracks], golden: dict[str, np.ndarra
         for box, identity in zip(boxes, identities.tolist()):
             distance = np.abs(tracks.xyxy - box).max(axis=1)
             nearest = int(distance.argmin())
-            assert distance[nearest] < 1e-6, f"frame {number}: no box within 1e-6 of {box}"
+            assert distance[nearest] < within, f"frame {number}: no box within {within} of {box}"
             ours = int(tracks.track_id[nearest])
             assert name_of.setdefault(identity, ours) == ours, f"frame {number}: recorded identity {identity} changed"
     assert len(set(name_of.values())) == len(name_of), "two recorded identities share one of ours"
