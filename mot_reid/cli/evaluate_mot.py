@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import warnings
 from collections.abc import Mapping
 from collections.abc import Sequence as Words
 from pathlib import Path
@@ -62,7 +64,11 @@ def _evaluate(settings: EvaluateMotSettings, given: Given) -> None:
     truths = {name: read_ground_truth(sequence.ground_truth_path) for name, sequence in sequences.items()}
     results = {name: read_tracks(file) for name, file in files.items()}
     lengths = {name: sequence.length for name, sequence in sequences.items()}
-    scored = evaluate_mot(truths, results, benchmark=settings.benchmark, lengths=lengths)  # type: ignore[arg-type]
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        scored = evaluate_mot(truths, results, benchmark=settings.benchmark, lengths=lengths)  # type: ignore[arg-type]
+    for warning in told:
+        print(f"warning: {warning.message}", file=sys.stderr)
     intervals = bootstrap_mot(scored, samples=settings.bootstrap) if settings.bootstrap else {}
     print(table(scored, intervals))
     if settings.json is not None:

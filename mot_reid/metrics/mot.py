@@ -6,6 +6,7 @@ the tests only, for what both count alike: identities.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import reduce
@@ -16,7 +17,8 @@ from scipy.optimize import linear_sum_assignment
 
 from mot_reid.arrays import BoolArray, FloatArray, IntArray
 from mot_reid.metrics.hota import Hota, score_hota
-from mot_reid.metrics.mot_rules import EPSILON, IOU_THRESHOLD, Benchmark, ScoredSequence, apply_rules
+from mot_reid.metrics.mot_alignment import missing_frames, refuse_other_pixels
+from mot_reid.metrics.mot_rules import EPSILON, IOU_THRESHOLD, Benchmark, ScoredSequence, apply_rules, counted
 from mot_reid.structures import TrackTable
 
 
@@ -235,7 +237,11 @@ def evaluate_mot(
         lengths: Number of frames by name; the last frame with a box where not given.
 
     Raises:
-        ValueError: If a sequence has no result or no ground truth, or a table breaks the rules of the benchmark.
+        ValueError: If a sequence has no result or no ground truth, a table breaks the rules of the benchmark, or the
+            boxes of the result fit only after scaling or with columns of another meaning.
+
+    Warns:
+        UserWarning: If many frames have people, but no result, or the other way round.
 
     Reference:
         Luiten et al., HOTA, IJCV 2021; Bernardin and Stiefelhagen, CLEAR MOT, EURASIP JIVP 2008; Ristani et al.,
@@ -252,8 +258,13 @@ def evaluate_mot(
     for name, truth in truths.items():
         try:
             scored = apply_rules(truth, results[name], benchmark=benchmark, length=(lengths or {}).get(name))
+            people = truth[counted(truth, benchmark)]
+            refuse_other_pixels(people, results[name])
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
+        missing = missing_frames(people, results[name])
+        if missing is not None:
+            warnings.warn(f"{name}: {missing}", stacklevel=2)
         clear, pairs[name] = score_clear(scored)
         sequences[name] = MotScores(score_hota(scored), clear, score_identity(scored))
     return MotResult(sequences, reduce(add, sequences.values()), pairs)

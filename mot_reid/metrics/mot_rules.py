@@ -107,9 +107,7 @@ def apply_rules(
     if benchmark != "MOT15":
         _check_classes(ground_truth, benchmark)
     ground_truth, result = (table[np.argsort(table.frame, kind="stable")] for table in (ground_truth, result))
-    keep = ~ground_truth.ignore
-    if benchmark != "MOT15":
-        keep = keep & (ground_truth.class_id == PEDESTRIAN)
+    keep = counted(ground_truth, benchmark)
     _check_counted(ground_truth, keep, benchmark)
     distractor = np.isin(ground_truth.class_id, DISTRACTOR_CLASSES[benchmark])
     drop = np.zeros(len(result), dtype=bool)
@@ -127,6 +125,17 @@ def apply_rules(
         for number, of_truth, of_result, rows, columns, similarity in parts
     )
     return ScoredSequence(frames, length, truth_id, result_id, truth_boxes, result_boxes)
+
+
+def counted(ground_truth: TrackTable, benchmark: Benchmark) -> BoolArray:
+    """Returns which rows of a ground truth are to be found.
+
+    Args:
+        ground_truth: as in `apply_rules`.
+        benchmark: Whose rules.
+    """
+    keep = ~ground_truth.ignore
+    return keep if benchmark == "MOT15" else keep & (ground_truth.class_id == PEDESTRIAN)
 
 
 def _frames(ground_truth: TrackTable, result: TrackTable) -> Iterator[tuple[int, slice, slice]]:

@@ -269,3 +269,13 @@ def test_table_that_track_wrote_scores_as_its_text_does(arguments: list[str], tm
     single = [arguments[0], "sequences=a", f"results={tmp_path / 'tables' / 'a.csv'}"]
     assert tool.main([*single, f"json={tmp_path / 'one.json'}"]) == 0
     assert json.loads((tmp_path / "one.json").read_text())["combined"] == read[0]["sequences"]["a"]
+
+
+def test_frames_without_a_result_are_told_once_and_scored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By hand: 15 of 20 boxes are found."""
+    truth = walk(range(1, 21), 1)
+    given = write(tmp_path, {"a": truth}, {"a": truth[truth.frame <= 15]}, length=20)
+    assert tool.main(given) == 0
+    told = capsys.readouterr()
+    assert told.out.splitlines()[1].split()[4] == "75.00"
+    assert re.fullmatch(r"warning: a: the result has no box in 5 of 20 frames with people \(16 to 20\); .*\n", told.err)
