@@ -61,7 +61,7 @@ TABLE = {
     "reid": room(
         "arrays boxes names structures files",
         top="numpy torch timm safetensors",
-        lazy="onnx onnxruntime onnxscript openvino tqdm",
+        lazy="onnx onnxruntime onnxscript openvino tqdm PIL",
     ),
     "training": room(
         "arrays names structures files data reid metrics settings viewing",
@@ -115,6 +115,7 @@ LAZY_EDGES = {
     ("structures", "data.tables"),  # TrackTable.save and load
     ("tracking.embed_on_demand", "reid.embedder"),  # Tracker(reid=...)
     ("training.tracking_metric", "tracking.tracker"),  # scores tracking at validation
+    ("reid.pictures", "data.images"),  # pictures of people given as files
     ("pipeline.run", "reid.embedder"),  # for videos whose settings name a model
 }
 

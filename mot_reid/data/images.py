@@ -40,7 +40,7 @@ def decode(path: str | Path) -> NDArray[np.uint8]:
     """
     try:
         with Image.open(path) as image:
-            return _upright(image)
+            return upright(image)
     except FileNotFoundError:
         raise FileNotFoundError(f"image: got '{path}'; expected an existing file; check the path") from None
     except _BAD as error:
@@ -67,7 +67,7 @@ def decode_bytes(encoded: bytes, *, format: str, max_pixels: int) -> NDArray[np.
         with Image.open(BytesIO(encoded), formats=[format]) as image:
             if image.width * image.height > max_pixels:
                 raise ValueError(f"{image.width} x {image.height} pixels, of which {max_pixels:,} are allowed")
-            return _upright(image)
+            return upright(image)
     except (*_BAD, MemoryError) as error:
         raise ValueError(f"image: got a file that is refused ({_reason(error)}); expected a whole image") from None
 
@@ -125,7 +125,15 @@ def in_threads(
                     yield result
 
 
-def _upright(image: Image.Image) -> NDArray[np.uint8]:
+def upright(image: Image.Image) -> NDArray[np.uint8]:
+    """The pixels of a Pillow image, upright as its EXIF orientation says.
+
+    Args:
+        image: Of any mode.
+
+    Returns:
+        (H, W, 3) uint8 RGB, writable.
+    """
     if image.getexif().get(_ORIENTATION, 1) != 1:
         image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I;16"):  # which Pillow would cut off at 255

@@ -108,6 +108,11 @@ class OnnxDetector:
         return self._network.run(feed)
 
 
+def is_onnx(path: str | os.PathLike[str]) -> bool:
+    """Whether a detector's file is run by `OnnxDetector` where nothing else is said of it."""
+    return Path(path).suffix == ".onnx"
+
+
 def prepare(image: Image, size: Size, head: Head) -> Float32Array:
     """Returns the (1, 3, H, W) float32 input of a network.
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from mot_reid.arrays import Float32Array, FloatArray, Image
 from mot_reid.data.tables import write_tracks
 from mot_reid.data.video_writer import VideoWriter
-from mot_reid.detection.onnx import OnnxDetector
+from mot_reid.detection.onnx import OnnxDetector, is_onnx
 from mot_reid.detection.public import PublicDetector
 from mot_reid.detection.yolo import YoloDetector
 from mot_reid.pipeline.embed_ahead import EmbedAhead
@@ -213,7 +213,7 @@ def build_detector(settings: TrackSettings, source: str, *, drawn: list[Detectio
         return PublicDetector(chosen.public.replace("{source}", source), min_score=chosen.min_score)
     if drawn is not None and chosen.weights is None:
         return PublicDetector(drawn, min_score=chosen.min_score)
-    if chosen.kind is not None or (chosen.weights or "").endswith(".onnx"):
+    if chosen.kind is not None or is_onnx(chosen.weights or ""):
         return _onnx_detector(settings)
     return YoloDetector(
         chosen.weights or _DEFAULT_WEIGHTS, min_score=chosen.min_score, nms_iou=chosen.nms_iou, classes=chosen.classes,

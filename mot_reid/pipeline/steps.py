@@ -1,4 +1,4 @@
-"""`track`: frames in, identities out, while the detector works on the next frames."""
+"""Frames in, identities out, while the detector works on the next frames."""
 
 from __future__ import annotations
 
@@ -85,23 +85,6 @@ class Stopwatch:
                 self.seconds[stage] = self.seconds.get(stage, 0.0) + own
 
 
-def track(frames: Iterable[Any], detector: Detector, tracker: TrackerLike, *, batch: int = 1) -> Iterator[Tracks]:
-    """Yields the tracks of each frame, in order, as soon as they are known.
-
-    Args:
-        frames: (H, W, 3) uint8 BGR images, or things with `image`, `number` and `time_seconds`, as `data.video.frames`
-            gives them; their times reach the tracker, whose `frame_rate` should be the video's.
-        detector: `image -> Detections` (or what `as_detections` takes); one that has `many(images)` is given `batch`
-            images at once; one that has `at(number)` is asked by frame number.
-        tracker: a `Tracker`, which goes on from where it stands.
-        batch: frames that go through the detector together.
-
-    Raises:
-        ValueError: if a frame or a detection is not valid.
-    """
-    return (step.tracks for step in steps(frames, detector, tracker, batch=batch))
-
-
 def steps(
     frames: Iterable[Any],
     detector: Detector,
@@ -111,14 +94,16 @@ def steps(
     enrich: Enrich | None = None,
     stopwatch: Stopwatch | None = None,
 ) -> Iterator[Step]:
-    """Yields everything about each frame, in order: as `track`, for those who also want image and detections.
+    """Yields everything about each frame, in order.
 
     The detector works in threads of its own, `detector.workers` of them (1 where it does not say), a few frames ahead.
 
     Args:
-        frames: as in `track`.
-        detector: as in `track`.
-        tracker: as in `track`.
+        frames: (H, W, 3) uint8 BGR images, or things with `image`, `number` and `time_seconds`, as `data.video.frames`
+            gives them.
+        detector: `image -> Detections` (or what `as_detections` takes); one that has `many(images)` is given `batch`
+            images at once; one that has `at(number)` is asked by frame number.
+        tracker: a `Tracker`, which goes on from where it stands.
         batch: frames that go through the detector together.
         enrich: adds to the detections of such a batch, in the detector's threads, such as `EmbedAhead`.
         stopwatch: counts the stages `read` (waiting for frames), `detect` and `associate`.
@@ -129,7 +114,9 @@ def steps(
     if batch < 1:
         raise ValueError(f"batch: got {batch}; expected 1 or more frames")
     if isinstance(frames, (str, os.PathLike)):
-        raise ValueError(f"frames: got '{frames}'; expected images; open it with mot_reid.data.video.frames")
+        raise ValueError(
+            f"frames: got '{frames}'; expected images; use mot_reid.track, or open it with mot_reid.data.video.frames"
+        )
     watch = stopwatch or Stopwatch()
     for frame, detections in _detected(_numbered(frames, watch), detector, enrich, batch=batch, watch=watch):
         with watch("associate"):

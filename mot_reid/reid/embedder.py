@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from mot_reid.arrays import BoolArray, Float32Array, FloatArray, Image
 from mot_reid.reid import checkpoint
 from mot_reid.reid.inference import InferenceNetwork, open_onnx
+from mot_reid.reid.pictures import Picture, as_pictures, to_rgb
 from mot_reid.reid.preprocess import Preprocess
 
 _FEW_CROPS = 4
@@ -126,33 +127,24 @@ class Embedder:
         found = self._run(iter(torch.cat(crops).split(self.batch_size)))
         return np.split(found, np.cumsum([len(part) for part in boxes])[:-1])
 
-    def embed(self, crops: Sequence[Image], *, color: str = "bgr") -> Float32Array:
-        """Embeds pictures that show one person each.
+    def embed(self, crops: Picture | Sequence[Picture], *, color: str = "bgr") -> Float32Array:
+        """Embeds pictures that show one person each, whole.
 
         Args:
-            crops: N arrays (h, w, 3) uint8 of any sizes, or one array (N, h, w, 3).
-            color: Order of their channels, "bgr" or "rgb".
+            crops: N pictures, each the path of an image file, a Pillow image or an array (h, w, 3) uint8 of any size;
+                or one of them, or one array (N, h, w, 3). Files are decoded batch by batch.
+            color: order of the channels of arrays, "bgr" or "rgb"; files and Pillow images say their own.
 
         Returns:
-            (N, D) float32, each row of unit length.
+            (N, D) float32, each row of unit length; of a single picture (1, D).
 
         Raises:
-            ValueError: If a crop is empty or no (h, w, 3) uint8, or the colour is unknown.
+            FileNotFoundError: If there is no such file.
+            ValueError: If a crop is empty or no (h, w, 3) uint8, a file is no image, or the colour is unknown.
         """
-        if color not in ("rgb", "bgr"):
-            raise ValueError(f"color: got {color!r}; expected 'rgb' or 'bgr'")
-        for row, crop in enumerate(crops):
-            if not isinstance(crop, np.ndarray):
-                raise ValueError(
-                    f"crops: got {type(crop).__name__} in row {row}; expected an array, uint8 (h, w, 3); "
-                    "check that it was loaded"
-                )
-            if crop.ndim != 3 or crop.shape[2] != 3 or crop.dtype != np.uint8 or crop.size == 0:
-                raise ValueError(
-                    f"crops: got {crop.dtype} of shape {crop.shape} in row {row}; expected uint8 (h, w, 3)"
-                )
-        chunks = (crops[start : start + self.batch_size] for start in range(0, len(crops), self.batch_size))
-        return self._run(self._prepared(chunk, color) for chunk in chunks)
+        pictures = as_pictures(crops, color=color)
+        chunks = (pictures[start : start + self.batch_size] for start in range(0, len(pictures), self.batch_size))
+        return self._run(self._prepared([to_rgb(one, color=color) for one in chunk]) for chunk in chunks)
 
     def same(self, a: FloatArray, b: FloatArray, *, threshold: float | None = None) -> BoolArray:
         """Whether embeddings show the same person.
@@ -177,12 +169,11 @@ class Embedder:
         """Returns an image on the device, where its crops are cut; what is no array is refused there."""
         return _tensor(image).to(self.device) if isinstance(image, np.ndarray) else image
 
-    def _prepared(self, crops: Sequence[Image], color: str) -> Tensor:
-        """Returns the network's input for one batch of crops; crops of one size are resized together."""
-        flipped = [crop[:, :, ::-1] if color == "bgr" else crop for crop in crops]
-        if len({crop.shape for crop in flipped}) == 1:
-            return self.preprocess(_planes(np.stack(flipped), self.device))
-        resized = [self.preprocess.resize(_planes(crop[None], self.device)) for crop in flipped]
+    def _prepared(self, crops: Sequence[Image]) -> Tensor:
+        """Returns the network's input for one batch of RGB crops; crops of one size are resized together."""
+        if len({crop.shape for crop in crops}) == 1:
+            return self.preprocess(_planes(np.stack(crops), self.device))
+        resized = [self.preprocess.resize(_planes(crop[None], self.device)) for crop in crops]
         return self.preprocess.normalise(torch.cat(resized))
 
     def _embedded(self, batch: Tensor) -> Tensor:

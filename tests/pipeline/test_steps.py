@@ -12,7 +12,8 @@ import pytest
 
 from mot_reid.data.synthetic_clip import walkers
 from mot_reid.detection.public import PublicDetector
-from mot_reid.pipeline.steps import Stopwatch, steps, track
+from mot_reid.pipeline.steps import Stopwatch, steps
+from mot_reid.pipeline.track import track
 from mot_reid.structures import Detections, Tracks
 from mot_reid.tracking.tracker import Tracker
 

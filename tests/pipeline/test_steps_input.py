@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mot_reid import Detections, Tracker, track
+from mot_reid.pipeline.steps import steps
 
 IMAGE = np.zeros((60, 80, 3), np.uint8)
 BOX = np.array([[10.0, 10.0, 30.0, 50.0, 0.9]])
@@ -18,9 +19,12 @@ def _detect(image: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("path", ["video.mp4", Path("video.mp4")])
-def test_track_refuses_the_name_of_a_video(path: str | Path) -> None:
-    with pytest.raises(ValueError, match=r"frames: got 'video.mp4'; expected images; open it with mot_reid.data.video"):
-        list(track(path, _detect, Tracker()))  # type: ignore[arg-type]
+def test_steps_refuse_the_name_of_a_video(path: str | Path) -> None:
+    with pytest.raises(
+        ValueError,
+        match=r"frames: got 'video.mp4'; expected images; use mot_reid.track",
+    ):
+        list(steps(path, _detect, Tracker()))  # type: ignore[arg-type]
 
 
 def test_track_refuses_a_frame_that_was_not_loaded_after_those_before_it() -> None:

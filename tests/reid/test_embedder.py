@@ -183,9 +183,9 @@ def test_images_may_be_read_only(embedder: Embedder, image: np.ndarray) -> None:
     assert np.array_equal(embedder(frozen, np.array([[0, 0, 120, 100]])), embedder.embed([frozen]))
 
 
-@pytest.mark.parametrize("crop", [None, "a.jpg", [[[0, 0, 0]]]])
+@pytest.mark.parametrize("crop", [None, 3, [[[0, 0, 0]]]])
 def test_embed_refuses_a_crop_that_was_not_loaded(embedder: Embedder, image: np.ndarray, crop: object) -> None:
-    with pytest.raises(ValueError, match=r"crops: got (NoneType|str|list) in row 1; expected an array"):
+    with pytest.raises(ValueError, match=r"crops: got (NoneType|int|list) in row 1; expected an image file"):
         embedder.embed([image, crop])  # type: ignore[list-item]
 
 
@@ -256,3 +256,38 @@ def test_embedder_refuses_unknown_choices(path: Path, choices: dict, message: st
 def test_gpu_gives_nearly_the_embeddings_of_the_cpu(path: Path, embedder: Embedder, image: np.ndarray) -> None:
     found = Embedder(path, device="cuda")(image, BOXES)
     assert (found * embedder(image, BOXES)).sum(axis=1).min() > 0.99
+
+
+def test_files_pillow_images_and_arrays_of_one_picture_embed_alike(
+    embedder: Embedder, image: np.ndarray, tmp_path: Path
+) -> None:
+    from PIL import Image
+
+    path = tmp_path / "crop.png"
+    Image.fromarray(image).save(path)
+    expected = embedder(image, np.array([[0, 0, 120, 100]]), color="rgb")
+    mixed = embedder.embed([path, str(path), Image.fromarray(image), image[:, :, ::-1]])
+    np.testing.assert_allclose(mixed, expected.repeat(4, axis=0), atol=1e-5)
+    for alone in (path, str(path), Image.fromarray(image), Image.open(path), image[:, :, ::-1]):
+        found = embedder.embed(alone)
+        assert found.shape == (1, 16)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_allclose(embedder.embed(image, color="rgb"), expected, atol=1e-5)
+
+
+def test_pillow_image_is_embedded_upright_and_in_colour(embedder: Embedder, image: np.ndarray) -> None:
+    from PIL import Image
+
+    turned = Image.fromarray(np.rot90(image).copy())  # a camera held sideways says so in its file
+    turned.getexif()[0x0112] = 6  # "turn me by 90 degrees clockwise"
+    np.testing.assert_allclose(embedder.embed(turned), embedder.embed(image, color="rgb"), atol=1e-5)
+    see_through = Image.fromarray(image).convert("RGBA")
+    np.testing.assert_allclose(embedder.embed(see_through), embedder.embed(image, color="rgb"), atol=1e-5)
+
+
+def test_file_that_is_no_picture_is_named(embedder: Embedder, image: np.ndarray, tmp_path: Path) -> None:
+    (tmp_path / "notes.jpg").write_text("no image")
+    with pytest.raises(ValueError, match=r"image: got '.*notes.jpg' \(no image format recognised\)"):
+        embedder.embed([image, tmp_path / "notes.jpg"])
+    with pytest.raises(FileNotFoundError, match=r"image: got 'gone.jpg'; expected an existing file"):
+        embedder.embed("gone.jpg")
