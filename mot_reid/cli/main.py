@@ -13,6 +13,8 @@ COMMANDS = {
     "fit": "train a Re-ID model",
     "evaluate": "score a Re-ID model on any data set",
     "export": "write a Re-ID model as safetensors, ONNX or OpenVINO",
+    "embed": "embed pictures of people",
+    "search": "find a person among pictures",
     "track": "track people in videos",
     "evaluate-mot": "score tracks by the rules of MOTChallenge",
     "tune-tracker": "search the parameters of a tracker",

@@ -25,28 +25,33 @@ class Crop:
 
     Attributes:
         image: (h, w, 3) uint8 RGB.
-        person_id: Who it is; 0 is a distractor, -1 junk.
+        person_id: Who it is; 0 is a distractor, -1 junk; None when unknown.
         camera_id: Where it was seen, None when unknown.
-        status: "query", "match", "wrong" or "ignored".
+        status: "query", "match", "wrong", "ignored", or "answer" where nobody knows.
         rank: From 1, among the images that count; 0 for others.
         similarity: To the query.
+        caption: Written below in place of person and camera.
     """
 
     image: Image
-    person_id: int
+    person_id: int | None = None
     camera_id: int | None = None
     status: str = "query"
     rank: int = 0
     similarity: float | None = None
+    caption: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """A query, the most similar gallery images in their order, and the query's average precision (a fraction)."""
+    """A query, the most similar gallery images in their order, and the query's average precision (a fraction).
+
+    The average precision is None where nobody knows which answers are right.
+    """
 
     query: Crop
     answers: Sequence[Crop]
-    ap: float
+    ap: float | None
 
 
 @dataclass(frozen=True, eq=False)

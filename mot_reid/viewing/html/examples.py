@@ -10,7 +10,7 @@ from markupsafe import Markup
 from mot_reid.viewing.crops import Crop, Evidence, Example, data_uri, overlay
 from mot_reid.viewing.html.templates import render
 
-MARKS = {"match": "✓", "wrong": "✗", "ignored": "–"}
+MARKS = {"match": "✓", "wrong": "✗", "ignored": "–", "answer": ""}
 _NOBODY = {0: "distractor", -1: "junk"}
 
 
@@ -37,16 +37,21 @@ def evidence_html(evidence: Sequence[Evidence]) -> Markup:
 
 def _shown(crop: Crop) -> Mapping[str, Any]:
     """Returns what the template shows of a crop: the picture, its text, rank and similarity, who and where."""
-    who = _NOBODY.get(crop.person_id, f"person {crop.person_id}")
-    where = _NOBODY.get(crop.person_id, str(crop.person_id))
+    seen = "" if crop.camera_id is None else f"camera {crop.camera_id}"
+    if crop.caption is not None:
+        who = where = crop.caption
+    else:
+        named = _NOBODY.get(crop.person_id) if crop.person_id is not None else "unknown"
+        who = ", ".join(filter(None, [named or f"person {crop.person_id}", seen]))
+        where = (named or str(crop.person_id)) + ("" if crop.camera_id is None else f" · c{crop.camera_id}")
     mark = "query"
     if crop.status != "query":
-        mark = f"{MARKS[crop.status]} {crop.rank or ''}".rstrip()
+        mark = f"{MARKS[crop.status]} {crop.rank or ''}".strip()
     return {
         "status": crop.status,
         "uri": data_uri(crop.image),
-        "who": f"{crop.status}: {who}" + ("" if crop.camera_id is None else f", camera {crop.camera_id}"),
+        "who": f"{crop.status}: {who}",
         "mark": mark,
         "similarity": "" if crop.similarity is None or crop.status == "query" else f" {crop.similarity:.2f}",
-        "where": where + ("" if crop.camera_id is None else f" · c{crop.camera_id}"),
+        "where": where,
     }
