@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from mot_reid.arrays import BoolArray, Float32Array, FloatArray, Image
 from mot_reid.reid import checkpoint
+from mot_reid.reid.foreign import is_foreign, open_foreign
 from mot_reid.reid.inference import InferenceNetwork, open_onnx
 from mot_reid.reid.pictures import Picture, as_pictures, to_rgb
 from mot_reid.reid.preprocess import Preprocess
@@ -30,8 +31,9 @@ class Embedder:
     `Preprocess.crops` for boxes that leave the image.
 
     Args:
-        path_or_name: A `model.safetensors`, a Lightning `.ckpt`, an exported `.onnx` (run by ONNX Runtime), or the name
-            of a model that travels with the package, such as "osnet_x0_25_market1501".
+        path_or_name: A `model.safetensors`, a Lightning `.ckpt`, an exported `.onnx` (run by ONNX Runtime); an `.onnx`
+            or OpenVINO `.xml` file of others, with a JSON file of the same name that says its preprocessing; or the
+            name of a model that travels with the package, such as "osnet_x0_25_market1501".
         device: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1", "mps".
         batch_size: Crops that go through the network at once.
         precision: Of the backbone: "float32", "bfloat16", "float16", or "auto", half precision on a CUDA device and
@@ -63,10 +65,11 @@ class Embedder:
         self.batch_size = batch_size
         self._alone = False
         self._forward: Callable[[Tensor], Tensor]
-        if path.suffix == ".onnx":
+        if is_foreign(path) or path.suffix == ".onnx":
             if precision != "auto":
                 raise ValueError(f"precision: got {precision!r}; expected 'auto', since an ONNX file has its own")
-            self.metadata, self._forward = open_onnx(path, device=self.device.type)
+            opened = open_foreign(path) if is_foreign(path) else open_onnx(path, device=self.device.type)
+            self.metadata, self._forward = opened
         else:
             dtype = _dtype(precision, self.device)
             artifact = checkpoint.load(path)

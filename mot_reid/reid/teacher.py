@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from mot_reid.reid import checkpoint
 from mot_reid.reid.embedder import Embedder
+from mot_reid.reid.foreign import open_network
 from mot_reid.reid.preprocess import Preprocess
 
 
@@ -76,44 +77,5 @@ def _ours(path: Path) -> Callable[[Tensor], Tensor]:
 
 def _of_others(path: Path, preprocess: Preprocess) -> Callable[[Tensor], Tensor]:
     """Returns the forward pass of a network that takes what `preprocess` gives."""
-    run = _open_openvino(path, preprocess) if path.suffix == ".xml" else _open_onnx(path)
+    run = open_network(path, preprocess, what="distill.teacher")
     return lambda images: run(preprocess(images).contiguous())
-
-
-def _open_openvino(path: Path, preprocess: Preprocess) -> Callable[[Tensor], Tensor]:
-    try:
-        import openvino
-    except ImportError:
-        raise ImportError(f"distill.teacher: '{path}' needs OpenVINO; pip install openvino") from None
-    core = openvino.Core()
-    try:
-        model = core.read_model(path)
-        model.reshape([-1, 3, *preprocess.size])
-        threads = {"INFERENCE_NUM_THREADS": torch.get_num_threads()}
-        network = core.compile_model(model, "CPU", threads)
-    except RuntimeError:
-        raise ValueError(
-            f"distill.teacher: '{path}' cannot be opened for images of {preprocess.size}; expected an OpenVINO network "
-            "of one image input; check distill.teacher_size"
-        ) from None
-    return lambda inputs: torch.from_numpy(network(inputs.numpy())[0].copy())
-
-
-def _open_onnx(path: Path) -> Callable[[Tensor], Tensor]:
-    try:
-        import onnxruntime
-    except ImportError:
-        raise ImportError(f"distill.teacher: '{path}' needs ONNX Runtime; pip install 'mot-reid[onnx]'") from None
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's own kinds
-        raise ValueError(f"distill.teacher: '{path}' cannot be opened by ONNX Runtime; get the file again") from error
-    name, fixed = session.get_inputs()[0].name, session.get_inputs()[0].shape[0] == 1
-
-    def run(inputs: Tensor) -> Tensor:
-        parts = inputs.split(1) if fixed else [inputs]
-        return torch.cat([torch.from_numpy(session.run(None, {name: part.numpy()})[0]) for part in parts])
-
-    return run
