@@ -193,6 +193,9 @@ def _taken(group: list[_Frame], future: Future[list[Detections]]) -> Iterator[tu
 def _ask(detector: Detector, group: list[_Frame]) -> Iterable[Any]:
     """Returns what the detector says of each frame of a group."""
     if isinstance(detector, NumberedDetector):
+        check = getattr(detector, "check_size", None)
+        if check is not None:
+            check(group[0].image.shape[1], group[0].image.shape[0])
         return [detector.at(frame.number) for frame in group]
     many = getattr(detector, "many", None)
     if many is not None:

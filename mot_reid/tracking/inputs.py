@@ -29,7 +29,8 @@ class InputCheck:
         """Returns which boxes lie outside of the image and show nobody; `None` where that cannot be said, or none do.
 
         Raises:
-            ValueError: if at least half of the boxes of the first frame that has any lie outside.
+            ValueError: if at least half of the boxes of the first frame that has any lie outside, or all of them are
+                fractions of the image.
         """
         if not len(boxes.score):
             return None
@@ -38,6 +39,11 @@ class InputCheck:
             height, width = image.shape[:2]
             x1, y1, x2, y2 = boxes.xyxy
             outside = (x2 <= 0) | (y2 <= 0) | (x1 >= width) | (y1 >= height)
+            if self._first and boxes.xyxy.max() <= 1 < min(width, height):
+                raise ValueError(
+                    f"detections: got boxes as fractions of the image, such as {_spell(boxes, 0)}; expected pixels; "
+                    f"multiply x by {width} and y by {height} (of an Ultralytics result, take xyxy instead of xyxyn)"
+                )
             if outside.any():
                 self._tell_scale(boxes, outside, width=width, height=height)
             else:
@@ -48,10 +54,10 @@ class InputCheck:
         return outside
 
     def _tell_scale(self, boxes: Boxes, outside: BoolArray, *, width: int, height: int) -> None:
-        x1, y1, x2, y2 = boxes.xyxy[:, outside.argmax()]
         text = (
             f"detections: got {outside.sum()} of {len(outside)} boxes outside of the image of {width} x {height}, such "
-            f"as {x1:g}, {y1:g}, {x2:g}, {y2:g}; expected boxes in pixels of this image; check that both have one size"
+            f"as {_spell(boxes, int(outside.argmax()))}; expected boxes in pixels of this image; check that both have "
+            "one size"
         )
         if self._first and 2 * outside.sum() >= len(outside):
             raise ValueError(text)
@@ -74,3 +80,7 @@ class InputCheck:
                 f"('{self._preset.camera}'); pass images, or camera='none'",
                 stacklevel=4,
             )
+
+
+def _spell(boxes: Boxes, column: int) -> str:
+    return ", ".join(f"{value:g}" for value in boxes.xyxy[:, column])

@@ -120,10 +120,10 @@ def test_times_and_numbers_of_frames_reach_tracker_and_caller() -> None:
 
 
 def test_public_detections_are_those_of_the_frames_number() -> None:
-    boxes = [Detections(np.array([[float(n), 0, n + 1, 1]]), np.array([0.9])) for n in range(1, 6)]
+    boxes = [Detections(np.array([[n / 2, 0, n / 2 + 1, 1]]), np.array([0.9])) for n in range(1, 6)]
     recorder = Recorder()
     list(steps([Frame(2, 0.0, picture(0)), Frame(5, 0.1, picture(0))], PublicDetector(boxes), recorder))
-    assert [x for x, _ in recorder.seen] == [2, 5]
+    assert [2 * x for x, _ in recorder.seen] == [2, 5]
 
 
 def test_batches_reach_a_detector_that_takes_them() -> None:

@@ -95,6 +95,14 @@ def test_boxes_of_a_larger_image_are_refused_in_the_first_frame() -> None:
     assert len(tracker.state_dict()["tracks/track_id"]) == 0
 
 
+def test_boxes_as_fractions_of_the_image_are_refused_in_the_first_frame() -> None:
+    """Without an image they may be of any unit."""
+    rows = np.array([[0.1, 0.2, 0.3, 1.0, 0.9]])
+    with pytest.raises(ValueError, match=r"such as 0.1, 0.2, 0.3, 1; expected pixels; multiply x by 640 and y by 360"):
+        Tracker("bytetrack").update(rows, IMAGE)
+    assert len(Tracker("bytetrack").update(rows)) == 1
+
+
 def test_boxes_outside_of_the_image_have_no_appearance() -> None:
     """A lone box outside is said once; it is not embedded, and an embedding that came with it does not count."""
     asked: list[np.ndarray] = []
