@@ -590,13 +590,28 @@ def _as_column(owner: str, name: str, value: object, *, column: Column) -> Array
             raise TypeError("a fraction")
         if np.dtype(column.dtype).kind == "b" and array.size and array.dtype.kind != "b":
             raise TypeError("no boolean")
-        array = np.array(array, dtype=column.dtype)
+        too_large = whole and array.size and array.dtype.kind in "fu" and array.max() >= exact_below(array.dtype)
+        given, array = array, np.array(array, dtype=column.dtype)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{what}: got {_short(value)}; expected {_describe(column)}") from error
+    if too_large:
+        raise ValueError(
+            f"{what}: got {given.max()} as {given.dtype}; expected whole numbers below {exact_below(given.dtype)}, "
+            "above which neighbours become one; pass int64"
+        )
     fits = array.ndim == 1 if column.width is None else array.ndim == 2 and column.width in (-1, array.shape[1])
     if not fits:
         raise ValueError(f"{what}: got shape {array.shape}; expected {_describe(column)}")
     return array
+
+
+def exact_below(dtype: np.dtype[Any]) -> int:
+    """Returns the whole number below which all those of a type stay themselves as int64.
+
+    Args:
+        dtype: of floating-point or unsigned numbers.
+    """
+    return 2 ** (np.finfo(dtype).nmant + 1) if dtype.kind == "f" else 2**63
 
 
 def _describe(column: Column) -> str:

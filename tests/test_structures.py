@@ -325,3 +325,21 @@ def test_to_supervision_without_the_package_is_one_sentence(monkeypatch):
     monkeypatch.setitem(sys.modules, "supervision", None)
     with pytest.raises(ImportError, match=r"^to_supervision: supervision is not installed; pip install supervision$"):
         Tracks.empty().to_supervision()
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        (
+            np.array([2.0**53, 2.0**53 + 2]),
+            "got 9007199254740994.0 as float64; expected whole numbers below 90071992547",
+        ),
+        (np.array([2**24, 2**24 + 2], np.float32), "got 16777218.0 as float32; expected whole numbers below 16777216,"),
+        (np.array([1, 2**63], np.uint64), "got 9223372036854775808 as uint64; expected whole numbers below 92233720"),
+    ],
+)
+def test_identities_that_lost_their_last_digits_are_refused(ids, message):
+    boxes = np.array([[0.0, 0, 1, 1]] * 2)
+    with pytest.raises(ValueError, match=message):
+        TrackTable([1, 1], ids, boxes)
+    assert TrackTable([1, 1], [2**53, 2**53 + 1], boxes).track_id.tolist() == [2**53, 2**53 + 1]

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from mot_reid.arrays import BoolArray, IntArray
 from mot_reid.boxes import tlwh_to_xyxy, xyxy_to_tlwh
 from mot_reid.files import write_text
-from mot_reid.structures import Detections, TrackTable
+from mot_reid.structures import Detections, TrackTable, exact_below
 
 PEDESTRIAN = 1
 RESULT_ENDINGS = (".txt", ".csv", ".parquet")
@@ -385,6 +385,8 @@ def _refuse_rows(path: str | Path, wrong: BoolArray, values: NDArray[np.float64]
 def _check_whole(path: str | Path, values: NDArray[np.float64], name: str, *, least: int) -> None:
     wrong = (values != np.round(values)) | (values < least)
     _refuse_rows(path, wrong, values, name, f"a whole number from {least}")
+    below = exact_below(values.dtype)
+    _refuse_rows(path, values >= below, values, name, f"a number below {below}, above which neighbours become one")
 
 
 def _table(

@@ -10,7 +10,7 @@ import numpy as np
 
 from mot_reid.data.motchallenge import RESULT_ENDINGS, read_results, write_results
 from mot_reid.files import whole
-from mot_reid.structures import TrackTable
+from mot_reid.structures import TrackTable, exact_below
 
 COLUMNS = ("frame", "track_id", "x1", "y1", "x2", "y2", "score", "class_id")
 _OPTIONAL = ("score", "class_id")
@@ -133,13 +133,14 @@ def _table(path: Path, values: Any, where: list[str]) -> TrackTable:
         least = whole_numbers.get(name)
         wrong = ~np.isfinite(column)
         if name in whole_numbers:
-            wrong |= column != np.trunc(column)
+            wrong |= (column != np.trunc(column)) | (column >= exact_below(column.dtype))
         if least is not None:
             wrong |= column < least
         if wrong.any():
             row, rule = int(np.argmax(wrong)), "a finite number"
             if name in whole_numbers:
                 rule = "a whole number" if least is None else f"a whole number from {least}"
+                rule += f" and below {exact_below(column.dtype)}"
             raise ValueError(f"'{path}'{where[row]}: {name}: got {column[row]:g}; expected {rule}")
     turned = (values[:, 4:6] < values[:, 2:4]).any(axis=1)
     if turned.any():

@@ -110,3 +110,16 @@ def test_malformed_table_is_refused_with_its_line(tmp_path: Path, text: str, mes
 def test_missing_table_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"gone\.csv': no such file"):
         read_tracks(tmp_path / "gone.csv")
+
+
+@pytest.mark.parametrize("ending", [".txt", ".csv", ".parquet"])
+def test_identities_that_would_merge_are_refused(tmp_path: Path, ending: str) -> None:
+    """2**53 + 1 is 2**53 as a float: two people would become one."""
+    if ending == ".parquet":
+        pytest.importorskip("pyarrow")
+    xyxy = np.array([[0.0, 0, 5, 5], [9, 0, 15, 5]])
+    path = write_tracks(tmp_path / f"a{ending}", TrackTable([1, 1], [2**53, 2**53 + 1], xyxy))
+    with pytest.raises(ValueError, match=r"(identity|track_id): got 9\.0072e\+15; expected .* below 9007199254740992"):
+        read_tracks(path)
+    below = write_tracks(tmp_path / f"b{ending}", TrackTable([1, 1], [2**53 - 2, 2**53 - 1], xyxy))
+    assert read_tracks(below).track_id.tolist() == [2**53 - 2, 2**53 - 1]
