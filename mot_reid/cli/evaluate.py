@@ -29,6 +29,7 @@ data.root it is scored on the data set it was trained on. Several models, or sev
         "checkpoint=runs/quickstart/model.safetensors",
         "checkpoint=osnet_x0_25_market1501 data=folders data.root=my/people report=report.html",
         "checkpoint=runs/NAME/model.safetensors data.root=data/market1501 rerank=true json=scores.json",
+        "checkpoint=person_small reassociation.ground_truth=MOT15/train/PETS09-S2L1 reassociation.video=pets.avi",
         "checkpoint=[osnet_x0_25_market1501,person_small] data.root=[data/market1501,my/people] json=table.json",
     ),
     exits="0 done, 2 a mistake in the arguments, the checkpoint or the data",
@@ -57,7 +58,11 @@ def _evaluate(settings: EvaluateSettings, given: Given) -> None:
     """Embeds, scores, prints and writes what was asked for."""
     check_output("json", settings.json)
     check_output("report", settings.report)
+    _check_reassociation(given)
     models = [_load(name, settings, given) for name in settings.checkpoint]
+    if settings.reassociation.ground_truth is not None:
+        _reassociate(settings, given, models)
+        return
     roots = _roots(settings, models)
     if len(models) * len(roots) > 1:
         _evaluate_all(settings, given, models, roots)
@@ -70,6 +75,22 @@ def _evaluate(settings: EvaluateSettings, given: Given) -> None:
         _write_scores(settings.json, scored.to_dict(), given)
     if settings.report is not None:
         _write_report(settings, scored, models[0], given)
+
+
+def _check_reassociation(given: Given) -> None:
+    """Refuses keys of the re-association beside keys that it does not heed, or without its ground truth.
+
+    Raises:
+        ConfigError: There are some.
+    """
+    asked = "reassociation.ground_truth" in given
+    for key in given:
+        if key.startswith("reassociation.") and not asked:
+            raise ConfigError(f"command line: {key}: got it without reassociation.ground_truth=DIR; expected both")
+        if asked and (key in ("data", "report", "rerank", "flip", "cache") or key.startswith("data.")):
+            raise ConfigError(
+                f"command line: {key}: does not go with reassociation.ground_truth; leave one of them out"
+            )
 
 
 def _load(name: str, settings: EvaluateSettings, given: Given) -> Model:
@@ -148,6 +169,34 @@ def _evaluate_all(
             print(f"{'  ' + name:{width}}" + "".join(f"{text:>22}" for text in texts))
     if settings.json is not None:
         _write_scores(settings.json, {"table": [cell.to_dict() for cell in cells]}, given)
+
+
+def _reassociate(settings: EvaluateSettings, given: Given, models: Sequence[Model]) -> None:
+    """Scores every model on the tracklets of a video, and nothing else."""
+    from mot_reid.data.motchallenge import read_sequence
+    from mot_reid.evaluation.cross_data import percent
+    from mot_reid.evaluation.tracklets import score_reassociation
+
+    keys = settings.reassociation
+    sequence = read_sequence(str(keys.ground_truth))
+    found = []
+    for model in models:
+        scored = score_reassociation(
+            model.embedder, sequence, video=keys.video, length=keys.length, apart=keys.apart
+        ).to_dict(samples=settings.bootstrap)
+        found.append({"model": model.name, "sequence": sequence.name, **scored})
+    width = max(len(model.name) for model in models) + 4
+    first = found[0]
+    print(
+        f"{sequence.name}: {first['queries']} of {first['tracklets']} tracklets ask for {first['persons']} persons "
+        f"{keys.apart} frames later or more; guessing gives {100 * first['chance']:.1f}%"
+    )
+    print(f"{'':{width}}{'re-association Rank-1':>24}   (%, 95%)")
+    for one in found:
+        text = percent(one["rank1"], one.get("interval"))
+        print(f"{'  ' + one['model']:{width}}{text:>24}")
+    if settings.json is not None:
+        _write_scores(settings.json, {"reassociation": found}, given)
 
 
 def _embedded(settings: EvaluateSettings, model: Model, paths: list[str]) -> Any:

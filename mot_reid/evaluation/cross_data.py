@@ -42,9 +42,15 @@ def rows(cells: Sequence[Cell]) -> Iterator[tuple[str, list[tuple[str, list[str]
 def _texts(cell: Cell) -> list[str]:
     """The scores in the order of `NAMES`, with their intervals where there are some."""
     plain = cell.scored.scores["plain"]
-    values, texts = plain.to_dict(), []
-    for key in NAMES:
-        low, high = plain.intervals.get(key, (None, None))
-        interval = "" if low is None or high is None else f" ({100 * low:.1f} - {100 * high:.1f})"
-        texts.append(f"{100 * values[key]:.1f}{interval}")
-    return texts
+    values = plain.to_dict()
+    return [percent(values[key], plain.intervals.get(key)) for key in NAMES]
+
+
+def percent(value: float, interval: Sequence[float] | None = None) -> str:
+    """Returns a score, and its interval where there is one, as a text in percent.
+
+    Args:
+        value: A fraction.
+        interval: Its lower and its upper end.
+    """
+    return f"{100 * value:.1f}" + (f" ({100 * interval[0]:.1f} - {100 * interval[1]:.1f})" if interval else "")

@@ -42,6 +42,16 @@ class EvaluateData:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Reassociation:
+    """Whether a model finds a person again, later in the same video."""
+
+    ground_truth: Annotated[str | None, "folder of a sequence with seqinfo.ini and gt/gt.txt; null: not scored"]
+    video: Annotated[str | None, "its frames as a video or a folder; null: the images that seqinfo.ini names"]
+    length: Annotated[int, Count, "frames of a tracklet, which is looked at three times"]
+    apart: Annotated[int, Count, "frames from the end of a tracklet to the beginning of those it is compared with"]
+
+
+@dataclass(frozen=True, kw_only=True)
 class EvaluateSettings:
     """Which model is scored, on what, and how."""
 
@@ -50,6 +60,7 @@ class EvaluateSettings:
         "a model.safetensors, a Lightning .ckpt, a model.onnx, or the name of a bundled model; or several as [a, b]",
     ]
     data: EvaluateData
+    reassociation: Reassociation
     flip: Annotated[bool, "average the embeddings of each crop and of its mirror image"]
     rerank: Annotated[bool, "also score k-reciprocal re-ranking (k1=20, k2=6, lambda=0.3)"]
     expand: Annotated[int, Weight, "also score queries averaged with this many of their nearest answers; 0 for none"]
