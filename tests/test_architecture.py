@@ -51,10 +51,11 @@ TABLE = {
     # Calls every other room; nobody uses it.
     "cli": room(
         "arrays boxes files names version settings structures data metrics tracking reid detection viewing training "
-        "pipeline evaluation serving benchmark",
+        "pipeline linking evaluation serving benchmark",
         lazy="tqdm lightning torch numpy ultralytics uvicorn",
     ),
     "data": room("arrays boxes structures files", top="numpy PIL", lazy="cv2 av tqdm pandas"),
+    "linking": room("arrays structures", top="numpy scipy"),
     "metrics": room("arrays boxes structures", top="numpy scipy", lazy="pandas faiss"),
     "detection": room("arrays boxes structures files data", top="numpy", lazy="ultralytics openvino onnxruntime cv2"),
     "tracking": room("arrays boxes names structures settings", top="numpy scipy", lazy="cv2"),

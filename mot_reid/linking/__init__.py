@@ -1,0 +1,1 @@
+"""Which tracklets, of all cameras, are of one person?"""

@@ -1,0 +1,129 @@
+"""How often are strangers as alike as this? The model's stored calibration, brought to this footage's own strangers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mot_reid.arrays import Float32Array, FloatArray, IntArray
+
+_SAMPLED_ROWS = 1000
+_TRUSTED_PAIRS = 1000
+"""At so many pairs the footage counts as much as the stored calibration."""
+_BULK = (0.75, 0.5)
+"""The shares of strangers whose similarity is compared: below the middle, where hardly any pair is of one person."""
+_CAUTION = 2.0
+"""Strangers are counted twice, since the tail is an extrapolation; chosen on held-out persons (experiments/LOG.md)."""
+_BLOCK = 1024
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chance:
+    """The share of pairs of strangers that are at least as similar: a line through the stored points, moved and scaled.
+
+    Attributes:
+        similarity: (R,) rising similarities of the stored calibration, brought to this footage.
+        log_rate: (R,) natural logarithm of the share of pairs of strangers at or above.
+    """
+
+    similarity: FloatArray
+    log_rate: FloatArray
+
+    def rate(self, similarity: FloatArray | float) -> FloatArray:
+        """Returns the share of pairs of strangers that are at least as similar.
+
+        Beyond the stored points the last third of them is continued as a straight line on the logarithmic axis.
+
+        Args:
+            similarity: Any shape.
+        """
+        value = np.asarray(similarity, dtype=float)
+        inside = np.interp(value, self.similarity, self.log_rate)
+        tail = slice(-max(2, len(self.similarity) // 3), None)
+        slope = min(np.polyfit(self.similarity[tail], self.log_rate[tail], 1)[0], -1e-9)
+        beyond = self.log_rate[-1] + slope * (value - self.similarity[-1])
+        return np.exp(np.minimum(np.where(value > self.similarity[-1], beyond, inside), 0))
+
+    def similarity_at(self, rate: float) -> float:
+        """Returns the similarity that this share of pairs of strangers reaches, within the stored points.
+
+        Args:
+            rate: A share; below the least stored one the answer is that of the least.
+        """
+        order = slice(None, None, -1)
+        return float(np.interp(np.log(rate), self.log_rate[order], self.similarity[order]))
+
+
+def chance(calibration: Mapping[str, Any], embedding: Float32Array, *, seed: int = 0) -> Chance:
+    """Returns the chance of strangers in this footage.
+
+    Middle and lower quarter of the similarities of all its pairs are compared with those of the stored strangers, and
+    the stored similarities moved and scaled to agree. Nearly all pairs of many tracklets are strangers; where some are
+    not, both values are too high, so that fewer are joined. Of few tracklets the stored calibration counts more.
+
+    Args:
+        calibration: What the model's file says of itself, with `roc`.
+        embedding: (N, D) of the tracklets.
+        seed: Chooses 1,000 of more tracklets, whose pairs are looked at.
+
+    Raises:
+        ValueError: The model was never calibrated.
+    """
+    points = np.array((calibration or {}).get("roc", ()), dtype=float).reshape(-1, 3)
+    points = points[(points[:, 1] > 0) & (points[:, 0] > -1)]
+    if len(points) < 4:
+        raise ValueError("calibration: got none; expected the calibration of a model; use a calibrated checkpoint")
+    similarity, log_rate = points[:, 0], np.log(points[:, 1])
+    stored = np.interp(np.log(_BULK), log_rate[::-1], similarity[::-1])
+    rows = np.random.default_rng(seed).permutation(len(embedding))[:_SAMPLED_ROWS]
+    pairs = (embedding[rows] @ embedding[rows].T)[np.triu_indices(len(rows), 1)]
+    if not len(pairs):
+        return Chance(similarity, log_rate)
+    weight = len(pairs) / (len(pairs) + _TRUSTED_PAIRS)
+    here = weight * np.quantile(pairs, 1 - np.array(_BULK)) + (1 - weight) * stored
+    scale = (here[1] - here[0]) / (stored[1] - stored[0])
+    return Chance(here[0] + scale * (similarity - stored[0]), log_rate)
+
+
+def pairs_above(embedding: Float32Array, least: float) -> tuple[IntArray, IntArray, FloatArray]:
+    """Returns both rows and the similarity of all pairs that are at least so similar, the most similar first.
+
+    Memory grows with the pairs that are returned, and with 1,024 rows at a time.
+
+    Args:
+        embedding: (N, D).
+        least: The least similarity.
+    """
+    parts: list[tuple[IntArray, IntArray, FloatArray]] = []
+    for start in range(0, len(embedding), _BLOCK):
+        block = embedding[start : start + _BLOCK] @ embedding[start:].T
+        a, b = np.nonzero(block >= least)
+        upper = a < b
+        a, b = a[upper], b[upper]
+        parts.append((a + start, b + start, block[a, b].astype(float)))
+    if not parts:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
+    a, b, similarity = (np.concatenate(column) for column in zip(*parts))
+    order = np.argsort(-similarity, kind="stable")
+    return a[order], b[order], similarity[order]
+
+
+def false_shares(similarity: FloatArray, strangers: Chance, pairs: int) -> FloatArray:
+    """Returns, for each of the most similar pairs, the share of strangers expected among those that are as similar.
+
+    It never falls from one pair to the next, as Storey's q-value, and is twice that for caution.
+
+    Args:
+        similarity: (K,) of the most similar pairs, falling.
+        strangers: The chance of strangers.
+        pairs: Number of all pairs.
+
+    Reference:
+        Storey, A Direct Approach to False Discovery Rates, JRSS B 2002; Efron, Large-Scale Inference, 2010, chapter 6.
+    """
+    expected = _CAUTION * pairs * strangers.rate(similarity)
+    share = np.minimum(expected / np.arange(1, len(similarity) + 1), 1)
+    return np.minimum.accumulate(share[::-1])[::-1]
