@@ -46,12 +46,13 @@ TABLE = {
     "structures": room("arrays boxes", top="numpy", lazy="pandas supervision"),
     "files": room(),
     "names": room(),
+    "environment": room(),
     "version": room(),
     "settings": room("files names", lazy="omegaconf"),
     # Calls every other room; nobody uses it.
     "cli": room(
-        "arrays boxes files names version settings structures data metrics tracking reid detection viewing training "
-        "pipeline linking evaluation serving benchmark",
+        "arrays boxes environment files names version settings structures data metrics tracking reid detection viewing "
+        "training pipeline linking evaluation serving benchmark",
         lazy="tqdm lightning torch numpy ultralytics uvicorn",
     ),
     "data": room("arrays boxes structures files", top="numpy PIL", lazy="cv2 av tqdm pandas"),
@@ -85,7 +86,7 @@ TABLE = {
     ),
     "viewing": room("arrays boxes structures files metrics", top="numpy jinja2 markupsafe", lazy="cv2 matplotlib"),
     "serving": room(
-        "arrays settings structures data detection reid tracking pipeline viewing",
+        "arrays environment settings structures data detection reid tracking pipeline viewing",
         top="numpy markupsafe fastapi pydantic python_multipart prometheus_client",
         lazy="gradio uvicorn cv2",
     ),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 
 from mot_reid.cli.command import Command, Given, check_output
@@ -25,8 +24,6 @@ reached. Run nothing else meanwhile.""",
 
 def main(argv: Sequence[str]) -> int:
     """Measures and prints; returns the exit code."""
-    for name in ("YOLO_AUTOINSTALL", "YOLO_VERBOSE"):
-        os.environ.setdefault(name, "false")
     return COMMAND.run(_measure, argv)
 
 

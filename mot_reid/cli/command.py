@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from mot_reid import environment
 from mot_reid.files import check_writable
 from mot_reid.settings.help import describe_keys, json_schema
 from mot_reid.settings.load import COMMAND_LINE, ConfigError, draft_settings, load_settings
@@ -127,6 +128,7 @@ class Command(Generic[_T]):
             judge: tells mistakes from faults of the program.
             interrupted: what is said after Ctrl-C.
         """
+        environment.prepare()
         logging.basicConfig(level=logging.INFO, format="%(message)s")
         try:
             rest = [word for word in argv if word not in (*_HELP, _SCHEMA)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import warnings
 from collections.abc import Sequence
@@ -37,7 +36,6 @@ trains are AGPL-3.0.""",
 
 def main(argv: Sequence[str]) -> int:
     """Trains a detector; returns the exit code."""
-    os.environ.setdefault("YOLO_AUTOINSTALL", "false")
     warnings.filterwarnings("ignore", message=".*logs directory.*")
     again = f"interrupted; go on with: {called_as('fit-detector')} {shlex.join(argv)} ckpt=last"
     return COMMAND.run(_run, argv, judge=_judge, interrupted=again)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -35,7 +34,6 @@ sources, several presets (compare=) or both, output= and results= are folders, o
 
 def main(argv: Sequence[str]) -> int:
     """Tracks every source; returns the exit code."""
-    _set_environment()
     return COMMAND.run(_track, argv)
 
 
@@ -81,12 +79,3 @@ def _told(job: Job, summary: dict[str, Any]) -> str:
     ]
     lines += [f"{name:<12} {path}" for name, path in (("results", job.results), ("video", job.output)) if path]
     return "\n".join(lines)
-
-
-def _set_environment() -> None:
-    """Tells packages that are imported later how to behave."""
-    # Ultralytics is not to tell its steps, nor to install packages on its own.
-    os.environ.setdefault("YOLO_AUTOINSTALL", "false")
-    os.environ.setdefault("YOLO_VERBOSE", "false")
-    # OpenMP's idle threads otherwise spin on the cores that the detector works on: embedding took ten times as long.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")

@@ -14,6 +14,7 @@ from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from mot_reid import environment
 from mot_reid.serving.logs import told_of
 from mot_reid.serving.refusal import Refusal, sentence_of
 from mot_reid.settings.serving import Limits
@@ -196,10 +197,7 @@ def begin(nice: int) -> None:
     threading.Thread(target=_end_with_server, name="end-with-server", daemon=True).start()
     os.environ["OPENCV_VIDEOIO_PRIORITY_LIST"] = "FFMPEG"
     os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = _FFMPEG
-    os.environ.setdefault("YOLO_AUTOINSTALL", "false")
-    os.environ.setdefault("YOLO_VERBOSE", "false")
-    # OpenMP's idle threads otherwise spin on the cores that the detector works on.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    environment.prepare()
     if hasattr(os, "nice"):
         os.nice(nice)
     if hasattr(os, "SCHED_BATCH"):  # the answering process is woken at once and need not wait for a slice to end
