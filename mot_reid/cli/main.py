@@ -17,6 +17,7 @@ COMMANDS = {
     "search": "find a person among pictures",
     "track": "track people in videos",
     "evaluate-mot": "score tracks by the rules of MOTChallenge",
+    "convert": "take tracks to annotation tools and back",
     "tune-tracker": "search the parameters of a tracker",
     "fit-detector": "fine-tune a YOLO detector on people",
     "prepare-market1501": "check and unpack Market-1501",

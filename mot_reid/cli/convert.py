@@ -1,0 +1,143 @@
+"""Takes tracks to annotation tools and back: `mot-reid convert source=tracks.txt output=task.zip`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mot_reid.cli.command import Command, Given, check_output
+from mot_reid.settings.conversion import ConvertSettings
+from mot_reid.settings.load import ConfigError
+
+if TYPE_CHECKING:
+    from mot_reid.structures import TrackTable
+
+COMMAND = Command(
+    "convert",
+    ConvertSettings,
+    usage="source=FILE output=FILE|FOLDER [format=FORMAT] [video=FILE] [key=value ...]",
+    about="""
+Takes tracks to CVAT, COCO or Label Studio, to be corrected there, and takes the corrected ones back, as tracks or as a
+sequence with ground truth to score and to train on.""",
+    examples=(
+        "source=tracks.txt output=task.zip",
+        "source=tracks.txt output=tasks.json format=label_studio video=video.mp4 url=/data/local-files/?d=video.mp4",
+        "source=corrected.zip output=my/sequence video=video.mp4",
+    ),
+)
+_BY_ENDING = {".txt": "tracks", ".csv": "tracks", ".parquet": "tracks", ".zip": "cvat", "": "sequence"}
+_DEFAULT_LABEL = "person"
+
+
+@dataclass(frozen=True)
+class _Video:
+    """Size, frame rate and length of a video, as far as they are known."""
+
+    width: int | None
+    height: int | None
+    frame_rate: float | None
+    frames: int | None
+
+    def need(self, *names: str, why: str) -> None:
+        """Refuses what cannot be done without the values of these names."""
+        missing = [name for name in names if getattr(self, name) is None]
+        if missing:
+            raise ConfigError(
+                f"command line: {', '.join(missing)}: got none; {why} needs it; expected video=FILE or it"
+            )
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        assert self.width is not None and self.height is not None
+        return self.width, self.height
+
+
+def main(argv: Sequence[str]) -> int:
+    """Converts one file; returns the exit code."""
+    return COMMAND.run(_convert, argv)
+
+
+def _convert(settings: ConvertSettings, given: Given) -> None:
+    """Reads, writes, and prints what was written."""
+    kind = settings.format or _BY_ENDING.get(Path(settings.output).suffix)
+    if kind is None:
+        raise ConfigError(f"command line: format: got none for '{settings.output}'; expected format=coco or another")
+    if kind != "sequence":
+        check_output("output", settings.output)
+    video = _video(settings)
+    table = _read(settings, video)
+    path = _write(settings, kind, table, video)
+    people = len(set(table.track_id.tolist()))
+    print(f"{path}: {people:,} people, {len(table):,} boxes")
+
+
+def _video(settings: ConvertSettings) -> _Video:
+    """Returns what the video says of itself, or what the keys say."""
+    found = _Video(settings.width, settings.height, settings.frame_rate, settings.frames)
+    if settings.video is None:
+        return found
+    from mot_reid.data.video import describe_video
+
+    told = describe_video(settings.video)
+    return _Video(
+        settings.width or told.width or None,
+        settings.height or told.height or None,
+        settings.frame_rate or told.frame_rate,
+        settings.frames or told.length,
+    )
+
+
+def _read(settings: ConvertSettings, video: _Video) -> TrackTable:
+    """Returns the tracks of the source, whose kind its ending and its content say."""
+    from mot_reid.data import annotations
+    from mot_reid.data.label_studio import read_label_studio
+    from mot_reid.data.tables import read_tracks
+
+    source = Path(settings.source)
+    if source.suffix == ".zip":
+        return annotations.read_cvat(source, label=settings.label)
+    if source.suffix != ".json":
+        return read_tracks(source)
+    if not isinstance(annotations.read_json(source), list):
+        return annotations.read_coco(source, label=settings.label)
+    video.need("width", "height", why="a file of Label Studio, which counts in percent,")
+    return read_label_studio(source, size=video.size, label=settings.label)
+
+
+def _write(settings: ConvertSettings, kind: str, table: TrackTable, video: _Video) -> Path:
+    """Writes the tracks; returns the path."""
+    from mot_reid.data import annotations
+    from mot_reid.data.label_studio import write_label_studio
+    from mot_reid.data.tables import write_tracks
+
+    output, label = settings.output, settings.label or _DEFAULT_LABEL
+    if kind == "tracks":
+        return write_tracks(output, table)
+    if kind == "cvat":
+        return annotations.write_cvat(output, table, label=label)
+    if kind == "coco":
+        return annotations.write_coco(output, table, label=label)
+    if kind == "sequence":
+        return _write_sequence(Path(output), table, video)
+    video.need("width", "height", "frame_rate", "frames", why="Label Studio")
+    assert video.frame_rate is not None and video.frames is not None
+    return write_label_studio(
+        output, table, video=settings.url or settings.video or "", size=video.size, frame_rate=video.frame_rate,
+        length=video.frames, label=label,
+    )  # fmt: skip
+
+
+def _write_sequence(folder: Path, table: TrackTable, video: _Video) -> Path:
+    """Writes seqinfo.ini and gt/gt.txt; returns the folder."""
+    from mot_reid.data.motchallenge import PEDESTRIAN, write_ground_truth, write_sequence
+    from mot_reid.data.motchallenge import Sequence as MotSequence
+
+    video.need("width", "height", "frame_rate", "frames", why="a sequence")
+    assert video.frame_rate is not None and video.frames is not None
+    sequence = MotSequence(folder, folder.resolve().name, "img1", video.frame_rate, video.frames, *video.size, ".jpg")
+    write_sequence(sequence)
+    write_ground_truth(sequence.ground_truth_path, table.replace(class_id=[PEDESTRIAN] * len(table)))
+    return folder
