@@ -13,6 +13,7 @@ COMMANDS = {
     "fit": "train a Re-ID model",
     "evaluate": "score a Re-ID model on any data set",
     "export": "write a Re-ID model as safetensors, ONNX or OpenVINO",
+    "publish": "publish a Re-ID model on the Hugging Face Hub",
     "embed": "embed pictures of people",
     "search": "find a person among pictures",
     "track": "track people in videos",

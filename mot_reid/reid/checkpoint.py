@@ -20,7 +20,7 @@ from torch import Tensor
 
 from mot_reid.files import whole
 from mot_reid.names import did_you_mean
-from mot_reid.reid import bundled
+from mot_reid.reid import bundled, hub
 from mot_reid.reid.checksums import DamagedError, canonical, digest_tensors, load_sealed, sha256, signed
 from mot_reid.reid.network import NetworkConfig, ReIDNetwork, from_config
 from mot_reid.reid.preprocess import Preprocess
@@ -163,11 +163,15 @@ def load(path: str | Path, *, device: str | torch.device = "cpu") -> Artifact:
 
 
 def find(path_or_name: str | os.PathLike[str]) -> Path:
-    """Returns the file of a checkpoint given by its path, or by the name of a model that travels with the package.
+    """Returns the file of a checkpoint: by its path, a bundled model's name, or its address hf://user/name[@revision].
 
     Raises:
-        FileNotFoundError: If it is neither.
+        FileNotFoundError: If it is none of them.
+        ValueError: If an address has another form.
+        ImportError: If huggingface_hub is not installed, for an address.
     """
+    if str(path_or_name).startswith(hub.PREFIX):
+        return hub.download(str(path_or_name))
     path = bundled.resolve(path_or_name)
     if path.is_file():
         return path

@@ -33,7 +33,8 @@ class Embedder:
     Args:
         path_or_name: A `model.safetensors`, a Lightning `.ckpt`, an exported `.onnx` (run by ONNX Runtime); an `.onnx`
             or OpenVINO `.xml` file of others, with a JSON file of the same name that says its preprocessing; or the
-            name of a model that travels with the package, such as "osnet_x0_25_market1501".
+            name of a model that travels with the package, such as "osnet_x0_25_market1501"; or
+            "hf://user/name[@revision]", a model on the Hugging Face Hub.
         device: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1", "mps".
         batch_size: Crops that go through the network at once.
         precision: Of the backbone: "float32", "bfloat16", "float16", or "auto", half precision on a CUDA device and
