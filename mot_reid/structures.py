@@ -497,7 +497,13 @@ def _refuse_known_mistakes(value: Any) -> None:
             f"as_detections: got a list of {len(value)} results ({what}), one for each image; "
             f"expected the result of one image; {one}"
         )
-    if len(value) in (2, 3) and not isinstance(first, (list, tuple)) and _numpy(first).ndim == 2:
+    tables = not isinstance(first, (list, tuple)) and _numpy(first).ndim == 2
+    if tables and all(_numpy(item).shape[1:] == _numpy(first).shape[1:] for item in value):
+        raise ValueError(
+            f"as_detections: got a list of {len(value)} arrays of boxes, one for each image; expected the array of one "
+            f"image; {'pass arrays[0]' if len(value) == 1 else 'call update for each of them'}"
+        )
+    if tables and len(value) in (2, 3):
         what, names = ("a pair of boxes and scores", "boxes, scores")
         if len(value) == 3:
             what, names = ("three arrays, such as boxes, scores and classes", "boxes, scores, class_id")
@@ -567,6 +573,8 @@ def _numpy(value: Any) -> Array:
     for step in ("detach", "cpu", "numpy"):
         if hasattr(value, step):
             value = getattr(value, step)()
+            if step == "cpu" and str(getattr(value, "dtype", "")) == "torch.bfloat16":  # which NumPy does not have
+                value = value.float()
     return np.asarray(value)
 
 

@@ -343,3 +343,14 @@ def test_identities_that_lost_their_last_digits_are_refused(ids, message):
     with pytest.raises(ValueError, match=message):
         TrackTable([1, 1], ids, boxes)
     assert TrackTable([1, 1], [2**53, 2**53 + 1], boxes).track_id.tolist() == [2**53, 2**53 + 1]
+
+
+@pytest.mark.parametrize(("images", "remedy"), [(1, r"pass arrays\[0\]"), (2, "call update for each of them")])
+def test_arrays_of_several_images_are_not_taken_for_boxes_and_scores(images, remedy):
+    with pytest.raises(ValueError, match=rf"got a list of {images} arrays of boxes, one for each image; .*{remedy}$"):
+        as_detections([np.array([[0.0, 0, 1, 1, 0.9]])] * images)
+
+
+def test_as_detections_takes_what_numpy_has_no_type_for():
+    torch = pytest.importorskip("torch")
+    assert as_detections(torch.tensor([[0, 0, 8, 16, 0.5]], dtype=torch.bfloat16)).xyxy.tolist() == [[0, 0, 8, 16]]

@@ -384,7 +384,10 @@ def _refuse_rows(path: str | Path, wrong: BoolArray, values: NDArray[np.float64]
 
 def _check_whole(path: str | Path, values: NDArray[np.float64], name: str, *, least: int) -> None:
     wrong = (values != np.round(values)) | (values < least)
-    _refuse_rows(path, wrong, values, name, f"a whole number from {least}")
+    rule = f"a whole number from {least}"
+    if least == 1 and len(values) and values.min() == 0:
+        rule += "; frames that are counted from 0 need 1 added to each of them"
+    _refuse_rows(path, wrong, values, name, rule)
     below = exact_below(values.dtype)
     _refuse_rows(path, values >= below, values, name, f"a number below {below}, above which neighbours become one")
 

@@ -45,8 +45,9 @@ def read_folders(root: str | Path) -> IdentitySplits:
 
     Raises:
         FileNotFoundError: No such folder.
-        ValueError: No identities in it, only one image, images next to the folders of persons, query without gallery,
-            another folder next to train, query and gallery, or a camera in some names only.
+        ValueError: No identities in it or a negative number for one, only one image, images next to the folders of
+            persons, query without gallery, another folder next to train, query and gallery, or a camera in some names
+            only.
     """
     root = Path(root)
     if not root.is_dir():
@@ -100,6 +101,11 @@ def _folder_rows(root: Path) -> list[Row]:
     rows: list[Row] = []
     passed_over: list[Path] = []
     for folder in (path for path in shown if path.is_dir()):
+        if re.fullmatch(r"-\d+(\.0*)?", folder.name):
+            raise ValueError(
+                f"folders: got '{folder}'; expected the name of a person, and -1 is junk elsewhere; remove the folder, "
+                "or rename it if it is one person"
+            )
         entries = visible(folder)
         files = [path for path in entries if _is_image(path) and path.is_file()]
         rows += [(str(path), folder.name, _camera(path.name)) for path in sorted(files)]
@@ -183,6 +189,11 @@ def _csv_row(table: Path, line: int, values: dict[str, str | None], lines: dict[
     camera = values.get("camera_id")
     if camera is not None and not re.fullmatch(r"[+-]?\d{1,18}(\.0*)?", camera.strip()):
         raise ValueError(f"{where}: got camera_id '{camera}'; expected a whole number; remove the column if unknown")
+    if camera is not None and camera.strip().startswith("-"):
+        raise ValueError(
+            f"{where}: got camera_id '{camera}'; expected 0 or more; images of unknown cameras would be those of one "
+            "camera: remove them, or the column"
+        )
     return str(image_path), person, None if camera is None else int(camera.partition(".")[0])
 
 

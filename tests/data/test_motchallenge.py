@@ -150,7 +150,10 @@ def test_read_results_accepts_variants_of_the_format(tmp_path: Path, text: str) 
         ("2,1,x,2,3,4,1,1,1", "got 'x'; expected a number"),
         ("2,1,,2,3,4,1,1,1", "got ''; expected a number"),
         ("2,1,1,2,3,4", "got 6 numbers; expected 9 as in the first line"),
-        ("0,1,1,2,3,4,1,1,1", "frame: got 0; expected a whole number from 1"),
+        (
+            "0,1,1,2,3,4,1,1,1",
+            "frame: got 0; expected a whole number from 1; frames that are counted from 0 need 1 added",
+        ),
         ("2.5,1,1,2,3,4,1,1,1", "frame: got 2.5; expected a whole number from 1"),
     ],
 )

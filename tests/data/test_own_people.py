@@ -276,3 +276,21 @@ def test_read_folders_refuses_a_folder_beside_the_splits(tmp_path: Path) -> None
     _images(tmp_path, "train/1/a.jpg", "train/1/b.jpg", "val/2/a.jpg")
     with pytest.raises(ValueError, match="folders: got 'val' beside 'train'"):
         read_folders(tmp_path)
+
+
+def test_camera_that_says_unknown_is_refused(tmp_path: Path) -> None:
+    """-1 would be one camera that saw all of these images."""
+    for name in ("a.jpg", "b.jpg"):
+        Image.new("RGB", (8, 16)).save(tmp_path / name)
+    (tmp_path / "people.csv").write_text("path,person_id,camera_id\na.jpg,1,1\nb.jpg,2,-1\n")
+    with pytest.raises(ValueError, match=r"line 3: got camera_id '-1'; expected 0 or more; .* remove them, or the col"):
+        read_csv(tmp_path / "people.csv")
+
+
+@pytest.mark.parametrize("name", ["-1", "-1.0"])
+def test_folder_of_junk_is_no_person(tmp_path: Path, name: str) -> None:
+    for person in (name, "2"):
+        (tmp_path / person).mkdir()
+        Image.new("RGB", (8, 16)).save(tmp_path / person / "a.jpg")
+    with pytest.raises(ValueError, match=rf"got '.*/{name}'; expected the name of a person, and -1 is junk elsewhere"):
+        read_folders(tmp_path)
