@@ -23,7 +23,7 @@ rehearsal=(
     data.batches_per_epoch=2 data.validation=0.2 synthetic.identities=10 synthetic.test_identities=4
     synthetic.cameras=2 synthetic.images_per_camera=2 model.weights=none model.height=64 model.width=32
     trainer.max_epochs=2 trainer.check_val_every_n_epoch=1 trainer.accelerator=cpu trainer.precision=32-true
-    engine.compile=false run.false_match_rate=0.2
+    optim.warmup_epochs=0 optim.freeze_epochs=0 optim.flat_epochs=0 engine.compile=false run.false_match_rate=0.2
 )
 
 # Runs a command, after it was printed; or prints it alone.

@@ -59,6 +59,7 @@ def test_every_experiment_is_one_command(name: str) -> None:
 def test_rehearsal_needs_no_data_no_gpu_and_no_weights_of_others(name: str) -> None:
     for config in planned(name, SMALL="1"):
         assert (config.data.kind, config.trainer.accelerator, config.trainer.max_epochs) == ("synthetic", "cpu", 2)
+        assert config.optim.warmup_epochs == config.optim.freeze_epochs == config.optim.flat_epochs == 0
         assert config.model.weights == "none" and not config.engine.compile
         assert config.distill.teacher is None or "0277" not in config.distill.teacher
 
