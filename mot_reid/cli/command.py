@@ -89,7 +89,7 @@ class Command(Generic[_T]):
         Args:
             argv: as in `load`.
         """
-        return "Keys, with the values they have now:\n" + describe_keys(self.settings, self.values(argv))
+        return "Keys, with their current values:\n" + describe_keys(self.settings, self.values(argv))
 
     def schema(self, argv: Sequence[str]) -> dict[str, Any]:
         """Returns the JSON Schema of a file for `config=`.

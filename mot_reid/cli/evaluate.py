@@ -158,7 +158,7 @@ def _evaluate_all(
 
     if settings.report is not None:
         raise ConfigError(
-            f"command line: report: got it with {len(models)} model(s) and {len(roots)} data sets; expected one of each"
+            f"command line: report: got {len(models)} model(s) and {len(roots)} data sets; expected one of each"
         )
     cells = [Cell(model.name, _scored(settings, model, root, one=False)) for root in roots for model in models]
     width = max(len(model.name) for model in models) + 4

@@ -49,7 +49,7 @@ def _evaluate(settings: EvaluateMotSettings, given: Given) -> None:
     """Reads, scores, prints and writes what was asked for."""
     for key in REPORT_KEYS:
         if key in given and settings.report is None:
-            raise ConfigError(f"command line: {key}: got it without report=FILE; expected both")
+            raise ConfigError(f"command line: {key}: got no report=FILE; expected both")
     check_output("report", settings.report)
     check_output("json", settings.json)
     from mot_reid.data.motchallenge import find_results, read_ground_truth, read_sequences
@@ -60,7 +60,7 @@ def _evaluate(settings: EvaluateMotSettings, given: Given) -> None:
     sequences = read_sequences(settings.ground_truth, settings.sequences)
     files = find_results(settings.results, list(sequences), chosen=settings.sequences is not None)
     if settings.bootstrap and len(sequences) == 1:
-        raise ConfigError(f"command line: bootstrap: got the one sequence {min(sequences)}; expected two or more")
+        raise ConfigError(f"command line: bootstrap: got only one sequence, {min(sequences)}; expected two or more")
     truths = {name: read_ground_truth(sequence.ground_truth_path) for name, sequence in sequences.items()}
     results = {name: read_tracks(file) for name, file in files.items()}
     lengths = {name: sequence.length for name, sequence in sequences.items()}

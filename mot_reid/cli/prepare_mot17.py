@@ -39,7 +39,7 @@ def _prepare(settings: PrepareMotSettings, given: Given) -> None:
     for key in LAYOUT_KEYS if settings.crops else CROP_KEYS:
         if key in given:
             crops = str(settings.crops).lower()
-            raise ConfigError(f"command line: {key}: does not go with crops={crops}; leave it out, or see --help")
+            raise ConfigError(f"command line: {key}: cannot be used with crops={crops}; leave it out, or see --help")
     from mot_reid.data.prepared import METADATA
 
     source, output = check_source(settings.source, settings.output, made=METADATA)

@@ -66,7 +66,7 @@ def decode_bytes(encoded: bytes, *, format: str, max_pixels: int) -> NDArray[np.
     try:
         with Image.open(BytesIO(encoded), formats=[format]) as image:
             if image.width * image.height > max_pixels:
-                raise ValueError(f"{image.width} x {image.height} pixels, of which {max_pixels:,} are allowed")
+                raise ValueError(f"{image.width} x {image.height} pixels; at most {max_pixels:,} are allowed")
             return upright(image)
     except (*_BAD, MemoryError) as error:
         raise ValueError(f"image: got a file that is refused ({_reason(error)}); expected a whole image") from None

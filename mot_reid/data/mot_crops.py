@@ -158,7 +158,7 @@ def write_crops(
         raise ValueError(f"output: got '{output}', which exists; expected a new folder; remove it or choose another")
     names = [sequence.name for sequence in sequences]
     if len(set(names)) != len(names) or not names:
-        raise ValueError(f"sequences: got {names or 'none'}; expected some, each once")
+        raise ValueError(f"sequences: got {names or 'none'}; expected one or more, each only once")
     videos = videos or {}
     jobs = [
         _Job(sequence, *_planned(sequence, rules), camera=_PARTS * i, video=videos.get(sequence.name))
@@ -251,12 +251,14 @@ def _tables(jobs: list[_Job], seed: int, output: Path, *, trains: bool) -> dict[
     table = IdentityTable(np.array(names, dtype=np.str_), np.array(persons), np.array(cameras))
     used = np.array(train, dtype=bool)
     if trains and not used.any():
-        raise ValueError(f"crops for '{output}': got nobody to train on; expected persons; loosen the rules")
+        raise ValueError(
+            f"crops for '{output}': got no person to train on; expected one or more; lower height, inside or visibility"
+        )
     try:
         query, gallery = query_gallery(table[~used], seed)
     except ValueError:
         raise ValueError(
-            f"crops for '{output}': got nobody to ask for: no person is first seen after the training part and stays "
+            f"crops for '{output}': got no query: no person is first seen after the training part and stays "
             "long enough for two crops in one half of the time and one in the other; lower train_share, gap_seconds "
             "or visibility, raise per_second, or add sequences"
         ) from None
@@ -310,4 +312,4 @@ def _video_frames(job: _Job, numbers: list[int]) -> Iterator[tuple[int, NDArray[
             yield frame.number, np.ascontiguousarray(frame.image[..., ::-1])
         if not wanted:
             return
-    raise ValueError(f"{job.sequence.name}: '{job.video}' lacks {len(wanted)} frames, the first {min(wanted)}")
+    raise ValueError(f"{job.sequence.name}: '{job.video}' is missing {len(wanted)} frames, the first is {min(wanted)}")

@@ -155,7 +155,7 @@ def read_ground_truth(path: str | Path) -> TrackTable:
     """
     numbers = _read(path)
     if not len(numbers):
-        raise ValueError(f"'{path}': got no line; expected a ground truth; check the file")
+        raise ValueError(f"'{path}': got an empty file; expected ground truth; check the file")
     has_class = numbers.shape[1] in (8, 9)
     if has_class:
         _refuse_rows(
@@ -230,7 +230,7 @@ def find_results(root: str | Path, names: Sequences[str], *, chosen: bool = Fals
     if extra and not chosen:
         raise ValueError(
             f"results: got {', '.join(files[name].name for name in extra)} in '{root}', but there is no such sequence; "
-            f"take them away, or name those to score by sequences={','.join(names)}"
+            f"remove them, or choose the sequences to score with sequences={','.join(names)}"
         )
     return {name: files[name] for name in names}
 

@@ -53,7 +53,7 @@ def read(root: str | Path, *, official_counts: bool = True) -> IdentitySplits:
     missing = [name for names in LISTS.values() for name in names if not (root / name).is_file()]
     if missing:
         raise FileNotFoundError(
-            f"{NAME}: got '{root}' without {', '.join(missing)}; expected the lists beside the folders of images; "
+            f"{NAME}: got '{root}' without {', '.join(missing)}; expected the lists next to the folders of images; "
             "unpack the archive again"
         )
     train = [_read_list(root / name, train_folder) for name in LISTS["train"]]

@@ -120,8 +120,8 @@ def _folder_rows(root: Path) -> list[Row]:
     stray = [path.name for path in shown if _is_image(path)]
     if stray:
         raise ValueError(
-            f"folders: got '{root / stray[0]}' beside the identities ({len(stray)} such); expected images in the "
-            "folder of the person they show; move them there or remove them"
+            f"folders: got '{root / stray[0]}' next to the folders of persons ({len(stray)} such); expected images in "
+            "the folder of the person they show; move them there or remove them"
         )
     remedy = (
         f"expected images ({', '.join(sorted(SUFFIXES))}) directly in the folder of their person; move or convert them"
@@ -236,8 +236,8 @@ def _cameras_known(rows: Sequence[Row], source: str) -> bool:
     if known and unknown:
         raise ValueError(
             f"'{source}': got '{unknown[0]}' without a camera ({len(unknown):,} such) and '{known[0]}' with one "
-            f"({len(known):,} such); expected a camera for every image or for none, because images of one person by "
-            "one camera are no test; rename as in 0002_c1s1_000451_03.jpg, fill in camera_id, or remove the odd ones"
+            f"({len(known):,} such); expected a camera for every image or for none, because matches from the "
+            "same camera do not count; rename as in 0002_c1s1_000451_03.jpg, fill in camera_id, or remove the odd ones"
         )
     return bool(known)
 
@@ -251,7 +251,7 @@ def _number(rows: Sequence[Row], source: str) -> dict[str, int]:
     if odd:
         path, person = odd[0]
         raise ValueError(
-            f"'{source}': got person_id '{person}' of '{path}' ({len(odd):,} such) beside whole numbers "
+            f"'{source}': got person_id '{person}' of '{path}' ({len(odd):,} such) together with whole numbers "
             f"({len(rows) - len(odd):,} images); expected whole numbers for all images, or names for all; "
             "correct it, or put a letter before the numbers (0 and -1 mark distractors and junk among numbers only)"
         )

@@ -186,7 +186,7 @@ def find_prepared(output: str | Path, *, kind: str, version: int, settings: Mapp
         known = False
     if not known:
         raise ValueError(
-            f"output: got '{output}', which holds something else; expected a new folder or one prepared before; "
+            f"output: got '{output}', which has other content; expected a new folder or one prepared before; "
             "choose another"
         )
     if metadata["settings"] != settings:

@@ -66,7 +66,7 @@ def read_sources(
         ValueError: None is given, one is given twice, or one is not as its kind says.
     """
     if not roots or len(set(roots)) != len(roots):
-        raise ValueError(f"data.root: got {', '.join(roots) or 'none'}; expected one folder or more, each once")
+        raise ValueError(f"data.root: got {', '.join(roots) or 'none'}; expected one folder or more, each only once")
     if kind == "synthetic" and len(roots) > 1:
         raise ValueError(
             f"data.root: got {len(roots)} folders with data.kind=synthetic, which would show the same people in all; "

@@ -134,7 +134,7 @@ def _is_drawn(root: Path, description: dict[str, int]) -> bool:
     if marker.is_file():
         return bool(json.loads(marker.read_text(encoding="utf-8")) == description)
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise ValueError(f"synthetic: got '{root}', which holds something else; expected a new folder; choose another")
+        raise ValueError(f"synthetic: got '{root}', which has other content; expected a new folder; choose another")
     return False
 
 

@@ -274,7 +274,7 @@ class _Capture:
             self._capture = _pyav_or_none(address) or self._capture
         if not self._capture.isOpened():
             raise ValueError(
-                f"video: got '{name}', which is no video that can be read{reason_of(address)}; "
+                f"video: got '{name}', which cannot be read as a video{reason_of(address)}; "
                 "expected a video file or stream"
             )
         import cv2
@@ -309,7 +309,7 @@ class _Capture:
             self._capture = AvCapture(str(self._address))
         except ImportError:
             raise ValueError(
-                f"video: got '{self._name}' in the codec {codec}, of which OpenCV decodes no frame here; "
+                f"video: got '{self._name}' in the codec {codec}, which OpenCV cannot decode here; "
                 "expected H.264 or the like; pip install av, or convert it: ffmpeg -i IN -c:v libx264 OUT.mp4"
             ) from None
         if not self._capture.isOpened() or not self._capture.grab():

@@ -83,7 +83,7 @@ def _onnx(path: Path, device: str) -> Network:
         session = onnxruntime.InferenceSession(os.fspath(path), options, providers=providers)
     except Exception as error:  # of ONNX Runtime's own classes
         reason = " ".join(str(error).split())
-        raise ValueError(f"detector: '{path}' is no ONNX network that can be run: {reason}") from None
+        raise ValueError(f"detector: '{path}' cannot be run as an ONNX network: {reason}") from None
     task = session.get_modelmeta().custom_metadata_map.get("task", "detect")
     if task != "detect":
         raise ValueError(f"detector: got '{path}', made for task '{task}'; expected a detector; export a plain one")
@@ -109,7 +109,7 @@ def _providers(device: str, available: Sequence[str]) -> list[Any]:
     has_gpu = "CUDAExecutionProvider" in available
     if kind == "cuda" and not has_gpu:
         raise ValueError(
-            f"device: got '{device}' without CUDA in ONNX Runtime; pip install onnxruntime-gpu, or take cpu"
+            f"device: got '{device}' without CUDA in ONNX Runtime; pip install onnxruntime-gpu, or use cpu"
         )
     gpu = [("CUDAExecutionProvider", {"device_id": int(number or 0)})] if has_gpu and kind != "cpu" else []
     return [*gpu, "CPUExecutionProvider"]

@@ -62,7 +62,7 @@ class OpenVinoYolo:
         self._strides = strides_of(self._model, self._size) if rectangular else []
         if rectangular and not self._strides:
             raise ValueError(
-                f"detector rectangular: got True for '{folder}', whose head is of another kind; expected one "
+                f"detector rectangular: got True for '{folder}', whose output layer is not supported; expected one "
                 "with YOLO's anchors and strides; leave it out"
             )
         self._network = lru_cache(_SHAPES)(self._compiled)
@@ -110,7 +110,9 @@ def _read(folder: Path) -> tuple[Any, tuple[int, int]]:
     model = read_model(folder)
     shape = model.inputs[0].get_partial_shape()
     if len(model.outputs) != 1 or shape.is_dynamic or list(shape)[1] != 3:
-        raise ValueError(f"detector: '{folder}' is no plain detector of images of one size; run it by Ultralytics")
+        raise ValueError(
+            f"detector: '{folder}' is not a plain detector with a fixed image size; run it with Ultralytics"
+        )
     return model, (int(list(shape)[2].get_length()), int(list(shape)[3].get_length()))
 
 
@@ -140,7 +142,7 @@ def read_model(path: Path) -> Any:
     except RuntimeError as error:
         # Before the reason come the places in OpenVINO's own source.
         reason = next((line for line in str(error).splitlines() if not line.startswith(("Exception", "Check"))), "")
-        raise ValueError(f"detector: '{files[0]}' is no OpenVINO network: {reason.strip()}") from None
+        raise ValueError(f"detector: '{files[0]}' cannot be read as an OpenVINO network: {reason.strip()}") from None
 
 
 def _compile(model: Any) -> Any:

@@ -104,7 +104,7 @@ def _by_frame(table: TrackTable, name: str) -> dict[int, Detections]:
     if len(wrong):
         raise ValueError(
             f"{name}: got score {table.score[wrong[0]]:g} in frame {table.frame[wrong[0]]}; expected 0 to 1; "
-            "these are scores of another scale, map them first"
+            "convert the scores to this scale first"
         )
     order = np.argsort(table.frame, kind="stable")
     numbers, starts = np.unique(table.frame[order], return_index=True)

@@ -168,4 +168,4 @@ def open_ultralytics(weights: str) -> Any:
                 "path of a YOLO model; fetch it where there is a network and copy it here"
             ) from None
         reason = str(error).strip().partition("\n")[0]
-        raise ValueError(f"detector: '{weights}' is no YOLO model that can be read: {reason}") from None
+        raise ValueError(f"detector: '{weights}' cannot be read as a YOLO model: {reason}") from None

@@ -44,7 +44,7 @@ def read_bench(
     """
     found = read_sequences(root, sequences)
     if len(found) < 2:
-        raise ConfigError(f"command line: ground_truth: got the one sequence {min(found)}; expected two or more")
+        raise ConfigError(f"command line: ground_truth: got only one sequence, {min(found)}; expected two or more")
     if reid is not None and not embeddings:
         raise ConfigError("command line: reid: got it without embeddings=DIR; expected the folder to keep them in")
     embedder = None if reid is None else Embedder(reid)

@@ -183,7 +183,9 @@ class _Video:
     def _stop(self, error: OSError, where: str) -> None:
         self._writer.discard()
         self.stopped = " ".join(f"{error}".split())
-        _log.warning("%s: the video stopped%s, and there is none: %s; tracks go on", self._path, where, self.stopped)
+        _log.warning(
+            "%s: the annotated video could not be written%s: %s; tracking continues", self._path, where, self.stopped
+        )
 
 
 def _write(path: str, table: TrackTable) -> None:

@@ -148,7 +148,7 @@ def load(path: str | Path, *, device: str | torch.device = "cpu") -> Artifact:
     metadata = describe(path)
     tensors = _read_tensors(path)
     if digest_tensors(tensors) != metadata["tensors_sha256"]:
-        raise CheckpointError(f"'{path}': the weights are not those that were written; get the file again")
+        raise CheckpointError(f"'{path}': the weights do not match their checksum; get the file again")
     image, expected = tensors.get("probe.image"), tensors.get("probe.embedding")
     if image is None or expected is None:
         raise CheckpointError(f"'{path}': the probe is missing; expected the tensors probe.image and probe.embedding")
@@ -157,7 +157,7 @@ def load(path: str | Path, *, device: str | torch.device = "cpu") -> Artifact:
     if not agreement > PROBE_AGREEMENT:
         raise CheckpointError(
             f"'{path}': the probe's embedding has cosine {agreement:.5f} to the stored one; expected above "
-            f"{PROBE_AGREEMENT}; this version computes something else than the one that wrote the file"
+            f"{PROBE_AGREEMENT}; this version computes other embeddings than the one that wrote the file"
         )
     return Artifact(network.to(device), preprocess, metadata)
 
@@ -221,7 +221,7 @@ def parse_metadata(text: object, path: str | Path) -> dict[str, Any]:
         )
     content = {key: value for key, value in metadata.items() if key != "metadata_sha256"}
     if set(metadata) != _FIELDS | _CHECKSUMS or sha256(canonical(content)) != metadata["metadata_sha256"]:
-        raise CheckpointError(f"'{path}': its description is not the one that was written; get the file again")
+        raise CheckpointError(f"'{path}': its description does not match its checksum; get the file again")
     return metadata
 
 

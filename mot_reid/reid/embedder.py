@@ -125,7 +125,9 @@ class Embedder:
             ValueError: As in a call.
         """
         if not len(images) == len(xyxy) > 0:
-            raise ValueError(f"images: got {len(images)} and boxes of {len(xyxy)}; expected as many, and one at least")
+            raise ValueError(
+                f"images: got {len(images)} images and boxes for {len(xyxy)}; expected the same number, at least one"
+            )
         boxes = [_boxes(part) for part in xyxy]
         crops = [self.preprocess.crops(self._pixels(image), part, color=color) for image, part in zip(images, boxes)]
         found = self._run(iter(torch.cat(crops).split(self.batch_size)))
@@ -166,7 +168,9 @@ class Embedder:
         """
         least = self.threshold if threshold is None else threshold
         if least is None:
-            raise ValueError("threshold: got none; expected a calibrated checkpoint, or a cosine similarity to go by")
+            raise ValueError(
+                "threshold: got None, and the model has no calibrated one; expected a cosine similarity from -1 to 1"
+            )
         return np.asarray((np.asarray(a) * np.asarray(b)).sum(axis=-1) >= least)
 
     def _pixels(self, image: Image) -> Any:

@@ -41,7 +41,7 @@ class Teacher:
         foreign = self.path.suffix in (".onnx", ".xml")
         if preprocess is None and self.path.suffix == ".xml":
             raise ValueError(
-                f"distill.teacher: got '{path}' without its preprocessing; expected what its input is; set "
+                f"distill.teacher: got '{path}', which does not describe its preprocessing; set "
                 "distill.teacher_size, and distill.teacher_color, teacher_mean and teacher_std"
             )
         if preprocess is not None and not foreign:

@@ -74,7 +74,9 @@ class LiveSessions:
         with self._lock:
             if len(self._open) >= self._limits.live_sessions:
                 raise Refusal(
-                    "busy", f"live: {len(self._open)} sessions are open, as many as may be; try again", retry_seconds=30
+                    "busy",
+                    f"live: {len(self._open)} sessions are open, which is the limit; try again",
+                    retry_seconds=30,
                 )
             used = [session.worker for session in self._open.values()]
             session = LiveSession(random_id(), min(self._workers, key=used.count), self)

@@ -275,7 +275,7 @@ class Service:
             seconds = self.limits.call_seconds
             return worker.do(task, *payload, seconds=seconds, wait_seconds=seconds)
         except WorkerLost as lost:
-            raise Refusal("invalid", f"image: it could not be worked on: {lost}") from None
+            raise Refusal("invalid", f"image: it could not be processed: {lost}") from None
         finally:
             self._calls.release()
 

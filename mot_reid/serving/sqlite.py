@@ -93,7 +93,7 @@ def _upgrade(rows: sqlite3.Connection, steps: Sequence[Step]) -> None:
 def _known_version(rows: sqlite3.Connection, steps: Sequence[Step]) -> int:
     version = _version(rows)
     if version > len(steps):
-        raise _Unknown(f"it is of version {version} of a newer mot_reid, which reads it; this one knows {len(steps)}")
+        raise _Unknown(f"its version {version} is from a newer mot_reid; this one reads versions up to {len(steps)}")
     return version
 
 

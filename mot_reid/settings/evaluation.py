@@ -20,9 +20,7 @@ _LEAST = 1e-6
 class EvaluateData:
     """Whose crops a model is scored on."""
 
-    kind: Annotated[
-        str | None, OneOf(DATA_KINDS), SHORT, "how the images are laid out; null: what data.root looks like"
-    ]
+    kind: Annotated[str | None, OneOf(DATA_KINDS), SHORT, "layout of the data set; null: recognised from data.root"]
     root: Annotated[
         tuple[str, ...] | None,
         "folder (or CSV file) of the data set, or of several as [a, b]; null: what the model was trained on",
@@ -34,10 +32,12 @@ class EvaluateData:
         "persons, for data that the model never saw",
     ]
     validation: Annotated[
-        float | None, Between(0, 1, below=True), "share of the persons that training held out; null: as the model says"
+        float | None,
+        Between(0, 1, below=True),
+        "share of the persons that training held out; null: the share stored in the model",
     ]
     official_counts: Annotated[
-        bool | None, "require the published numbers of images; null: where the kind of a published data set is given"
+        bool | None, "require the published numbers of images; null: only if data.kind names a published data set"
     ]
 
 
@@ -66,15 +66,17 @@ class EvaluateSettings:
     expand: Annotated[int, Weight, "also score queries averaged with this many of their nearest answers; 0 for none"]
     metric: Annotated[str, OneOf(("cosine", "euclidean")), "distance that the gallery is ranked by"]
     average_precision: Annotated[
-        str, OneOf(("plain", "trapezoid")), "definition; trapezoid is that of Market-1501's own code, which gives less"
+        str,
+        OneOf(("plain", "trapezoid")),
+        "definition; trapezoid: that of Market-1501's own code, which is slightly lower",
     ]
-    bootstrap: Annotated[int, Weight, "samples of the 95% intervals over persons; 0 for none"]
+    bootstrap: Annotated[int, Weight, "bootstrap samples of the 95% intervals over persons; 0: no intervals"]
     device: Annotated[str, "auto, cpu, cuda, cuda:1 or mps"]
     precision: Annotated[
-        str, OneOf(("float32", "bfloat16", "float16", "auto")), "of the network; an ONNX file has its own"
+        str, OneOf(("float32", "bfloat16", "float16", "auto")), "number format of the network; an ONNX file has its own"
     ]
     batch_size: Annotated[int, Count, "crops that go through the network at once"]
-    cache: Annotated[str | None, "folder that keeps the embeddings, and from which the next call takes them"]
+    cache: Annotated[str | None, "folder for the embeddings, which the next call reuses"]
     json: Annotated[str | None, "file for the scores, as fractions"]
     report: Annotated[str | None, "file for the report card, one HTML page with pictures"]
 
@@ -90,9 +92,11 @@ class EvaluateMotSettings:
         str,
         "folder with NAME.txt, .csv or .parquet for each sequence (also in data/); or the file of a single sequence",
     ]
-    benchmark: Annotated[str, _Benchmark, "whose rules; MOT15 has no classes, and suits data of your own"]
+    benchmark: Annotated[
+        str, _Benchmark, "benchmark whose rules are used; for your own data use MOT15, which has no classes"
+    ]
     sequences: Annotated[tuple[str, ...] | None, COMMAS, "names of the sequences to score, as A,B; null: all"]
-    bootstrap: Annotated[int, Weight, "samples of the 95% intervals over the sequences; 0 for none"]
+    bootstrap: Annotated[int, Weight, "bootstrap samples of the 95% intervals over the sequences; 0: no intervals"]
     json: Annotated[str | None, "file for the scores, as fractions"]
     plots: Annotated[str | None, "folder for pictures of the scores; true: a folder 'plots' next to the results"]
     report: Annotated[str | None, "file for one HTML page that shows every identity switch and what caused it"]
@@ -115,10 +119,10 @@ class EvaluateMotSettings:
     threshold: Annotated[
         float | None,
         Share,
-        "for the report: least similarity of one person's embeddings; null: the model's; 0: the tracker uses none",
+        "for the report: smallest similarity of embeddings of one person; null: the model's; 0: the tracker uses none",
     ]
     gate: Annotated[
-        float, Between(_LEAST, 1), "for the report: least overlap of a box with where its track was expected"
+        float, Between(_LEAST, 1), "for the report: smallest IoU of a box with the expected position of its track"
     ]
 
 
@@ -131,10 +135,10 @@ class TuneTrackerSettings:
     detections: Annotated[str, "file in each sequence's folder; scores from 0 to 1"]
     embeddings: Annotated[str | None, "folder with NAME.npy for each sequence: one row for each line of its detections"]
     reid: Annotated[str | None, "a Re-ID model, file or name, that computes the embeddings that are missing there"]
-    benchmark: Annotated[str, _Benchmark, "whose rules score the tracks"]
+    benchmark: Annotated[str, _Benchmark, "benchmark whose rules are used"]
     sequences: Annotated[tuple[str, ...] | None, COMMAS, "names of the sequences to use, as A,B; null: all"]
-    objective: Annotated[str, OneOf(("hota", "assa", "idf1", "mota")), "the score to raise"]
+    objective: Annotated[str, OneOf(("hota", "assa", "idf1", "mota")), "score to maximise"]
     parameters: Annotated[tuple[str, ...] | None, COMMAS, "parameters to search, as high,low; null: all of the preset"]
-    trials: Annotated[int, Count, "tries for each sequence that is held out"]
+    trials: Annotated[int, Count, "trials for each held-out sequence"]
     seed: Annotated[int, Weight, "seed of the search"]
     json: Annotated[str | None, "file for scores, as fractions, and parameters"]

@@ -42,7 +42,7 @@ class PrepareMotSettings:
     output: Annotated[str, "folder to make, such as data/mot17"]
     crops: Annotated[bool, "cut Re-ID crops, in the layout of Market-1501, instead of preparing for detection"]
     visibility: Annotated[
-        float | None, Share, f"least visible share of a person; null: 0 for labels, {_CROP_VISIBILITY} for crops"
+        float | None, Share, f"smallest visible share of a person; null: 0 for labels, {_CROP_VISIBILITY} for crops"
     ]
     split: Annotated[
         str,
@@ -53,9 +53,9 @@ class PrepareMotSettings:
     official_counts: Annotated[bool, "require the seven sequences and their numbers of frames"]
     workers: Annotated[int | None, Count, "threads; null: one for each processor"]
     video: Annotated[str | None, "crops: the frames of source, which is then a single sequence, as a video"]
-    height: Annotated[float, Count, "crops: least height of a box in pixels"]
-    inside: Annotated[float, Share, "crops: least share of a box inside the picture"]
-    per_second: Annotated[float, Positive, "crops: most crops of a person per second"]
+    height: Annotated[float, Count, "crops: smallest height of a box in pixels"]
+    inside: Annotated[float, Share, "crops: smallest share of a box that is inside the image"]
+    per_second: Annotated[float, Positive, "crops: largest number of crops of a person per second"]
     train_share: Annotated[
         float, Between(0, 0.99), "crops: share of each sequence, from its start, to train on; 0: test everybody"
     ]

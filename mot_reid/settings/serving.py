@@ -23,7 +23,7 @@ class Limits:
     image_uploads: Annotated[int, Count, "requests with images that are received at the same time"]
     client_uploads: Annotated[int, Count, "uploads of each of these two kinds that one client may have open"]
     header_seconds: Annotated[
-        float, Positive, "time for the headers of a request, or for a body that is no form, to arrive"
+        float, Positive, "seconds in which the headers of a request, or a body that is not a form, must arrive"
     ]
     idle_seconds: Annotated[float, Positive, "time without a byte after which an upload is given up"]
     upload_bytes_per_second: Annotated[float, Positive, "slowest upload, after its first idle_seconds"]
@@ -80,8 +80,8 @@ class ServeSettings:
     api_key: Annotated[str | None, "key that clients must send as X-API-Key; null: none is required"]
     hosts: Annotated[
         tuple[str, ...],
-        "names by which clients reach the server, such as people.example.org, or .example.org for all names that end "
-        "so; addresses and localhost are always taken; any takes every name",
+        "host names by which clients reach the server, such as people.example.org, or .example.org for all names with "
+        "that ending; addresses and localhost are always accepted; any accepts every name",
     ]
     cors: Annotated[tuple[str, ...], "origins of web pages that may call the server, such as https://example.org"]
     proxies: Annotated[tuple[str, ...], "addresses or networks of proxies whose X-Forwarded-For is trusted"]

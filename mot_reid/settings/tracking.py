@@ -63,7 +63,7 @@ class TrackerChoice:
     bands: Annotated[
         str | None,
         OneOf(get_args(BandsMode)),
-        "whether high and birth follow the detector's scores; null: they do, unless one of them is given",
+        "whether high and birth adapt to the detector's scores; null: they do, unless you set one of them",
     ]
 
 
@@ -95,7 +95,7 @@ class TrackSettings:
     source: Annotated[
         tuple[str, ...],
         "a video file, a folder of images, the index of a camera, an RTSP or HTTP address, a pattern such as "
-        "videos/*.mp4, several as [a.mp4, b.mp4], or synthetic for a short clip that is drawn",
+        "videos/*.mp4, several as [a.mp4, b.mp4], or synthetic for a short drawn clip",
     ]
     output: Annotated[str | None, "file for the annotated video: .mp4, .m4v, .mov, .mkv or .avi"]
     results: Annotated[str | None, "file for the tracks: .txt in MOTChallenge's format, .csv or .parquet"]

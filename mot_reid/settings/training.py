@@ -63,7 +63,7 @@ class Model:
 class Data:
     """Which images, and how they become batches."""
 
-    kind: Annotated[str, OneOf(DATA_KINDS), "how the images are laid out; auto: as each folder looks"]
+    kind: Annotated[str, OneOf(DATA_KINDS), "layout of the data set; auto: recognised from each folder"]
     root: Annotated[tuple[str, ...], "folder of the data set, or of several as [a, b]"]
     share: Annotated[
         tuple[float, ...] | None,
@@ -169,15 +169,21 @@ class Distill:
         str | None, "a model.safetensors or the name of a bundled model, an ONNX or an OpenVINO .xml file; null: none"
     ]
     views: Annotated[int, Count, "pictures of each crop that the teacher embeds: the crop itself, then changed ones"]
-    cache: Annotated[str | None, "folder that keeps what the teacher said; null: it is asked anew in every run"]
+    cache: Annotated[
+        str | None, "folder for the teacher's embeddings, which later runs reuse; null: computed in every run"
+    ]
     cosine: Annotated[float, Weight, "weight of 1 - cosine of the projected embedding and the teacher's"]
     relation: Annotated[float, Weight, "weight of the squared difference of the batch's similarity matrices"]
     teacher_size: Annotated[
-        tuple[int, int] | None, Side, "height and width a network of others takes; null: the teacher is one of ours"
+        tuple[int, int] | None, Side, "input size (height, width) of an ONNX or OpenVINO teacher; null: the file has it"
     ]
-    teacher_color: Annotated[str, OneOf(("rgb", "bgr")), "order of its channels"]
-    teacher_mean: Annotated[tuple[float, float, float], "mean of each channel in RGB order, where white is 1"]
-    teacher_std: Annotated[tuple[float, float, float], Positive, "deviation likewise; 1/255 for values to 255"]
+    teacher_color: Annotated[str, OneOf(("rgb", "bgr")), "channel order of the teacher's input"]
+    teacher_mean: Annotated[
+        tuple[float, float, float], "mean of each channel in RGB order, for pixel values from 0 to 1"
+    ]
+    teacher_std: Annotated[
+        tuple[float, float, float], Positive, "the same for the standard deviation; 1/255 for 0 to 255"
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -75,9 +75,11 @@ def with_bands(preset: Preset, bands: str | None, *, given: bool) -> Preset:
         raise ValueError(f"bands: got '{bands}'; expected one of {', '.join(get_args(BandsMode))}")
     if bands == "adaptive" and preset.shares is None:
         fitting = " or ".join(other.name for other in PRESETS.values() if other.shares)
-        raise ValueError(f"bands: preset '{preset.name}' has no adaptive ones; expected no value; or take {fitting}")
+        raise ValueError(
+            f"bands: preset '{preset.name}' has no adaptive bands; expected no value, or the preset {fitting}"
+        )
     if bands == "adaptive" and given:
-        raise ValueError("bands: got adaptive beside a value of high or birth; expected one or the other")
+        raise ValueError("bands: got 'adaptive' together with a value of high or birth; expected one or the other")
     return replace(preset, shares=None) if given or bands == "published" else preset
 
 
@@ -160,4 +162,4 @@ def _exchanged(owner: Any, path: list[str], value: Any) -> Any:
 
 def _no_use(name: str, preset: Preset) -> ValueError:
     fitting = " or ".join(other.name for other in PRESETS.values() if fits(other, PARAMETERS[name]))
-    return ValueError(f"{name}: preset '{preset.name}' has no use for it; expected no value; or take {fitting}")
+    return ValueError(f"{name}: preset '{preset.name}' does not use it; leave it out, or choose the preset {fitting}")

@@ -201,7 +201,7 @@ def _parameters(preset: Preset) -> dict[str, Any]:
 
 def _require(fine: bool, name: str, expected: str) -> None:
     if not fine:
-        raise _refused(f"'{name}': got values that no tracker comes to; expected {expected}")
+        raise _refused(f"'{name}': got impossible values; expected {expected}")
 
 
 def _refused(text: str) -> ValueError:

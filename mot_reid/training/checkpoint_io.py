@@ -58,5 +58,5 @@ def read(path: str | Path, *, map_location: Any | None = None) -> Any:
     except Exception:  # of the unpickler, for a broken file
         raise ValueError(f"ckpt: got '{path}', which cannot be read; expected a checkpoint of a run") from None
     if not verified:
-        log.warning("ckpt: '%s' has no checksum, so whether it is damaged is unknown", path)
+        log.warning("ckpt: '%s' has no checksum, so it cannot be checked for damage", path)
     return content

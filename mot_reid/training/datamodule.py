@@ -44,8 +44,8 @@ def telling_of_dead_workers() -> Iterator[None]:
         if not _DEAD_WORKER.match(str(error)):
             raise
         raise RuntimeError(
-            f"data.workers: a process that decodes images has died ({_first_sentence(error)}); expected it to live; "
-            "most often the memory of the machine or of its container did not suffice; lower data.workers, or set "
+            f"data.workers: a process that decodes images has died ({_first_sentence(error)}); expected it to keep "
+            "running; most often memory ran out on the machine or in its container; lower data.workers, or set "
             "data.workers=0"
         ) from None
 
@@ -109,7 +109,7 @@ class ReIDDataModule(LightningDataModule):
         if images > 1 and np.unique(self.train.person_id).size == len(self.train):
             raise ValueError(
                 f"data: got {len(self.train)} training persons with one image each; expected persons with two or more, "
-                "or there is nothing to pull together; add images"
+                "because the metric losses compare images of one person; add images"
             )
         self.validation, self.validation_source = _asked([held_out for _, held_out in parted])
         self.test = (sets[0].query, sets[0].gallery) if len(sets) == 1 and len(sets[0].query) else None

@@ -60,7 +60,9 @@ class Distillation(nn.Module):
         weights = {"distill_cosine": cosine, "distill_relation": relation}
         self.weights = {name: weight for name, weight in weights.items() if weight}
         if not self.weights:
-            raise ValueError("distill: got a teacher and only weights of 0; expected one; set distill.cosine=1")
+            raise ValueError(
+                "distill: got a teacher and no weight above 0; expected at least one; set distill.cosine=1"
+            )
         same = embedding_dim == views.embedding_dim or not cosine
         self.projector = nn.Identity() if same else nn.Linear(embedding_dim, views.embedding_dim, bias=False)
         self.views = views

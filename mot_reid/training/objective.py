@@ -71,7 +71,7 @@ class Objective(nn.Module):
         }
         self.weights = {name: weight for name, weight in self.weights.items() if weight}
         if not self.weights:
-            raise ValueError("loss: got only weights of 0; expected at least one term; set loss.cross_entropy=1")
+            raise ValueError("loss: got no weight above 0; expected at least one; set loss.cross_entropy=1")
         self.triplet_on, self.centre_lr, self.classifier = triplet_on, centre_lr, classifier
         self.circle_margin, self.circle_scale = circle_margin, circle_scale
         terms: dict[str, nn.Module] = {

@@ -99,8 +99,8 @@ def check_same_crops(path: str, crops: str, *, root: str) -> None:
         log.warning("ckpt: '%s' does not say which crops it was trained on, so whether they are these is unknown", path)
     elif stored != crops:
         raise ValueError(
-            f"ckpt: got '{path}', trained on other crops than those of '{root}'; expected the same; set data.root and "
-            "data.validation as they were, or start a new run with model.weights"
+            f"ckpt: got '{path}', which was trained on other crops than those of '{root}'; expected the same; "
+            "set data.root and data.validation as they were, or start a new run with model.weights"
         )
 
 

@@ -35,7 +35,7 @@ def find_checkpoint(folder: Path, resume: str | None) -> str | None:
     if not path.is_file():
         raise FileNotFoundError(
             f"ckpt: got '{resume}', but there is no '{path}'; check run.dir, leave ckpt out, or set ckpt=auto, which "
-            "starts anew where there is nothing to go on from"
+            "starts a new run if there is no checkpoint"
         )
     return str(path)
 

@@ -41,7 +41,7 @@ def own_folder(config: Config) -> Iterator[None]:
             stack.enter_context(locked(place.with_name(f".{place.name}.lock")))
         except BlockingIOError:
             raise ValueError(
-                f"run.dir: got '{folder}', in which another run is going on; expected a folder of its own; wait for "
+                f"run.dir: got '{folder}', which another run is using; expected a folder of its own; wait for "
                 "that run, or set another run.dir or run.name"
             ) from None
         for part in (folder, folder / "checkpoints"):

@@ -218,7 +218,7 @@ def test_report_counts_the_pairs_and_shows_the_licence(run: Path, report: str) -
         (["checkpoint=[{model},person_small]"], "data.root is missing; expected data.root=PATH to score 2 models on"),
         (
             ["checkpoint={model}", "data.root=[{people},{people}/query]", "report=r.html"],
-            "report: got it with 1 model(s) and 2 data sets; expected one of each",
+            "report: got 1 model(s) and 2 data sets; expected one of each",
         ),
         (
             ["checkpoint={model}", "data.root=[{people},{people}/query]"],

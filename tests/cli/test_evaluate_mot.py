@@ -110,7 +110,11 @@ def test_a_chosen_sequence_is_scored_alone(arguments: list[str], capsys: pytest.
         (lambda root: None, ["benchmark=MOT18"], "benchmark: got 'MOT18'; expected one of MOT15, MOT16"),
         (lambda root: None, ["sequences=c"], "sequences: got 'c'; expected some of a, b"),
         (lambda root: None, ["bootstrap=many"], "bootstrap: got 'many'; expected int"),
-        (lambda root: None, ["sequences=b", "bootstrap=9"], "bootstrap: got the one sequence b; expected two or more"),
+        (
+            lambda root: None,
+            ["sequences=b", "bootstrap=9"],
+            "bootstrap: got only one sequence, b; expected two or more",
+        ),
         (lambda root: None, ["result=x"], "no key 'result'; did you mean 'results'?"),
     ],
 )

@@ -126,7 +126,7 @@ def test_every_experiment_runs_dry_on_drawn_people(
         (["trainer.accelerator=abacus"], "abacus"),
         (["trainer.precision=17"], "17"),
         (["optim.milestones=[3,2,x]"], "optim.milestones"),
-        (["loss.cross_entropy=0", "loss.triplet=0"], "loss: got only weights of 0"),
+        (["loss.cross_entropy=0", "loss.triplet=0"], "loss: got no weight above 0"),
         (["trainer.limit_val_batches=1", "data.validation=0.2", "data.eval_batch_size=1"], "do not limit validation"),
         (["optim.warmup_epochs=9"], "optim.warmup_epochs: got 9"),
     ],

@@ -73,8 +73,8 @@ def test_tool_exits_one_and_names_the_bad_frame(source: Path, tmp_path: Path) ->
         (["source=.", "output=x", "split=third"], "split: got 'third'; expected one of sequences, half"),
         (["source=.", "output=x", "classes=1,x"], "classes: got [1, 'x']; expected a list of ints"),
         (["source=.", "output=x", "crops=maybe"], "crops: got 'maybe'; expected true or false"),
-        (["source=.", "output=x", "video=y"], "video: does not go with crops=false"),
-        (["source=.", "output=x", "crops=true", "split=half"], "split: does not go with crops=true"),
+        (["source=.", "output=x", "video=y"], "video: cannot be used with crops=false"),
+        (["source=.", "output=x", "crops=true", "split=half"], "split: cannot be used with crops=true"),
         (
             ["source=.", "output=x", "crops=true", "train_share=2"],
             "train_share: got 2.0; expected a number of",

@@ -49,7 +49,7 @@ def test_table_shows_default_and_tuned(root: Path, capsys: pytest.CaptureFixture
         (["parameters=high,gate"], "parameters: got 'gate'; expected one of high"),
         (["objective=mt"], "objective: got 'mt'; expected one of hota"),
         (["trials=0"], "trials: got 0; expected a number of at least 1"),
-        (["sequences=a"], "got the one sequence a; expected two or more"),
+        (["sequences=a"], "got only one sequence, a; expected two or more"),
         (["detections=det/gone.txt"], "det/gone.txt': no such file"),
         (["benchmark=MOT1"], "benchmark: got 'MOT1'; expected one of MOT15"),
         (["embeddings=gone"], "embeddings: got no 'gone/a.npy'; expected it, or reid=PATH"),

@@ -120,7 +120,7 @@ def test_bytes_are_decoded_as_the_format_that_is_named_and_no_other() -> None:
 
 
 def test_bytes_of_too_many_pixels_are_not_decoded() -> None:
-    with pytest.raises(ValueError, match="5 x 4 pixels, of which 19 are allowed"):
+    with pytest.raises(ValueError, match="5 x 4 pixels; at most 19 are allowed"):
         decode_bytes(encoded(5, 4, "PNG"), format="PNG", max_pixels=19)
     with pytest.raises(ValueError, match="expected a whole image"):
         decode_bytes(encoded(50, 40, "JPEG")[:300], format="JPEG", max_pixels=2000)

@@ -189,7 +189,7 @@ def test_write_crops_refuses_a_video_that_is_too_short(sequence: Sequence, tmp_p
 
 
 def test_write_crops_explains_when_nobody_can_be_asked_for(sequence: Sequence, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="got nobody to ask for: no person is first seen after the training part"):
+    with pytest.raises(ValueError, match="got no query: no person is first seen after the training part"):
         write_crops(tmp_path / "out", [sequence], rules=replace(RULES, train_share=0.9), progress=False)
 
 

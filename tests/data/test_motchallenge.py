@@ -89,7 +89,7 @@ def test_read_visibility_is_the_ninth_number(tmp_path: Path) -> None:
 
 
 def test_read_ground_truth_refuses_an_empty_file(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="got no line; expected a ground truth"):
+    with pytest.raises(ValueError, match="got an empty file; expected ground truth"):
         mot.read_ground_truth(_file(tmp_path, ""))
 
 

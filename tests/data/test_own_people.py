@@ -113,7 +113,7 @@ def test_read_csv_keeps_whole_numbers_however_they_are_written(tmp_path: Path, f
 @pytest.mark.parametrize(
     ("odd", "message"),
     [
-        ("12b", r"got person_id '12b' of '.*c\.jpg' \(1 such\) beside whole numbers \(2 images\)"),
+        ("12b", r"got person_id '12b' of '.*c\.jpg' \(1 such\) together with whole numbers \(2 images\)"),
         ("12.5", r"got person_id '12\.5' of '.*c\.jpg'"),
         ("anna", r"got person_id 'anna' of '.*c\.jpg'"),
         ("nan", r"line 4: got path 'c\.jpg', person_id 'nan'; expected both"),
@@ -228,7 +228,7 @@ def test_read_folders_passes_over_hidden_files_and_folders(tmp_path: Path) -> No
 
 def test_read_folders_refuses_images_beside_the_identities(tmp_path: Path) -> None:
     _images(tmp_path, "anna/a.jpg", "bert/a.jpg", "loose.jpg", "stray.png")
-    with pytest.raises(ValueError, match=r"loose.jpg' beside the identities \(2 such\)"):
+    with pytest.raises(ValueError, match=r"loose.jpg' next to the folders of persons \(2 such\)"):
         read_folders(tmp_path)
 
 

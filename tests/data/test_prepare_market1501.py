@@ -179,7 +179,7 @@ def test_prepare_requires_the_official_counts(archive: Path, tmp_path: Path) -> 
 
 
 def test_prepare_refuses_an_output_that_holds_something_else(archive: Path, source: Path) -> None:
-    with pytest.raises(ValueError, match="which holds something else; expected a new folder"):
+    with pytest.raises(ValueError, match="which has other content; expected a new folder"):
         _prepare(archive, source)
     assert (source / "query").is_dir()
 

@@ -149,7 +149,7 @@ def test_msmt17_checks_its_published_numbers(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["list_val.txt", "list_query.txt"])
 def test_msmt17_names_a_missing_list(name: str, tmp_path: Path) -> None:
     (msmt(tmp_path) / name).unlink()
-    with pytest.raises(FileNotFoundError, match=f"MSMT17: got '.*' without {name}; expected the lists beside"):
+    with pytest.raises(FileNotFoundError, match=f"MSMT17: got '.*' without {name}; expected the lists next to"):
         msmt17.read(tmp_path)
 
 

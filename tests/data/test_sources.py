@@ -98,7 +98,7 @@ def test_each_source_is_taken_by_its_layout_and_says_where_it_is_from(tmp_path: 
     ("roots", "kind", "message"),
     [
         ([], "auto", "data.root: got none; expected one folder or more"),
-        (["{a}", "{a}"], "auto", "each once"),
+        (["{a}", "{a}"], "auto", "each only once"),
         (["{a}", "{b}"], "synthetic", "would show the same people in all"),
         (["{a}", "{b}"], "market1501", "Market-1501: got '.*a'; .*data=auto takes each by its layout"),
     ],

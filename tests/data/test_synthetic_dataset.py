@@ -88,7 +88,7 @@ def test_generate_leaves_nothing_when_it_fails(tmp_path: Path, monkeypatch: pyte
 
 def test_generate_refuses_a_folder_that_holds_something_else(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("do not delete")
-    with pytest.raises(ValueError, match=r"synthetic: got '.*', which holds something else; expected a new folder"):
+    with pytest.raises(ValueError, match=r"synthetic: got '.*', which has other content; expected a new folder"):
         synthetic_dataset.generate(tmp_path, **SMALL)
     assert (tmp_path / "thesis.txt").exists()
 

@@ -264,10 +264,10 @@ def test_recording_without_its_index_is_named(tmp_path: Path) -> None:
     path = _encode(tmp_path / "a.mp4", "mpeg4")
     content = path.read_bytes()
     path.write_bytes(content[: content.index(b"moov") - 4])
-    with pytest.raises(ValueError, match=r"no video that can be read \(an MP4 without its index, .* cut off"):
+    with pytest.raises(ValueError, match=r"cannot be read as a video \(an MP4 without its index, .* cut off"):
         VideoReader(path)
     path.write_bytes(b"")
-    with pytest.raises(ValueError, match=r"no video that can be read \(it is empty\)"):
+    with pytest.raises(ValueError, match=r"cannot be read as a video \(it is empty\)"):
         VideoReader(path)
 
 
@@ -289,7 +289,7 @@ def test_av1_without_pyav_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     if cv2.VideoCapture(str(path)).grab():
         pytest.skip("this OpenCV decodes AV1")
     monkeypatch.setitem(sys.modules, "av", None)
-    with pytest.raises(ValueError, match=r"a\.mp4' in the codec AV1, of which OpenCV decodes no .*pip install av, or"):
+    with pytest.raises(ValueError, match=r"a\.mp4' in the codec AV1, which OpenCV cannot decode .*pip install av, or"):
         VideoReader(path)
 
 
@@ -440,7 +440,7 @@ def test_reader_can_be_left_early(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"hello" * 100, b"\0" * 1000])
 def test_reader_refuses_a_file_that_is_no_video(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.mp4").write_bytes(content)
-    with pytest.raises(ValueError, match=r"video: got '.*a\.mp4', which is no video that can be read"):
+    with pytest.raises(ValueError, match=r"video: got '.*a\.mp4', which cannot be read as a video"):
         VideoReader(tmp_path / "a.mp4")
 
 
@@ -471,7 +471,7 @@ def test_reader_advises_pyav_where_it_is_not_installed(tmp_path: Path, monkeypat
     (tmp_path / "a.mp4").write_bytes(b"x")
     _fake(monkeypatch, [], count=5)
     monkeypatch.setitem(sys.modules, "av", None)
-    with pytest.raises(ValueError, match=r"of which OpenCV decodes no frame here; .* pip install av"):
+    with pytest.raises(ValueError, match=r"which OpenCV cannot decode here; .* pip install av"):
         VideoReader(tmp_path / "a.mp4")
 
 
@@ -615,5 +615,5 @@ def test_description_of_a_video_needs_no_frame(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         describe_video(tmp_path / "none.avi")
     path.write_bytes(b"notes")
-    with pytest.raises(ValueError, match="no video that can be read"):
+    with pytest.raises(ValueError, match="cannot be read as a video"):
         describe_video(path)

@@ -172,7 +172,7 @@ def test_files_that_are_none_are_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"which is not there; expected an \.onnx file"):
         OnnxDetector(tmp_path / "no.onnx")
     (tmp_path / "a.onnx").write_bytes(b"x")
-    with pytest.raises(ValueError, match="is no ONNX network that can be run: ") as caught:
+    with pytest.raises(ValueError, match="cannot be run as an ONNX network: ") as caught:
         OnnxDetector(tmp_path / "a.onnx")
     assert "\n" not in str(caught.value)
 

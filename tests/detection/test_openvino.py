@@ -175,6 +175,6 @@ def test_missing_package_is_one_sentence(tmp_path: Path, monkeypatch: pytest.Mon
 def test_folder_with_rubbish_is_one_sentence(tmp_path: Path) -> None:
     pytest.importorskip("openvino")
     (tmp_path / "a.xml").write_text("<net/>")
-    with pytest.raises(ValueError, match="is no OpenVINO network: Unable to read the model") as caught:
+    with pytest.raises(ValueError, match="cannot be read as an OpenVINO network: Unable to read the model") as caught:
         openvino.read_model(tmp_path)
     assert "\n" not in str(caught.value)

@@ -118,7 +118,7 @@ def test_name_that_cannot_be_downloaded_is_one_sentence(tmp_path: Path, monkeypa
 def test_file_that_is_no_model_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.pt").write_bytes(b"x")
     _ultralytics(monkeypatch, RuntimeError("invalid magic number\nsecond line"))
-    with pytest.raises(ValueError, match=r"a\.pt' is no YOLO model that can be read: invalid magic number$"):
+    with pytest.raises(ValueError, match=r"a\.pt' cannot be read as a YOLO model: invalid magic number$"):
         YoloDetector(tmp_path / "a.pt")
 
 

@@ -93,7 +93,7 @@ def test_real_ray_keeps_what_others_give_when_some_sources_fail(tmp_path: Path) 
             answers = {job.name: answer for job, answer in run_all(chosen, plan(chosen))}
             assert isinstance(answers["clip"], dict) and answers["clip"]["frames"] == 6
             for name in ("empty", "text"):
-                assert "which is no video that can be read" in str(answers[name])
+                assert "which cannot be read as a video" in str(answers[name])
             written[engine] = (tmp_path / engine / "clip.txt").read_text()
     finally:
         ray.shutdown()

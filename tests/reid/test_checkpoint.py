@@ -198,7 +198,7 @@ def test_describe_reads_the_header_only(saved: Path, tmp_path: Path) -> None:
     header, data = _split(saved)
     path = _join(tmp_path / "garbage.safetensors", header, b"\xff" * len(data))
     assert checkpoint.describe(path) == checkpoint.describe(saved)
-    with pytest.raises(CheckpointError, match="the weights are not those that were written"):
+    with pytest.raises(CheckpointError, match="the weights do not match their checksum"):
         checkpoint.load(path)
 
 
@@ -213,14 +213,14 @@ def test_changed_description_is_refused(saved: Path, tmp_path: Path) -> None:
         content["calibration"]["threshold"] = 0.61
 
     path = _edited(saved, tmp_path / "a.safetensors", raise_threshold, sign=False)
-    with pytest.raises(CheckpointError, match="its description is not the one that was written"):
+    with pytest.raises(CheckpointError, match="its description does not match its checksum"):
         checkpoint.describe(path)
 
 
 @pytest.mark.parametrize("key", ["preprocess", "calibration"])
 def test_missing_field_is_refused(saved: Path, tmp_path: Path, key: str) -> None:
     path = _edited(saved, tmp_path / "a.safetensors", lambda content: content.pop(key), sign=True)
-    with pytest.raises(CheckpointError, match="its description is not the one that was written"):
+    with pytest.raises(CheckpointError, match="its description does not match its checksum"):
         checkpoint.describe(path)
 
 

@@ -211,7 +211,7 @@ def test_same_needs_a_threshold(path: Path, tmp_path: Path) -> None:
     checkpoint.save(tmp_path / "a.safetensors", artifact.network, artifact.preprocess, provenance={}, licence="none")
     plain = Embedder(tmp_path / "a.safetensors", device="cpu")
     assert plain.threshold is None
-    with pytest.raises(ValueError, match="threshold: got none; expected a calibrated checkpoint"):
+    with pytest.raises(ValueError, match="threshold: got None, and the model has no calibrated one"):
         plain.same(np.ones(2), np.ones(2))
 
 

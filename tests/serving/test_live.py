@@ -70,7 +70,7 @@ def test_session_beyond_the_limit_is_told_to_come_later(server: Server) -> None:
     with session(server) as one, session(server) as other:
         ask(one, jpeg()), ask(other, jpeg())
         with session(server) as third:
-            assert ending(third) == (1013, "live: 2 sessions are open, as many as may be; try again")
+            assert ending(third) == (1013, "live: 2 sessions are open, which is the limit; try again")
     with session(server) as later:
         assert ask(later, jpeg())["frame"] == 1
 

@@ -185,7 +185,7 @@ def attack_across_sites(server: Server) -> None:
     answers = [server.client.request(*call, headers=headers, **known) for call in unsafe for headers in foreign]
     assert [answer.status_code for answer in answers] == [403] * 18
     assert {answer.json()["error"] for answer in answers} == {
-        "origin: pages of other sites may not call; allow them with cors="
+        "origin: pages of other sites may not call this server; allow them with cors="
     }
     own = server.client.request("DELETE", gallery, headers={"Sec-Fetch-Site": "same-origin"}, **known)
     assert own.status_code == 404  # there is none of that name

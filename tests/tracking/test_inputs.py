@@ -49,7 +49,7 @@ def test_embedding_always_needs_a_model() -> None:
 
 @pytest.mark.parametrize("preset", ["sort", "ocsort"])
 def test_presets_of_one_band_refuse_a_second(preset: str) -> None:
-    with pytest.raises(ValueError, match=f"low: preset '{preset}' has no use for it"):
+    with pytest.raises(ValueError, match=f"low: preset '{preset}' does not use it"):
         Tracker(preset, low=0.1)
 
 

@@ -151,7 +151,7 @@ def test_unknown_parameter_is_refused_with_the_nearest_name():
         ({"confirm_hits": 1.5}, "confirm_hits: got 1.5; expected a whole number"),
         ({"low": 0.7}, r"low: got 0.7; expected at most high \(0.6\)"),
         ({"frame_rate": 0}, "frame_rate: got 0"),
-        ({"gate": 0.5}, "gate: preset 'bytetrack' has no use for it; .* bytetrack_reid"),
+        ({"gate": 0.5}, "gate: preset 'bytetrack' does not use it; .* bytetrack_reid"),
         ({"max_lost_seconds": 3}, "max_lost_seconds: preset 'bytetrack' has no use"),
         ({"camera": "flow"}, "camera: got 'flow'; expected one of none, sparse_flow, ecc"),
         ({"appearance": "never"}, "appearance: got 'never'"),

@@ -146,10 +146,10 @@ def test_given_values_win():
     ("options", "message"),
     [
         ({"bands": "fitted"}, "bands: got 'fitted'; expected one of adaptive, published"),
-        ({"bands": "adaptive", "high": 0.5}, "bands: got adaptive beside a value of high or birth"),
+        ({"bands": "adaptive", "high": 0.5}, "bands: got 'adaptive' together with a value of high or birth"),
         (
             {"preset": "sort", "bands": "adaptive"},
-            "preset 'sort' has no adaptive ones; .* or take bytetrack",
+            "preset 'sort' has no adaptive bands; .* or the preset bytetrack",
         ),
     ],
 )

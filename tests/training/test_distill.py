@@ -81,7 +81,7 @@ def test_one_size_needs_no_projector() -> None:
 
 
 def test_teacher_without_a_weight_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"distill: got a teacher and only weights of 0; expected one; set"):
+    with pytest.raises(ValueError, match=r"distill: got a teacher and no weight above 0; expected at least one; set"):
         Distillation(TeacherViews(torch.randn(1, 3, 6)), embedding_dim=6, cosine=0.0, relation=0.0)
 
 
@@ -113,7 +113,7 @@ def test_student_without_labels_comes_to_say_what_its_teacher_says(
 
 
 def test_run_without_teacher_or_labels_is_refused(people: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"loss: got only weights of 0; expected at least one term"):
+    with pytest.raises(ValueError, match=r"loss: got no weight above 0; expected at least one term"):
         fit(small_config(people, tmp_path / "run", *NO_LABELS))
 
 

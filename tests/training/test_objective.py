@@ -95,7 +95,7 @@ def test_circle_classifier_does_not_depend_on_lengths() -> None:
 
 
 def test_nothing_to_minimise_is_refused() -> None:
-    with pytest.raises(ValueError, match="loss: got only weights of 0"):
+    with pytest.raises(ValueError, match="loss: got no weight above 0"):
         build_objective(classes=3, embedding_dim=4, **OFF)
 
 

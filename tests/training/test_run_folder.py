@@ -31,7 +31,7 @@ def test_second_run_in_a_folder_is_refused_and_touches_nothing(resume: str | Non
     (tmp_path / "run" / "config.yaml").write_text("run: {}")
     with own_folder(config):
         before = files(tmp_path)
-        with pytest.raises(ValueError, match=r"run\.dir: got '.*run', in which another run is going on; expected"):
+        with pytest.raises(ValueError, match=r"run\.dir: got '.*run', which another run is using; expected"):
             fit(config, resume=resume)
         assert files(tmp_path) == before
 

@@ -76,7 +76,7 @@ class PeoplePage:
             Refusal: there is no such person.
         """
         if not id:
-            raise Refusal("invalid", "person: got none; choose whom to forget")
+            raise Refusal("invalid", "person: got none; choose the person to delete")
         self._service.galleries.delete_person(gallery, id)
         return answers.note("Forgotten: nothing of this person is left on the server.")
 

@@ -84,7 +84,7 @@ class Admission:
             wait = self._rate.wait_seconds(client)
             if wait:
                 raise Refusal(
-                    "too_many_requests", "client: it asks too often; wait a little", retry_seconds=int(wait) + 1
+                    "too_many_requests", "client: too many requests; wait a little", retry_seconds=int(wait) + 1
                 )
         host = headers.get(b"host", b"").decode("latin-1")
         if path not in _OPEN and not self._is_known(host):
@@ -92,9 +92,9 @@ class Admission:
                 "forbidden", f"host: got '{host[:80]}'; expected a name of this server; allow others with hosts="
             )
         if not may_ask:
-            raise Refusal("unauthorized", "key: got none or another one; expected the header X-API-Key")
+            raise Refusal("unauthorized", "key: missing or wrong; expected the key in the header X-API-Key")
         if method not in _SAFE and not self._may_come_from(headers, host):
-            raise Refusal("forbidden", "origin: pages of other sites may not call; allow them with cors=")
+            raise Refusal("forbidden", "origin: pages of other sites may not call this server; allow them with cors=")
 
     @staticmethod
     def _has_key(key: bytes, headers: Headers) -> bool:

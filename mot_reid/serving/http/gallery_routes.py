@@ -72,7 +72,7 @@ def build_router(service: Service) -> APIRouter:
     async def enrol(gallery: Gallery, request: Request) -> KnownPerson:
         async with received(request, crops) as form:
             if "name" not in form.fields:
-                raise Refusal("invalid", "name: got none; expected that of the person")
+                raise Refusal("invalid", "name: got none; expected the name of the person")
             name, where = form.fields["name"], place(form.fields)
             return person_answer(await run_in_threadpool(service.enrol, gallery, name, form.files, where=where))
 

@@ -139,7 +139,7 @@ def _bounded(receive: Receive, seconds: float) -> Receive:
         try:
             message = await asyncio.wait_for(receive(), max(0.0, end - time.monotonic()))
         except (asyncio.TimeoutError, TimeoutError):
-            raise Refusal("timeout", "request: its body came too slowly; send it at once") from None
+            raise Refusal("timeout", "request: its body arrived too slowly; send it faster") from None
         more = message.get("more_body", False)
         count += len(message.get("body", b""))
         if count > _BODY_BYTES:

@@ -39,11 +39,13 @@ class Slots:
             Refusal: all are taken, or this client has as many as one may have.
         """
         if self.taken >= self._total:
-            raise Refusal("busy", "upload: the server receives as many as it can; try again soon", retry_seconds=5)
+            raise Refusal(
+                "busy", "upload: the server is receiving as many uploads as it can; try again soon", retry_seconds=5
+            )
         if self._taken[client] >= self._each:
             raise Refusal(
                 "too_many_requests",
-                f"upload: {self._each} of this client are under way, as many as may be; wait until one has ended",
+                f"upload: {self._each} uploads of this client are running, the limit; wait until one is finished",
                 retry_seconds=5,
             )
         self._taken[client] += 1

@@ -265,7 +265,7 @@ class _Reception:
         try:
             self._fields[self._part.name] = self._part.text.decode("utf-8")
         except UnicodeDecodeError:
-            raise Refusal("invalid", f"{self._part.name}: got bytes that are no text; expected UTF-8") from None
+            raise Refusal("invalid", f"{self._part.name}: got bytes that are not text; expected UTF-8") from None
 
     def _end(self) -> None:
         self._ended = True

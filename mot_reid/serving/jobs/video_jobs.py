@@ -114,7 +114,7 @@ class VideoJobs:
         """
         job = self._store.get(id)
         if job is None:
-            raise Refusal("not_found", "job: there is none of that id; it may have been deleted, or kept long enough")
+            raise Refusal("not_found", "job: there is none with this id; it may have been deleted or expired")
         return job
 
     def newest(self, *, state: State | None = None, most: int = 50, skip: int = 0) -> list[StoredJob]:
@@ -135,7 +135,7 @@ class VideoJobs:
         """
         self.get(id)
         if not self._store.cancel(id):
-            raise Refusal("conflict", f"job: it is {self.get(id).state}; expected one that waits or runs")
+            raise Refusal("conflict", f"job: it is {self.get(id).state}; expected one that is waiting or running")
         self._runner.end(id)
         log.info("job cancelled", extra={"job": id})
         return self.get(id)
@@ -164,7 +164,7 @@ class VideoJobs:
             Refusal: there is no such job, it is not done, or no video was asked for.
         """
         if not self.get(id).visualize:
-            raise Refusal("not_found", "video: none was asked for; send visualize=true with the upload")
+            raise Refusal("not_found", "video: no annotated video was requested; send visualize=true with the upload")
         return self._result(id, VIDEO)
 
     def mot_path(self, id: str) -> Path:
@@ -202,11 +202,13 @@ class VideoJobs:
             )
             return facts
         except WorkerLost as lost:
-            raise Refusal("invalid", f"video: it could not be looked into: {lost}") from None
+            raise Refusal("invalid", f"video: it could not be opened: {lost}") from None
 
     def _check_room(self, more: int) -> None:
         if size_of(self._folder) + more > self._limits.stored_bytes:
-            raise Refusal("disk_full", "storage: the server keeps as much as it may; delete jobs, or try again later")
+            raise Refusal(
+                "disk_full", "storage: the space for uploads and results is used up; delete jobs, or try again later"
+            )
 
     def _result(self, id: str, name: str) -> Path:
         state = self.get(id).state
@@ -214,5 +216,5 @@ class VideoJobs:
             raise Refusal("conflict", f"job: it is {state}; expected one that is done")
         path = self._folder / id / name
         if not path.is_file():
-            raise Refusal("not_found", "job: it has no such file, as a video without frames")
+            raise Refusal("not_found", "job: it has no such file; the video may have had no frames")
         return path

@@ -203,7 +203,7 @@ class Worker:
         except (OSError, EOFError):
             raise self._lost("its process died; the file may be damaged, or memory ran out") from None
         except _NoAnswer:
-            raise self._lost("its answer makes no sense") from None
+            raise self._lost("its answer is invalid") from None
 
     def _lost(self, reason: str) -> WorkerLost:
         with self._end:

@@ -360,7 +360,7 @@ def test_database_of_a_newer_program_is_a_sentence(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "galleries.sqlite") as database:
         database.execute("PRAGMA user_version = 99")
     database.close()
-    with pytest.raises(ValueError, match=r"galleries: got galleries.sqlite .*version 99 of a newer mot_reid"):
+    with pytest.raises(ValueError, match=r"galleries: got galleries.sqlite .*version 99 is from a newer mot_reid"):
         Galleries(tmp_path, LIMITS)
 
 

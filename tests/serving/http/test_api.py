@@ -80,8 +80,8 @@ def test_files_of_a_job_are_its_own_until_it_is_deleted(server: Server, scene: S
     id = server.ended(server.upload(scene.video, preset="sort")["id"])["id"]
     assert server.files() - before == {f"jobs/{id}", f"jobs/{id}/tracks.txt"}  # the upload is gone
     assert server.client.get("/api/jobs?limit=1").json()["jobs"][0]["id"] == id
-    assert "asked for" in refusal(server.client.get(f"/api/jobs/{id}/video"), 404, "not_found")
-    assert "expected one that waits" in refusal(server.client.post(f"/api/jobs/{id}/cancel"), 409, "conflict")
+    assert "no annotated video was requested" in refusal(server.client.get(f"/api/jobs/{id}/video"), 404, "not_found")
+    assert "expected one that is waiting" in refusal(server.client.post(f"/api/jobs/{id}/cancel"), 409, "conflict")
     assert server.client.delete(f"/api/jobs/{id}").status_code == 204
     assert server.files() == before
     refusal(server.client.get(f"/api/jobs/{id}"), 404, "not_found")

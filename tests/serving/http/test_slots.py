@@ -20,7 +20,7 @@ LIMITS = replace(
 def test_one_client_cannot_take_every_slot() -> None:
     slots = Slots(3, each=2)
     with slots.take("a"), slots.take("a"):
-        with pytest.raises(Refusal, match="2 of this client are under way") as caught, slots.take("a"):
+        with pytest.raises(Refusal, match="2 uploads of this client are running") as caught, slots.take("a"):
             pass
         assert caught.value.kind == "too_many_requests"
         with slots.take("b"):

@@ -134,7 +134,7 @@ def test_jobs_that_are_not_listed_are_done_all_the_same(store: JobStore) -> None
             lambda path: path.write_bytes(b"no database" * 400),
             r"\(file is not a database\).*move it away",
         ),
-        (lambda path: _set(path, "user_version = 99"), "version 99 of a newer mot_reid.*move it away"),
+        (lambda path: _set(path, "user_version = 99"), "version 99 is from a newer mot_reid.*move it away"),
         (lambda path: _set(path, "application_id = 7"), "of application 7.*move it away"),
         (lambda path: path.mkdir(), "unable to open database file.*move it away"),
     ],
