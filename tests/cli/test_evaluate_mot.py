@@ -258,7 +258,7 @@ def test_mistakes_in_what_the_report_needs_are_one_line(
 
 def test_keys_of_the_report_need_a_report(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert tool.main([*arguments, "frames=x"]) == 2
-    assert "frames: got it without report=FILE" in capsys.readouterr().err
+    assert "frames: got no report=FILE" in capsys.readouterr().err
 
 
 def test_table_that_track_wrote_scores_as_its_text_does(arguments: list[str], tmp_path: Path) -> None:
