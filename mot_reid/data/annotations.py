@@ -54,11 +54,11 @@ def table_of(rows: Sequence[Row], path: str | Path) -> TrackTable:
             )
     try:
         return TrackTable(
-            [row.frame for row in ordered],
-            [row.track_id for row in ordered],
+            np.array([row.frame for row in ordered], dtype=np.int64),
+            np.array([row.track_id for row in ordered], dtype=np.int64),
             tlwh_to_xyxy(np.array([row.tlwh for row in ordered], dtype=np.float64)),
             class_id=np.full(len(ordered), PEDESTRIAN),
-            ignore=[row.ignore for row in ordered],
+            ignore=np.array([row.ignore for row in ordered], dtype=np.bool_),
         )
     except ValueError as error:
         raise ValueError(f"'{path}': {error}") from None
