@@ -52,7 +52,7 @@ class AppearanceState:
         index = np.flatnonzero(_known(boxes)[pairs.column])
         cosine = np.full(len(pairs), np.nan)
         cosine[index] = self.embeddings.similarity(pairs.row[index], boxes.embedding[pairs.column[index]])
-        return Pairs(pairs.row, pairs.column, pairs.iou, cosine)
+        return Pairs(pairs.row, pairs.column, pairs.iou, cosine, pairs.distance)
 
     def observe(self, boxes: Boxes, column: IntArray, *, clock: float) -> None:
         """Adds what this frame shows.
@@ -77,7 +77,16 @@ class AppearanceState:
             self.impostors.observe(boxes.embedding[alone])
             # A first embedding is kept in any case: a poor idea of someone is better than none.
             row = row[alone[column[row]] | np.isneginf(embeddings.updated[row])]
-        embeddings.observe(row, boxes.embedding[column[row]], ema=self.look.ema, clock=clock)
+        column = column[row]
+        embeddings.observe(row, boxes.embedding[column], ema=self._ema(boxes.score[column]), clock=clock)
+
+    def _ema(self, score: FloatArray) -> float | Float32Array:
+        """Returns the weight of the past, for all or for each of `(k,)` boxes."""
+        ema, start = self.look.ema, self.look.trust_from
+        if start is None:
+            return ema
+        trust = np.clip((score - start) / max(1.0 - start, 1e-9), 0.0, 1.0)
+        return (1.0 - (1.0 - ema) * trust[:, None]).astype(np.float32)
 
     def moved(self, transform: FloatArray, *, width: int, height: int) -> AppearanceState:
         """Returns what is known, in the coordinates of a camera that moved.

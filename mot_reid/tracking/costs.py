@@ -16,18 +16,28 @@ from mot_reid.arrays import FloatArray, IntArray
 # Above this many comparisons, sorting by x and looking only at neighbours is faster than comparing all with all.
 _SWEEP_FROM = 4096
 _EVIDENCE = 0.4
+_MOTION_SHARE = 0.02
 # Between the gate and identical embeddings: with a gate of 1 there is no room to divide by.
 _LEAST_ROOM = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Candidate pairs: `row` of a track, `column` of a box, their `iou`, and `cosine` (NaN: unknown), each `(K,)`."""
+    """Candidate pairs, each column `(K,)`.
+
+    Attributes:
+        row: of a track.
+        column: of a box.
+        iou: their overlap.
+        cosine: how alike they look; NaN: unknown.
+        distance: squared Mahalanobis distance of the box from where the filter expects the track.
+    """
 
     row: IntArray
     column: IntArray
     iou: FloatArray
     cosine: FloatArray | None = None
+    distance: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.row)
@@ -35,7 +45,8 @@ class Pairs:
     def take(self, index: IntArray) -> Pairs:
         """Returns the pairs at `(J,)` indices."""
         cosine = None if self.cosine is None else self.cosine.take(index)
-        return Pairs(self.row.take(index), self.column.take(index), self.iou.take(index), cosine)
+        distance = None if self.distance is None else self.distance.take(index)
+        return Pairs(self.row.take(index), self.column.take(index), self.iou.take(index), cosine, distance)
 
 
 NO_PAIRS = Pairs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
@@ -55,6 +66,7 @@ class Scene:
         proximity: least IoU of a pair that appearance may join.
         tracks: `(4, n)` boxes where the tracks are expected.
         boxes: `(4, m)` boxes found.
+        in_gate: the pairs that the filter thinks possible, overlapping or not; only with `appearance_in_gate`.
     """
 
     score: FloatArray
@@ -62,6 +74,7 @@ class Scene:
     proximity: float = 0.5
     tracks: FloatArray = field(default_factory=_no_boxes)
     boxes: FloatArray = field(default_factory=_no_boxes)
+    in_gate: Pairs | None = None
 
 
 def overlapping_pairs(first: FloatArray, second: FloatArray, *, pixel: float = 0.0) -> Pairs:
@@ -91,6 +104,13 @@ def overlapping_pairs(first: FloatArray, second: FloatArray, *, pixel: float = 0
     real = common.nonzero()[0]
     row, column, common = row.take(real), column.take(real), common.take(real)
     return Pairs(row, column, common / (area_first.take(row) + area_second.take(column) - common))
+
+
+def overlap(first: FloatArray, second: FloatArray) -> FloatArray:
+    """Returns the `(K,)` IoU of boxes `(4, K)` with as many others."""
+    common = _common(first, second)
+    area = (first[2] - first[0]) * (first[3] - first[1]) + (second[2] - second[0]) * (second[3] - second[1])
+    return common / (area - common)
 
 
 def _common(first: FloatArray, second: FloatArray) -> FloatArray:
@@ -148,6 +168,17 @@ def blend(pairs: Pairs, scene: Scene) -> FloatArray:
     return np.where(np.isnan(pairs.cosine), motion, blended)
 
 
+def appearance_in_gate(pairs: Pairs, scene: Scene) -> FloatArray:
+    """Returns the cosine distance and a little of the filter's distance (StrongSORT); IoU stands for unknown cosines.
+
+    Reference:
+        Du et al., StrongSORT, 2023, equation 5.
+    """
+    assert pairs.distance is not None
+    alike = pairs.iou if pairs.cosine is None else np.where(np.isnan(pairs.cosine), pairs.iou, pairs.cosine)
+    return (1.0 - _MOTION_SHARE) * (1.0 - alike) + _MOTION_SHARE * pairs.distance
+
+
 COSTS: dict[str, Callable[[Pairs, Scene], FloatArray]] = {
     "iou": iou,
     "last_observed": iou,
@@ -155,6 +186,7 @@ COSTS: dict[str, Callable[[Pairs, Scene], FloatArray]] = {
     "iou_score": iou_score,
     "appearance": appearance,
     "blend": blend,
+    "appearance_in_gate": appearance_in_gate,
 }
 
 
@@ -176,6 +208,25 @@ def direction_bonus(
     cosine = np.clip((direction[:, :, None] * step).sum(axis=0), -1, 1)
     bonus = (np.pi / 2 - np.arccos(cosine)) / np.pi * score
     return np.nan_to_num(bonus)
+
+
+def adaptive_weight(cosine: FloatArray, *, weight: float, boost: float) -> FloatArray:
+    """Returns the `(n, m)` weights of similarities, larger in rows and columns whose best is far above the second.
+
+    Args:
+        cosine: `(n, m)`, 0 where there is no pair.
+        weight: that of all.
+        boost: most that a row and a column add together.
+
+    Reference:
+        Maggiolino et al., Deep OC-SORT, ICIP 2023, section 3.3.
+    """
+    weights = np.full(cosine.shape, weight)
+    for axis in (0, 1):
+        if cosine.shape[axis] > 1:
+            second, first = np.moveaxis(np.partition(cosine, -2, axis=axis), axis, 0)[-2:]
+            weights += np.expand_dims(np.minimum(first - second, boost) / 2, axis)
+    return weights
 
 
 def unit_step(start: FloatArray, end: FloatArray) -> FloatArray:

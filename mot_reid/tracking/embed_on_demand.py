@@ -54,7 +54,7 @@ class EmbeddingSource:
         if mode == "always" and reid is None:
             raise ValueError("appearance: got 'always' without reid; expected reid=MODEL to compute embeddings")
         self.embedder: EmbedderLike | None = reid
-        self.mode = mode
+        self.mode = "always" if preset.appearance is not None and preset.appearance.always else mode
         threshold = getattr(reid, "threshold", None)
         look = preset.appearance
         wanted = look.gate if look else None

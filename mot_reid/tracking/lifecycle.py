@@ -31,7 +31,7 @@ def observe(
     if "observed" in store.names:
         state = _observe_path(store, state, xyxy, row=row, motion=motion, clock=clock)
     if len(row):
-        state[:, :, row] = motion.update(state.take(row, axis=2), motion.measure(xyxy))
+        state[:, :, row] = motion.update(state.take(row, axis=2), motion.measure(xyxy), boxes.score.take(column))
         if "last" in store.names:
             store.last[:, row] = xyxy
         if "late" in store.names:

@@ -13,10 +13,22 @@ from scipy.optimize import linear_sum_assignment
 from mot_reid.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from mot_reid.structures import Detections
 from mot_reid.tracking.assignment import cut, gated, one_to_one
-from mot_reid.tracking.costs import COSTS, Pairs, Scene, direction_bonus, overlapping_pairs
+from mot_reid.tracking.costs import (
+    COSTS,
+    NO_PAIRS,
+    Pairs,
+    Scene,
+    adaptive_weight,
+    direction_bonus,
+    overlap,
+    overlapping_pairs,
+)
+from mot_reid.tracking.motion import Filter
 from mot_reid.tracking.presets import Bands, Preset, Stage, TrackGroup
 from mot_reid.tracking.store import Store
 
+# Squared Mahalanobis distance in four dimensions that one sight in twenty exceeds (chi-squared).
+_GATE = 9.4877
 # Thinner boxes (pixels) have no aspect to speak of and overlap nothing; they are never tracked.
 _THINNEST = 1e-3
 
@@ -119,6 +131,19 @@ def candidates(rows: FloatArray, store: Store, boxes: Boxes, *, pixel: float) ->
     return pairs if same.all() else pairs.take(same.nonzero()[0])
 
 
+def pairs_in_gate(motion: Filter, state: FloatArray, rows: FloatArray, store: Store, boxes: Boxes) -> Pairs:
+    """Returns the pairs of one class that the filter thinks possible, whether they overlap or not.
+
+    Args:
+        state: `(5, 4, n)` predicted.
+        rows: `(4, n)` its boxes.
+    """
+    distance = motion.distance(state, motion.measure(boxes.xyxy))
+    row, column = ((distance <= _GATE) & (store.class_id[:, None] == boxes.class_id)).nonzero()
+    shared = overlap(rows.take(row, axis=1), boxes.xyxy.take(column, axis=1))
+    return Pairs(row, column, shared, distance=distance[row, column])
+
+
 def associate(preset: Preset, store: Store, boxes: Boxes, *, pairs: Pairs, scene: Scene) -> Matches:
     """Returns the pairs that the stages of a preset form; every track and every box is in one at most."""
     matches = Matches()
@@ -132,7 +157,9 @@ def associate(preset: Preset, store: Store, boxes: Boxes, *, pairs: Pairs, scene
         if begin == end or (all_confirmed and stage.tracks == "tentative"):
             continue
         tracks = None if all_confirmed and stage.tracks == "confirmed" else _members(store, stage.tracks)
-        if stage.cost == "last_observed":
+        if stage.cost == "appearance_in_gate":
+            candidate = NO_PAIRS if scene.in_gate is None else scene.in_gate
+        elif stage.cost == "last_observed":
             candidate = candidates(store.observed, store, boxes, pixel=preset.pixel)
         elif stage.buffer:
             grown = replace(boxes, xyxy=_grown(boxes.xyxy, stage.buffer))
@@ -166,6 +193,8 @@ def _members(store: Store, group: TrackGroup) -> BoolArray | None:
         return None
     if group == "tentative":
         return ~store.confirmed
+    if group == "recent":
+        return store.missed == 0
     return store.confirmed if group == "confirmed" else store.confirmed & (store.missed == 0)
 
 
@@ -208,7 +237,7 @@ def _choose(
 
 
 def _best_total(preset: Preset, store: Store, boxes: Boxes, *, pairs: Pairs) -> IntArray:
-    """Returns the indices of the pairs in the matching of the largest total of IoU and direction bonus.
+    """Returns the indices of the pairs in the matching of the largest total of IoU, direction bonus and appearance.
 
     Boxes that do not overlap a track count with their bonus too, as in OC-SORT, so the matrix is a full one.
     """
@@ -218,6 +247,11 @@ def _best_total(preset: Preset, store: Store, boxes: Boxes, *, pairs: Pairs) -> 
     )
     total = preset.direction.inertia * bonus
     total[pairs.row, pairs.column] += pairs.iou
+    look = preset.appearance
+    if look is not None and look.weight and pairs.cosine is not None:
+        alike = np.zeros_like(total)
+        alike[pairs.row, pairs.column] = np.nan_to_num(pairs.cosine)
+        total += adaptive_weight(alike, weight=look.weight, boost=look.boost) * alike
     # More than any total can gain, so that classes mix only where the matrix must be filled; those pairs have no index.
     total[store.class_id[:, None] != boxes.class_id[None, : boxes.high]] = -1e3
     index = np.full(total.shape, -1)

@@ -68,8 +68,13 @@ class Embeddings:
         self.kept = np.concatenate((self.kept, other.kept))
         self.updated = np.concatenate((self.updated, other.updated))
 
-    def observe(self, row: IntArray, embedding: Float32Array, *, ema: float, clock: float) -> None:
-        """Adds one embedding `(k, D)` to each of the people at `(k,)` distinct positions."""
+    def observe(self, row: IntArray, embedding: Float32Array, *, ema: float | Float32Array, clock: float) -> None:
+        """Adds one embedding `(k, D)` to each of the people at `(k,)` distinct positions.
+
+        Args:
+            ema: weight of the past, one for all or `(k, 1)`.
+            clock: time in frames.
+        """
         self.widen(embedding.shape[1])
         old = self.mean[row]
         mixed = ema * old + np.float32(1 - ema) * embedding

@@ -41,6 +41,14 @@ class Noise:
 
 
 @dataclass(frozen=True, slots=True)
+class ScoreNoise:
+    """Measurement noise by the score of the box: its variance times `(1 - score) ** power`, at least `least`."""
+
+    power: int = 1
+    least: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Motion:
     """A constant-velocity model of boxes.
 
@@ -50,6 +58,7 @@ class Motion:
         initial: noise of position and of velocity (pixels per frame) of a new track.
         process: noise added to position and to velocity in a frame.
         measurement: noise of a detection.
+        by_score: how the noise of a detection falls with its score; `None`: it does not.
         stops: coordinates whose velocity becomes zero when the track is not seen.
         replay: whether a track found again re-lives its absence along the straight line between the two sights
             (OC-SORT's observation-centric re-update).
@@ -61,6 +70,7 @@ class Motion:
     initial: tuple[Noise, Noise]
     process: tuple[Noise, Noise]
     measurement: Noise
+    by_score: ScoreNoise | None = None
     stops: tuple[int, ...] = ()
     replay: bool = False
     predicts_tentative: bool = True
@@ -137,19 +147,33 @@ class Filter:
             new[VELOCITY, 2:][gone] = 0
         return new
 
-    def update(self, state: FloatArray, measured: FloatArray) -> FloatArray:
-        """Returns the `(5, 4, n)` state after seeing each track at `(4, n)` coordinates."""
+    def update(self, state: FloatArray, measured: FloatArray, score: FloatArray | None = None) -> FloatArray:
+        """Returns the `(5, 4, n)` state after seeing each track at `(4, n)` coordinates.
+
+        Args:
+            score: `(n,)` of the boxes seen; only a motion with `by_score` asks.
+        """
         new = state.copy()
         if self._measurement_is_fixed:
             noise = self._measurement[1][0]
         else:
             noise = self._variance(self._measurement, state[POSITION])[0]
+        by_score = self.motion.by_score
+        if by_score is not None and score is not None:
+            noise = noise * np.maximum((1.0 - score) ** by_score.power, by_score.least)
         uncertainty = state[POSITION_VARIANCE] + noise
         gain = state[POSITION_VARIANCE::-3] / uncertainty  # planes POSITION_VARIANCE and CROSS
         new[POSITION:VELOCITY_VARIANCE:2] += gain * (measured - state[POSITION])
         new[VELOCITY_VARIANCE] -= gain[1] * state[CROSS]
         new[POSITION_VARIANCE::-3] *= 1.0 - gain[0]
         return new
+
+    def distance(self, state: FloatArray, measured: FloatArray) -> FloatArray:
+        """Returns the `(n, m)` squared Mahalanobis distances of n tracks and m boxes at `(4, m)` coordinates."""
+        noise = self._variance(self._measurement, state[POSITION])[0]
+        uncertainty = state[POSITION_VARIANCE] + noise
+        step = measured[:, None, :] - state[POSITION][:, :, None]
+        return (step**2 / uncertainty[:, :, None]).sum(axis=0)
 
     def replay(self, state: FloatArray, start: FloatArray, end: FloatArray, *, gap: IntArray) -> FloatArray:
         """Returns the state of tracks found again, after observing a straight virtual path through their absence.

@@ -20,6 +20,11 @@ Where our value differs from the code that its authors published:
   more with a large one. The stage of weak boxes and the lives of tracks are ByteTrack's, as in roboflow's
   implementation, which has the large buffer for weak boxes only. The paper moves tracks by the mean of their latest
   steps; here they have BoT-SORT's filter.
+- *Deep OC-SORT* adds to the weight of appearance half of the margin between best and second of a row and of a
+  column, as its authors' code does. boxmot multiplies by a ratio of the two instead.
+- *StrongSORT* scales the variance of a measurement by (1 - score), as the paper says; its code scales the deviation.
+  Matching is global, as the paper found better than DeepSORT's cascade, and tracks that were not seen are not reported.
+  Who has no embedding is compared by overlap.
 - *Score bands* of ByteTrack and BoT-SORT (0.6 / 0.1, birth 0.7) were made for a detector trained on MOT17. Here
   `shares` lowers `high` and `birth` where the detector's scores are lower; `Tracker(bands="published")` does not.
 """
@@ -30,11 +35,11 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from mot_reid.settings.tracker_parameters import CameraMethod
-from mot_reid.tracking.motion import Motion, Noise
+from mot_reid.tracking.motion import Motion, Noise, ScoreNoise
 
 BoxBand = Literal["high", "low"]
-TrackGroup = Literal["all", "confirmed", "seen", "tentative"]
-CostName = Literal["iou", "iou_score", "direction", "last_observed", "appearance", "blend"]
+TrackGroup = Literal["all", "confirmed", "seen", "tentative", "recent"]
+CostName = Literal["iou", "iou_score", "direction", "last_observed", "appearance", "blend", "appearance_in_gate"]
 Policy = Literal["gated", "cut", "clear_or_cut"]
 
 
@@ -68,7 +73,7 @@ class Stage:
     Attributes:
         boxes: band of the boxes.
         tracks: `all`; `confirmed` (seen lately or lost); `seen` (confirmed and seen in the previous frame);
-            `tentative`.
+            `tentative`; `recent` (seen in the previous frame, confirmed or not).
         cost: name of a cost in `costs.py`.
         limit: largest cost of a pair.
         buffer: share of their size by which boxes and tracks are grown on every side before they are compared.
@@ -117,7 +122,12 @@ class Appearance:
     Attributes:
         ema: weight of the past in a track's mean embedding.
         gate: least cosine similarity of a pair; `None`: the threshold calibrated for the model, else 0.5.
-        proximity: least IoU of a pair that appearance may join.
+        proximity: least IoU of a pair that appearance may join; `None`: the costs of the preset do not ask.
+        trust_from: score from which on an embedding is believed, and more so the higher the score: towards it `ema`
+            grows to 1. `None`: all are believed alike.
+        weight: of the cosine similarity beside IoU and direction (Deep OC-SORT).
+        boost: most that this weight grows where the best similarity is clearly larger than the second.
+        always: whether the costs need the embedding of every box, not only where motion is ambiguous.
         exemplars: number of differing embeddings kept beside the mean; 0 keeps the mean only.
         max_lost_seconds: how long a lost identity is remembered and found again by appearance alone; 0 turns the
             memory off.
@@ -128,7 +138,11 @@ class Appearance:
 
     ema: float = 0.9
     gate: float | None = None
-    proximity: float = 0.5
+    proximity: float | None = 0.5
+    trust_from: float | None = None
+    weight: float = 0.0
+    boost: float = 0.0
+    always: bool = False
     exemplars: int = 0
     max_lost_seconds: float = 0.0
     memory: int = 256
@@ -315,6 +329,28 @@ CBIOU = Preset(
 )
 """Yang et al., Hard To Track Objects with Irregular Motions and Similar Appearances?, WACV 2023."""
 
+DEEPOCSORT = replace(
+    OCSORT,
+    name="deepocsort",
+    appearance=Appearance(ema=0.95, trust_from=0.6, weight=0.75, boost=0.5, proximity=None, optional=True),
+    camera="sparse_flow",
+)
+"""Maggiolino et al., Deep OC-SORT: Multi-Pedestrian Tracking by Adaptive Re-Identification, ICIP 2023."""
+
+STRONGSORT = Preset(
+    name="strongsort",
+    motion=replace(_BYTETRACK_MOTION, by_score=ScoreNoise(), stops=(), predicts_tentative=True),
+    bands=Bands(high=0.6, low=None),
+    stages=(
+        Stage("high", "confirmed", "appearance_in_gate", 0.45),
+        Stage("high", "recent", "iou", 0.7),
+    ),
+    life=Life(birth=None, confirm_hits=2, warmup=0, sticky=True, tentative_dies=True, max_missed=30),
+    appearance=Appearance(ema=0.9, proximity=None, always=True),
+    camera="ecc",
+)
+"""Du et al., StrongSORT: Make DeepSORT Great Again, IEEE Transactions on Multimedia 2023."""
+
 PRESETS: dict[str, Preset] = {
-    preset.name: preset for preset in (SORT, BYTETRACK, OCSORT, BOTSORT, BYTETRACK_REID, CBIOU)
+    preset.name: preset for preset in (SORT, BYTETRACK, OCSORT, BOTSORT, BYTETRACK_REID, CBIOU, DEEPOCSORT, STRONGSORT)
 }

@@ -19,7 +19,7 @@ from mot_reid.tracking.camera import CameraMotion
 from mot_reid.tracking.costs import Pairs, Scene
 from mot_reid.tracking.embed_on_demand import EmbedderLike, EmbeddingSource
 from mot_reid.tracking.inputs import InputCheck
-from mot_reid.tracking.matching import Boxes, Matches, arrange, associate, candidates
+from mot_reid.tracking.matching import Boxes, Matches, arrange, associate, candidates, pairs_in_gate
 from mot_reid.tracking.motion import Filter
 from mot_reid.tracking.parameters import find_preset, refuse_unknown, with_bands, with_parameters
 from mot_reid.tracking.presets import Preset
@@ -36,8 +36,8 @@ class Tracker:
     """Gives the people of a video identities, online, one frame per `update`.
 
     Args:
-        preset: `sort`, `bytetrack`, `ocsort`, `botsort`, `bytetrack_reid` or `cbiou`; or a `presets.Preset` of your
-            own.
+        preset: `sort`, `bytetrack`, `ocsort`, `botsort`, `bytetrack_reid`, `cbiou`, `deepocsort` or `strongsort`; or a
+            `presets.Preset` of your own.
         reid: what computes embeddings: the path or name of an exported checkpoint, or a callable
             `(image, xyxy (N, 4)) -> (N, D)` with an optional attribute `threshold` (the calibrated cosine
             similarity). `None`: embeddings come with the detections, or appearance is not used.
@@ -103,6 +103,7 @@ class Tracker:
         self._source = EmbeddingSource(reid, appearance, preset=self.preset, frame_rate=self.frame_rate)
         self._inputs = InputCheck(self.preset, embedder=reid is not None)
         self._filter = Filter(self.preset.motion)
+        self._asks_gate = any(stage.cost == "appearance_in_gate" for stage in self.preset.stages)
         self._max_missed = (
             max(1, int(self.preset.life.max_missed * frame_rate / 30)) if self.preset.life.max_missed else 0
         )
@@ -154,7 +155,12 @@ class Tracker:
             pairs = self._add_embeddings(boxes, pairs, image, outside)
             look = self.preset.appearance
             scene = Scene(
-                boxes.score, self._source.gate, look.proximity if look else 1.0, tracks=expected, boxes=boxes.xyxy
+                boxes.score,
+                self._source.gate,
+                look.proximity if look and look.proximity is not None else 1.0,
+                tracks=expected,
+                boxes=boxes.xyxy,
+                in_gate=self._in_gate(state, expected, boxes) if self._asks_gate else None,
             )
             matches = associate(preset, self._store, boxes, pairs=pairs, scene=scene)
         except BaseException:
@@ -293,6 +299,11 @@ class Tracker:
         if self._appearance is not None:
             self._appearance = self._appearance.moved(transform, width=image.shape[1], height=image.shape[0])
         return self._filter.warp(state, transform), small
+
+    def _in_gate(self, state: FloatArray, expected: FloatArray, boxes: Boxes) -> Pairs:
+        """Returns the pairs that the filter thinks possible, with similarities."""
+        pairs = pairs_in_gate(self._filter, state, expected, self._store, boxes)
+        return pairs if self._appearance is None else self._appearance.with_cosine(pairs, boxes)
 
     def _add_embeddings(self, boxes: Boxes, pairs: Pairs, image: Image | None, outside: BoolArray | None) -> Pairs:
         """Adds embeddings to `boxes` where the tracker computes them itself; returns the pairs with similarities."""

@@ -12,8 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mot_reid import Tracker
-from mot_reid.tracking.presets import CBIOU, Preset
+from mot_reid import Detections, Tracker
+from mot_reid.tracking.costs import adaptive_weight
+from mot_reid.tracking.motion import Filter, ScoreNoise
+from mot_reid.tracking.presets import CBIOU, DEEPOCSORT, STRONGSORT, Bands, Preset
+from tests.helpers import recorded_programs
 from tests.tracking.test_golden import WORLDS, assert_same_up_to_renaming, frames_of, golden_of, recorded
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "trackers_2026.npz"
@@ -21,6 +24,23 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "trackers_2026.npz"
 AS_RECORDED: dict[str, Preset] = {
     # roboflow's C-BIoU has no second look at strong boxes.
     "cbiou": replace(CBIOU, stages=(CBIOU.stages[0], *CBIOU.stages[2:])),
+    "deepocsort+embedding": replace(
+        DEEPOCSORT,
+        bands=Bands(high=0.5, low=None),
+        appearance=replace(DEEPOCSORT.appearance, trust_from=0.5),
+        camera="none",
+    ),
+    # boxmot's StrongSORT scales the deviation of the noise, as the authors' code does, and accepts 0.4.
+    "strongsort+embedding": replace(
+        STRONGSORT,
+        motion=replace(STRONGSORT.motion, by_score=ScoreNoise(power=2)),
+        stages=(replace(STRONGSORT.stages[0], limit=0.4), STRONGSORT.stages[1]),
+        camera="none",
+    ),
+}
+PATCHES = {
+    "deepocsort+embedding": recorded_programs.weigh_by_ratio,
+    "strongsort+embedding": recorded_programs.bank_and_vanishing_heights,
 }
 
 
@@ -36,8 +56,9 @@ def recording_of(world: str, tracker: str, request: pytest.FixtureRequest) -> di
 
 @pytest.mark.parametrize("world", WORLDS)
 @pytest.mark.parametrize("tracker", AS_RECORDED)
-def test_preset_reproduces_the_recorded_program(tracker, world, request):
+def test_preset_reproduces_the_recorded_program(tracker, world, request, monkeypatch):
     """Fails when a stage, a limit, a buffer, a policy, the filter or a rule of life is another one."""
+    PATCHES.get(tracker, lambda patch: None)(monkeypatch)
     golden = recording_of(world, tracker, request)
     engine = Tracker(AS_RECORDED[tracker], bands="published")
     answer = [engine.update(detections) for detections in frames_of(golden_of(world, "sort", request), world)]
@@ -60,3 +81,43 @@ def test_cbiou_looks_again_with_the_large_buffer_as_the_paper_says():
     leap = walk(0, 0, 0, 50, 50)
     assert identities(CBIOU, leap)[-1] == [1]
     assert identities(AS_RECORDED["cbiou"], leap)[-1] == [2]
+
+
+def test_deepocsort_weighs_appearance_more_where_the_best_is_clear():
+    """By hand: 0.75, and half of each margin, of row and column, that is at most 0.5."""
+    cosine = np.array([[0.9, 0.1], [0.3, 0.2]])
+    expected = 0.75 + np.array([[0.5 + 0.5, 0.5 + 0.1], [0.1 + 0.5, 0.1 + 0.1]]) / 2
+    np.testing.assert_allclose(adaptive_weight(cosine, weight=0.75, boost=0.5), expected)
+    np.testing.assert_allclose(adaptive_weight(cosine[:1, :1], weight=0.75, boost=0.5), 0.75)
+
+
+def test_deepocsort_believes_embeddings_by_score():
+    """By hand: at 0.6 the past keeps all of its weight, at 1 it has 0.95, in between in proportion."""
+    tracker = Tracker(replace(DEEPOCSORT, camera="none"))
+    faces = np.eye(2, dtype=np.float32)
+    for face, score in ((0, 0.9), (1, 0.8)):
+        tracker.update(Detections(walk(0)[0][:, :4], [score], embedding=faces[face : face + 1]))
+    mean = tracker.state_dict()["appearance/embeddings.mean"][0]
+    np.testing.assert_allclose(mean, np.array([0.975, 0.025]) / np.hypot(0.975, 0.025), rtol=1e-5)
+
+
+def test_strongsort_takes_the_noise_of_the_paper_and_the_recorded_program_its_square():
+    """In one dimension by hand: the gain is P / (P + R (1 - score)), with P = (h / 10)^2 and R = (h / 20)^2."""
+    box = np.array([[0.0], [0.0], [40.0], [100.0]])
+    for preset, doubt in ((STRONGSORT, 0.2), (AS_RECORDED["strongsort+embedding"], 0.04)):
+        motion = Filter(preset.motion)
+        state = motion.initiate(motion.measure(box))
+        seen = motion.update(state, motion.measure(box + 10.0), np.array([0.8]))
+        np.testing.assert_allclose(seen[0, 0], 20.0 + 10.0 * 100.0 / (100.0 + 25.0 * doubt))
+
+
+def test_strongsort_finds_who_does_not_overlap_by_appearance_within_the_gate():
+    """After ten frames unseen the filter doubts enough for a step of 50 pixels; a stranger in that place is new."""
+    faces = np.eye(2, dtype=np.float32)
+    frames = [*walk(*[0] * 6), *[np.zeros((0, 5))] * 10, *walk(50, 50, 50)]
+    for face, expected in ((0, [1]), (1, [2])):
+        tracker = Tracker(replace(STRONGSORT, camera="none"), gate=0.5)
+        for number, frame in enumerate(frames):
+            chosen = faces[[face if number > 10 else 0] * len(frame)]
+            tracks = tracker.update(Detections(frame[:, :4], frame[:, 4], embedding=chosen))
+        assert tracks.track_id.tolist() == expected

@@ -68,7 +68,8 @@ def test_place_of_a_parameter_is_the_one_that_changes(name):
     """Fails when a path of the table leads to another value, or setting one parameter changes anything else."""
     row = PARAMETERS[name]
     preset = next(preset for preset in reversed(PRESETS.values()) if fits(preset, row))
-    value = {"camera": "ecc", "confirm_hits": 3, "max_missed": 7}.get(name, 0.55)
+    camera = "none" if preset.camera == "ecc" else "ecc"
+    value = {"camera": camera, "confirm_hits": 3, "max_missed": 7}.get(name, 0.55)
     changed = Tracker(preset, **{name: value} | ({"birth": preset.life.birth} if name == "high" else {})).preset
     assert value_of(changed, row) == value
     before, after = repr(preset), repr(changed)
@@ -102,6 +103,8 @@ def test_tuner_searches_what_has_a_value_in_the_preset():
         "botsort": (*byte, "gate", "proximity", "max_lost_seconds"),
         "bytetrack_reid": (*byte, "gate", "proximity", "max_lost_seconds"),
         "cbiou": byte[:-1],
+        "deepocsort": ("high", "limit", "confirm_hits", "max_missed", "gate", "max_lost_seconds"),
+        "strongsort": ("high", "limit", "confirm_hits", "max_missed", "gate", "max_lost_seconds"),
     }
 
 

@@ -1,0 +1,77 @@
+"""What programs do that were recorded and that our presets do not: put back by patches, for parity tests only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mot_reid.tracking import appearance, matching
+from mot_reid.tracking.memory import Embeddings
+from mot_reid.tracking.motion import POSITION, VELOCITY, Filter
+
+
+def weigh_by_ratio(patch: pytest.MonkeyPatch) -> None:
+    """boxmot's Deep OC-SORT: less weight where the second best is more than half of the best."""
+
+    def weight(cosine: np.ndarray, *, weight: float, boost: float) -> np.ndarray:
+        weights = np.full(cosine.shape, weight)
+        for axis in (0, 1):
+            if cosine.shape[axis] > 1:
+                second, first = np.moveaxis(np.sort(cosine, axis=axis), axis, 0)[-2:]
+                ratio = np.divide(second, first, out=np.zeros_like(first), where=first != 0)
+                share = np.where(first == 0, 0.0, 1.0 - np.maximum(ratio - boost, 0.0) / (1.0 - boost))
+                weights *= np.expand_dims(share, axis)
+        return weights
+
+    patch.setattr(matching, "adaptive_weight", weight)
+
+
+class BankOfMeans(Embeddings):
+    """boxmot's StrongSORT: the most similar of the last hundred means of a confirmed track, one of every frame."""
+
+    __slots__ = ("bank", "sights")
+
+    def __init__(self, slots: int, *, size: int = 0, dimension: int = 0) -> None:
+        super().__init__(slots, size=size, dimension=dimension)
+        self.bank: list[list[np.ndarray]] = [[] for _ in range(size)]
+        self.sights = [0] * size
+
+    def keep(self, index: Any) -> None:
+        super().keep(index)
+        self.bank = [self.bank[row] for row in index]
+        self.sights = [self.sights[row] for row in index]
+
+    def extend(self, other: Embeddings) -> None:
+        super().extend(other)
+        self.bank += [[] for _ in range(len(other))]
+        self.sights += [0] * len(other)
+
+    def observe(self, row: Any, embedding: Any, *, ema: Any, clock: float) -> None:
+        super().observe(row, embedding, ema=ema, clock=clock)
+        for seen in row:
+            self.sights[seen] += 1
+        for number, bank in enumerate(self.bank):
+            if self.sights[number] > 2:
+                self.bank[number] = [*bank, self.mean[number]][-100:]
+
+    def similarity(self, row: Any, embedding: Any) -> np.ndarray:
+        best = [max((float(one @ e) for one in self.bank[r]), default=np.nan) for r, e in zip(row, embedding)]
+        return np.array(best, float)
+
+
+def bank_and_vanishing_heights(patch: pytest.MonkeyPatch) -> None:
+    """boxmot's StrongSORT: a bank of means, and a lost track may shrink to a height of 0.0001 and still be found."""
+    predict = Filter.predict
+
+    def clamped(self: Filter, state: np.ndarray, steps: float = 1.0) -> np.ndarray:
+        new = predict(self, state, steps)
+        sizes = (state[POSITION] + steps * state[VELOCITY])[2:]
+        gone = sizes <= 0
+        new[POSITION, 2:][gone] = 1e-4
+        new[VELOCITY, 2:][gone] = state[VELOCITY, 2:][gone]
+        return new
+
+    patch.setattr(appearance, "Embeddings", BankOfMeans)
+    patch.setattr(Filter, "predict", clamped)
