@@ -11,7 +11,9 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 from mot_reid.settings.schema import Between, Key, OneOf, Share, schema
 
-PresetName = Literal["sort", "bytetrack", "ocsort", "botsort", "bytetrack_reid", "cbiou", "deepocsort", "strongsort"]
+PresetName = Literal[
+    "sort", "bytetrack", "ocsort", "botsort", "bytetrack_reid", "cbiou", "deepocsort", "strongsort", "tracktrack"
+]
 CameraMethod = Literal["none", "sparse_flow", "ecc"]
 AppearanceMode = Literal["on_demand", "always"]
 BandsMode = Literal["adaptive", "published"]
@@ -19,13 +21,14 @@ BandsMode = Literal["adaptive", "published"]
 PRESET_NAMES: tuple[PresetName, ...] = get_args(PresetName)
 NEED_EMBEDDINGS: tuple[PresetName, ...] = ("bytetrack_reid", "strongsort")
 """Presets that are nothing without embeddings: they are given a model, or refused."""
-USE_EMBEDDINGS: tuple[PresetName, ...] = (*NEED_EMBEDDINGS, "botsort", "deepocsort")
+USE_EMBEDDINGS: tuple[PresetName, ...] = (*NEED_EMBEDDINGS, "botsort", "deepocsort", "tracktrack")
 """Presets that can use embeddings."""
 IN_PLAIN_WORDS: dict[PresetName, str] = {
     "bytetrack_reid": "Knows people again who come back (ByteTrack with appearance)",
     "bytetrack": "Fast and steady (ByteTrack)",
     "botsort": "For a moving camera (BoT-SORT)",
     "ocsort": "For people who turn and stop (OC-SORT)",
+    "tracktrack": "For crowds: heights, scores and looks together (TrackTrack)",
     "deepocsort": "For people who turn and look different (Deep OC-SORT)",
     "strongsort": "For people who are told apart by their looks (StrongSORT)",
     "cbiou": "For people who move fast or in leaps (C-BIoU)",

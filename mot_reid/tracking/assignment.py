@@ -1,4 +1,4 @@
-"""Which pairs are formed: two policies that look alike and differ.
+"""Which pairs are formed: two policies that look alike and differ, and one of rounds.
 
 Candidates are lists of pairs (row of a track, row of a box), sorted by nothing in particular, each pair at most once.
 Only where a track or a box has several candidates is anything solved; all other pairs are decided by themselves, and
@@ -41,6 +41,30 @@ def cut(row: IntArray, column: IntArray, gain: FloatArray) -> IntArray:
             not accept; they have displaced others by then, which is what tells this policy from `gated`.
     """
     return _solve(row, column, gain)
+
+
+def mutual(row: IntArray, column: IntArray, cost: FloatArray, *, limit: float, step: float) -> IntArray:
+    """Returns the indices of the pairs in which each is the other's cheapest, found in rounds (TrackTrack).
+
+    Args:
+        row: `(K,)` track of each candidate.
+        column: `(K,)` box of each candidate.
+        cost: `(K,)`.
+        limit: what the pairs of the first round must be cheaper than.
+        step: by how much the limit falls from round to round.
+    """
+    chosen = [np.zeros(0, np.int64)]
+    left = cost.argsort(kind="stable")
+    while True:
+        left = left[cost.take(left) < limit]
+        if not len(left):
+            return np.concatenate(chosen)
+        best_of_row = np.unique(row.take(left), return_index=True)[1]
+        best_of_column = np.unique(column.take(left), return_index=True)[1]
+        formed = left.take(np.intersect1d(best_of_row, best_of_column))
+        chosen.append(formed)
+        left = left[~np.isin(row.take(left), row.take(formed)) & ~np.isin(column.take(left), column.take(formed))]
+        limit -= step
 
 
 def one_to_one(row: IntArray, column: IntArray) -> bool:

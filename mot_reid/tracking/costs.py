@@ -12,11 +12,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mot_reid.arrays import FloatArray, IntArray
+from mot_reid.tracking.cues import corner_steps, height_overlap, turn
+from mot_reid.tracking.store import Store
 
 # Above this many comparisons, sorting by x and looking only at neighbours is faster than comparing all with all.
 _SWEEP_FROM = 4096
 _EVIDENCE = 0.4
 _MOTION_SHARE = 0.02
+# TrackTrack: weights of a change of score and of direction, what a weak box costs, and the least IoU of a pair.
+_SCORE_WEIGHT, _TURN_WEIGHT, _LOW_BAND, _LEAST_OVERLAP = 0.1, 0.05, 0.2, 0.1
 # Between the gate and identical embeddings: with a gate of 1 there is no room to divide by.
 _LEAST_ROOM = 1e-6
 
@@ -66,6 +70,8 @@ class Scene:
         proximity: least IoU of a pair that appearance may join.
         tracks: `(4, n)` boxes where the tracks are expected.
         boxes: `(4, m)` boxes found.
+        high: the first `high` boxes are the high band.
+        store: the tracks, for costs that look at their past.
         in_gate: the pairs that the filter thinks possible, overlapping or not; only with `appearance_in_gate`.
     """
 
@@ -74,6 +80,8 @@ class Scene:
     proximity: float = 0.5
     tracks: FloatArray = field(default_factory=_no_boxes)
     boxes: FloatArray = field(default_factory=_no_boxes)
+    high: int = 0
+    store: Store | None = None
     in_gate: Pairs | None = None
 
 
@@ -179,6 +187,29 @@ def appearance_in_gate(pairs: Pairs, scene: Scene) -> FloatArray:
     return (1.0 - _MOTION_SHARE) * (1.0 - alike) + _MOTION_SHARE * pairs.distance
 
 
+def several_cues(pairs: Pairs, scene: Scene) -> FloatArray:
+    """Returns 1 - IoU of boxes and of heights, halved with appearance, plus changes of score and of the corners' ways.
+
+    Boxes of the low band cost more. Pairs that overlap too little are impossible.
+
+    Reference:
+        Shim et al., Focusing on Tracks for Online Multi-Object Tracking, CVPR 2025, section 3.1.
+    """
+    store = scene.store
+    assert store is not None
+    row, column = pairs.row, pairs.column
+    box, score = scene.boxes.take(column, axis=1), scene.score.take(column)
+    cost = 1.0 - pairs.iou * height_overlap(scene.tracks.take(row, axis=1), box)
+    if pairs.cosine is not None:
+        looks = np.clip(1.0 - pairs.cosine, 0.0, 1.0)
+        cost = np.where(np.isnan(looks), cost, 0.5 * cost + 0.5 * looks)
+    start = np.where(np.isnan(store.corner_boxes[0]), store.last, store.corner_boxes[0]).take(row, axis=1)
+    cost += _TURN_WEIGHT * score * turn(store.corners.take(row, axis=2), corner_steps(start, box))
+    expected = 2.0 * store.score - store.score_before
+    cost += _SCORE_WEIGHT * np.abs(expected.take(row) - score) + _LOW_BAND * (column >= scene.high)
+    return np.where(pairs.iou > _LEAST_OVERLAP, np.minimum(cost, 1.0), np.inf)
+
+
 COSTS: dict[str, Callable[[Pairs, Scene], FloatArray]] = {
     "iou": iou,
     "last_observed": iou,
@@ -187,6 +218,7 @@ COSTS: dict[str, Callable[[Pairs, Scene], FloatArray]] = {
     "appearance": appearance,
     "blend": blend,
     "appearance_in_gate": appearance_in_gate,
+    "several_cues": several_cues,
 }
 
 

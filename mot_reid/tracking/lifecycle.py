@@ -6,6 +6,7 @@ import numpy as np
 
 from mot_reid.arrays import BoolArray, FloatArray, IntArray
 from mot_reid.tracking.costs import overlapping_pairs, unit_step
+from mot_reid.tracking.cues import corner_directions
 from mot_reid.tracking.matching import Boxes, Matches, reference_boxes
 from mot_reid.tracking.motion import VELOCITY, Filter
 from mot_reid.tracking.presets import Preset
@@ -30,6 +31,8 @@ def observe(
     store.missed += 1
     if "observed" in store.names:
         state = _observe_path(store, state, xyxy, row=row, motion=motion, clock=clock)
+    if "corners" in store.names:
+        _observe_corners(store, xyxy, row=row)
     if len(row):
         state[:, :, row] = motion.update(state.take(row, axis=2), motion.measure(xyxy), boxes.score.take(column))
         if "last" in store.names:
@@ -66,6 +69,15 @@ def _observe_path(
     latest[:, row] = xyxy
     store.recent = np.concatenate((store.recent[1:], latest[None]))
     return state
+
+
+def _observe_corners(store: Store, xyxy: FloatArray, *, row: IntArray) -> None:
+    """Keeps the latest boxes, where their corners go, and the score before the one of this frame."""
+    store.corners[:, :, row] = corner_directions(store.corner_boxes.take(row, axis=2), xyxy)
+    store.score_before[row] = store.score[row]
+    latest = np.full((4, len(store)), np.nan)
+    latest[:, row] = xyxy
+    store.corner_boxes = np.concatenate((store.corner_boxes[1:], latest[None]))
 
 
 def age(
@@ -115,6 +127,8 @@ def give_birth(
     column = free[: boxes.high].nonzero()[0]
     if len(column) and preset.life.birth is not None:
         column = column[boxes.score.take(column) >= preset.life.birth]
+    if len(column) and preset.life.clear is not None:
+        column = _with_room(store, boxes, column, motion=motion, clear=preset.life.clear)
     if len(column):
         time = np.full(len(column), clock)
         xyxy = boxes.xyxy.take(column, axis=1)
@@ -123,10 +137,29 @@ def give_birth(
             last=xyxy,
             class_id=boxes.class_id.take(column),
             score=boxes.score.take(column),
+            score_before=boxes.score.take(column),
             born=time,
             seen=time,
         )
+        if "corner_boxes" in store.names:
+            store.corner_boxes[-1, :, -len(column) :] = xyxy
     return column
+
+
+def _with_room(store: Store, boxes: Boxes, column: IntArray, *, motion: Filter, clear: float) -> IntArray:
+    """Returns the columns of boxes that overlap no seen track, and no better box among them, by more than `clear`."""
+    seen = (store.missed == 0).nonzero()[0]
+    free, kind = boxes.xyxy.take(column, axis=1), boxes.class_id.take(column)
+    known = overlapping_pairs(motion.boxes(store.filter.take(seen, axis=2)), free)
+    allowed = np.ones(len(column), np.bool_)
+    allowed[known.column[(known.iou > clear) & (store.class_id[seen[known.row]] == kind[known.column])]] = False
+    among = overlapping_pairs(free, free)
+    close = (among.iou > clear) & (kind[among.row] == kind[among.column])
+    for better, other in zip(among.row[close], among.column[close]):
+        # Boxes come by falling score, and pairs by their first box.
+        if better < other and allowed[better]:
+            allowed[other] = False
+    return column[allowed]
 
 
 def duplicates(store: Store, dropped: BoolArray, *, xyxy: FloatArray, preset: Preset) -> BoolArray:

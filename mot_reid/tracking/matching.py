@@ -12,7 +12,7 @@ from scipy.optimize import linear_sum_assignment
 
 from mot_reid.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from mot_reid.structures import Detections
-from mot_reid.tracking.assignment import cut, gated, one_to_one
+from mot_reid.tracking.assignment import cut, gated, mutual, one_to_one
 from mot_reid.tracking.costs import (
     COSTS,
     NO_PAIRS,
@@ -29,6 +29,8 @@ from mot_reid.tracking.store import Store
 
 # Squared Mahalanobis distance in four dimensions that one sight in twenty exceeds (chi-squared).
 _GATE = 9.4877
+# By how much the limit of mutual pairs falls from round to round (TrackTrack).
+_FALL = 0.05
 # Thinner boxes (pixels) have no aspect to speak of and overlap nothing; they are never tracked.
 _THINNEST = 1e-3
 
@@ -153,7 +155,8 @@ def associate(preset: Preset, store: Store, boxes: Boxes, *, pairs: Pairs, scene
     costs: dict[tuple[str, float], FloatArray] = {}
     all_confirmed = bool(store.confirmed.all())
     for number, stage in enumerate(preset.stages):
-        begin, end = (0, boxes.high) if stage.boxes == "high" else (boxes.high, len(boxes.score))
+        begin = boxes.high if stage.boxes == "low" else 0
+        end = boxes.high if stage.boxes == "high" else len(boxes.score)
         if begin == end or (all_confirmed and stage.tracks == "tentative"):
             continue
         tracks = None if all_confirmed and stage.tracks == "confirmed" else _members(store, stage.tracks)
@@ -224,6 +227,8 @@ def _choose(
     row, column = pairs.row.take(within), pairs.column.take(within)
     if stage.policy == "gated":
         return within.take(gated(row, column, cost.take(within), limit=stage.limit))
+    if stage.policy == "mutual":
+        return within.take(mutual(row, column, cost.take(within), limit=stage.limit, step=_FALL))
     if stage.policy == "clear_or_cut" and one_to_one(row, column):
         return within
     usable_index = usable.nonzero()[0]

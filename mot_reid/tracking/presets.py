@@ -25,6 +25,9 @@ Where our value differs from the code that its authors published:
 - *StrongSORT* scales the variance of a measurement by (1 - score), as the paper says; its code scales the deviation.
   Matching is global, as the paper found better than DeepSORT's cascade, and tracks that were not seen are not reported.
   Who has no embedding is compared by overlap.
+- *TrackTrack* also looks at boxes that the detector's suppression of overlaps deleted; we are not given them. As in the
+  paper a person is waited for two seconds; Ultralytics waits one, removes duplicates, and reports tracks born in the
+  first frame while it still treats them as tentative.
 - *Score bands* of ByteTrack and BoT-SORT (0.6 / 0.1, birth 0.7) were made for a detector trained on MOT17. Here
   `shares` lowers `high` and `birth` where the detector's scores are lower; `Tracker(bands="published")` does not.
 """
@@ -37,10 +40,11 @@ from typing import Literal
 from mot_reid.settings.tracker_parameters import CameraMethod
 from mot_reid.tracking.motion import Motion, Noise, ScoreNoise
 
-BoxBand = Literal["high", "low"]
+BoxBand = Literal["high", "low", "both"]
 TrackGroup = Literal["all", "confirmed", "seen", "tentative", "recent"]
-CostName = Literal["iou", "iou_score", "direction", "last_observed", "appearance", "blend", "appearance_in_gate"]
-Policy = Literal["gated", "cut", "clear_or_cut"]
+CostName = Literal["iou", "iou_score", "direction", "last_observed", "appearance", "blend", "appearance_in_gate",
+                   "several_cues"]  # fmt: skip
+Policy = Literal["gated", "cut", "clear_or_cut", "mutual"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,8 @@ class Stage:
         buffer: share of their size by which boxes and tracks are grown on every side before they are compared.
         policy: `gated`: a pair is formed only where it is cheaper than leaving both alone; `cut`: the best total
             over all pairs, then pairs beyond the limit are dropped; `clear_or_cut`: as `cut`, unless the pairs within
-            the limit are one-to-one already.
+            the limit are one-to-one already; `mutual`: pairs in which each is the other's cheapest, in rounds with a
+            falling limit.
     """
 
     boxes: BoxBand
@@ -102,6 +107,7 @@ class Life:
         tentative_dies: whether a tentative track dies at its first miss.
         max_missed: frames unseen that a track survives.
         duplicate: IoU of a seen and a lost track above which the younger is dropped (`None`: never).
+        clear: IoU with a seen track, or with a better box that begins one, above which a box begins none; `None`: none.
         reports_tentative: whether tracks are reported before they are confirmed.
     """
 
@@ -112,6 +118,7 @@ class Life:
     tentative_dies: bool
     max_missed: int
     duplicate: float | None = None
+    clear: float | None = None
     reports_tentative: bool = False
 
 
@@ -169,6 +176,7 @@ class Preset:
 
     Attributes:
         name: how it is asked for.
+        corners: frames back from which the directions of the four corners are measured; 0: they are not.
         shares: how `high` and `birth` follow the detector's scores; `None`: they are what is written.
         report: whether the filter's box or the detector's box is reported.
         camera: how camera motion is estimated when an image is given.
@@ -183,6 +191,7 @@ class Preset:
     life: Life
     appearance: Appearance | None = None
     direction: Direction | None = None
+    corners: int = 0
     shares: Shares | None = None
     camera: CameraMethod = "none"
     report: Literal["filtered", "observed"] = "filtered"
@@ -351,6 +360,23 @@ STRONGSORT = Preset(
 )
 """Du et al., StrongSORT: Make DeepSORT Great Again, IEEE Transactions on Multimedia 2023."""
 
+TRACKTRACK = Preset(
+    name="tracktrack",
+    motion=replace(_BOTSORT_MOTION, by_score=ScoreNoise(least=0.05), predicts_tentative=True),
+    bands=Bands(high=0.6, low=0.25),
+    stages=(
+        Stage("both", "confirmed", "several_cues", 0.7, "mutual"),
+        Stage("high", "tentative", "several_cues", 0.7, "mutual"),
+    ),
+    life=Life(birth=0.7, confirm_hits=2, warmup=1, sticky=True, tentative_dies=True, max_missed=60, clear=0.55),
+    appearance=Appearance(ema=0.95, trust_from=0.0, proximity=None, optional=True),
+    corners=3,
+    shares=_SHARES,
+    camera="sparse_flow",
+)
+"""Shim et al., Focusing on Tracks for Online Multi-Object Tracking (TrackTrack), CVPR 2025."""
+
 PRESETS: dict[str, Preset] = {
-    preset.name: preset for preset in (SORT, BYTETRACK, OCSORT, BOTSORT, BYTETRACK_REID, CBIOU, DEEPOCSORT, STRONGSORT)
+    preset.name: preset
+    for preset in (SORT, BYTETRACK, OCSORT, BOTSORT, BYTETRACK_REID, CBIOU, DEEPOCSORT, STRONGSORT, TRACKTRACK)
 }

@@ -85,13 +85,15 @@ def check_tracks(store: Store, appearance: AppearanceState | None, numbers: Mapp
         ValueError: if there is such a track.
     """
     clock, next_id = numbers["clock"], numbers["next_id"]
-    for name in ("filter", "score", "born", "seen", "last", "direction", "frozen"):
+    for name in ("filter", "score", "born", "seen", "last", "direction", "frozen", "corners"):
         if name in store.names:
             _require(bool(np.isfinite(getattr(store, name)).all()), f"tracks/{name}", "finite numbers")
-    for name in ("observed", "recent"):
+    for name in ("observed", "recent", "corner_boxes"):
         if name in store.names:
             _require(not np.isinf(getattr(store, name)).any(), f"tracks/{name}", "boxes, or NaN where none was seen")
-    _require(bool(((store.score >= 0) & (store.score <= 1)).all()), "tracks/score", "scores from 0 to 1")
+    for name in ("score", "score_before"):
+        score = getattr(store, name) if name in store.names else store.score
+        _require(bool(((score >= 0) & (score <= 1)).all()), f"tracks/{name}", "scores from 0 to 1")
     for name in ("track_id", "class_id", "hits", "missed"):
         _require(bool((getattr(store, name) >= 0).all()), f"tracks/{name}", "0 or more")
     _require(bool(((store.born <= store.seen) & (store.seen <= clock)).all()), "tracks/seen", "times from birth to now")

@@ -42,12 +42,16 @@ class Store:
         recent: `(span, 4, n)` boxes of the last `span` updates, oldest first, NaN where unseen (likewise).
         direction: `(2, n)` direction of movement (likewise).
         frozen: `(5, 4, n)` state at the first miss of the present absence (likewise).
-        last: `(4, n)` box of the last sight, births included (presets that recall people).
+        last: `(4, n)` box of the last sight, births included (presets that recall people or look at corners).
+        corner_boxes: `(span, 4, n)` boxes of the last `span` updates, births included, NaN where unseen (with corners).
+        corners: `(4, 2, n)` mean direction in which each corner moved (with corners).
+        score_before: `(n,)` score of the sight before the last one (with corners).
         late: `(n,)` found after it should have expired (only with `Preset.expiry_slip`).
     """
 
-    __slots__ = ("born", "class_id", "confirmed", "direction", "filter", "frozen", "hits", "last", "late", "missed",
-                 "names", "observed", "recent", "score", "seen", "track_id")  # fmt: skip
+    __slots__ = ("born", "class_id", "confirmed", "corner_boxes", "corners", "direction", "filter", "frozen", "hits",
+                 "last", "late", "missed", "names", "observed", "recent", "score", "score_before", "seen",
+                 "track_id")  # fmt: skip
 
     filter: FloatArray
     track_id: IntArray
@@ -63,9 +67,12 @@ class Store:
     direction: FloatArray
     frozen: FloatArray
     last: FloatArray
+    corner_boxes: FloatArray
+    corners: FloatArray
+    score_before: FloatArray
     late: BoolArray
 
-    def __init__(self, *, span: int | None = None, late: bool = False, last: bool = False) -> None:
+    def __init__(self, *, span: int | None = None, late: bool = False, last: bool = False, corners: int = 0) -> None:
         shapes = dict(_ALWAYS)
         if span is not None:
             shapes |= {
@@ -74,7 +81,13 @@ class Store:
                 "direction": ((2,), np.float64),
                 "frozen": ((5, 4), np.float64),
             }
-        if last:
+        if corners:
+            shapes |= {
+                "corner_boxes": ((corners, 4), np.float64),
+                "corners": ((4, 2), np.float64),
+                "score_before": ((), np.float64),
+            }
+        if last or corners:
             shapes["last"] = ((4,), np.float64)
         if late:
             shapes["late"] = ((), np.bool_)
@@ -97,12 +110,14 @@ class Store:
             transform: `(2, 3)` that maps points of the previous frame to this one.
         """
         new = copy(self)
-        for name in ("observed", "recent", "last"):
+        for name in ("observed", "recent", "last", "corner_boxes"):
             if name in self.names:
                 setattr(new, name, warp_boxes(getattr(self, name), transform))
         if "observed" in self.names:
             new.direction = warp_directions(self.direction, transform)
             new.frozen = motion.warp(self.frozen, transform)
+        if "corners" in self.names:
+            new.corners = np.stack([warp_directions(corner, transform) for corner in self.corners])
         return new
 
     def append(self, **columns: NDArray[Any]) -> None:
@@ -112,7 +127,7 @@ class Store:
             old = getattr(self, name)
             new = columns.get(name)
             if new is None:
-                fill = np.nan if name in ("observed", "recent") else 0
+                fill = np.nan if name in ("observed", "recent", "corner_boxes") else 0
                 new = np.full((*old.shape[:-1], count), fill, dtype=old.dtype)
             setattr(self, name, np.concatenate((old, new), axis=-1))
 

@@ -36,8 +36,8 @@ class Tracker:
     """Gives the people of a video identities, online, one frame per `update`.
 
     Args:
-        preset: `sort`, `bytetrack`, `ocsort`, `botsort`, `bytetrack_reid`, `cbiou`, `deepocsort` or `strongsort`; or a
-            `presets.Preset` of your own.
+        preset: `sort`, `bytetrack`, `ocsort`, `botsort`, `bytetrack_reid`, `cbiou`, `deepocsort`, `strongsort` or
+            `tracktrack`; or a `presets.Preset` of your own.
         reid: what computes embeddings: the path or name of an exported checkpoint, or a callable
             `(image, xyxy (N, 4)) -> (N, D)` with an optional attribute `threshold` (the calibrated cosine
             similarity). `None`: embeddings come with the detections, or appearance is not used.
@@ -160,6 +160,8 @@ class Tracker:
                 look.proximity if look and look.proximity is not None else 1.0,
                 tracks=expected,
                 boxes=boxes.xyxy,
+                high=boxes.high,
+                store=self._store,
                 in_gate=self._in_gate(state, expected, boxes) if self._asks_gate else None,
             )
             matches = associate(preset, self._store, boxes, pairs=pairs, scene=scene)
@@ -269,6 +271,7 @@ class Tracker:
             span=None if direction is None else direction.span,
             late=bool(self.preset.expiry_slip),
             last=look is not None and look.max_lost_seconds > 0,
+            corners=self.preset.corners,
         )
         scores = None if self.preset.shares is None else ScoreLevel()
         return store, None if look is None else AppearanceState(look), CameraMotion(self.preset.camera), scores

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mot_reid.tracking import appearance, matching
+from mot_reid.tracking import appearance, lifecycle, matching
 from mot_reid.tracking.memory import Embeddings
 from mot_reid.tracking.motion import POSITION, VELOCITY, Filter
+from mot_reid.tracking.store import Store
 
 
 def weigh_by_ratio(patch: pytest.MonkeyPatch) -> None:
@@ -75,3 +76,23 @@ def bank_and_vanishing_heights(patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr(appearance, "Embeddings", BankOfMeans)
     patch.setattr(Filter, "predict", clamped)
+
+
+def tentative_sizes_and_posteriors(patch: pytest.MonkeyPatch) -> None:
+    """Ultralytics' TrackTrack: sizes of tentative tracks do not move; who is found again keeps the way of the corners,
+    and has the filter's box in place of the one seen."""
+    confirm, observe = lifecycle.confirm, lifecycle.observe
+
+    def confirmed(store: Store, **rest: Any) -> None:
+        confirm(store, **rest)
+        store.filter[VELOCITY, 2:][:, ~store.confirmed] = 0
+
+    def observed(store: Store, state: np.ndarray, boxes: Any, *, matches: Any, motion: Filter, **rest: Any) -> None:
+        again = matches.row[store.missed[matches.row] > 0]
+        ways = store.corners[:, :, again].copy()
+        observe(store, state, boxes, matches=matches, motion=motion, **rest)
+        store.corners[:, :, again] = ways
+        store.last[:, again] = store.corner_boxes[-1][:, again] = motion.boxes(store.filter[:, :, again])
+
+    patch.setattr(lifecycle, "confirm", confirmed)
+    patch.setattr(lifecycle, "observe", observed)

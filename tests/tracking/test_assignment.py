@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mot_reid.tracking import assignment
-from mot_reid.tracking.assignment import cut, gated, one_to_one
+from mot_reid.tracking.assignment import cut, gated, mutual, one_to_one
 
 
 def matchings(rows: int, columns: int):
@@ -82,3 +82,27 @@ def test_one_to_one_sees_a_repeated_row_and_a_repeated_column():
 def test_no_candidates_form_no_pairs():
     nothing = np.zeros(0, np.int64)
     assert len(gated(nothing, nothing, np.zeros(0), limit=0.5)) == len(cut(nothing, nothing, np.zeros(0))) == 0
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_mutual_pairs_are_those_of_the_rounds_on_a_table(seed):
+    """A naive oracle: in each round, every pair that is the least of its row and of its column and below the limit."""
+    rng = np.random.default_rng(seed)
+    table = rng.random((6, 7))
+    left, limit, expected = table.copy(), 0.7, set()
+    while True:
+        formed = [
+            (i, j)
+            for i in range(6)
+            for j in range(7)
+            if left[i, j] == left[i].min() == left[:, j].min() and left[i, j] < limit
+        ]
+        if not formed:
+            break
+        expected |= set(formed)
+        for i, j in formed:
+            left[i, :] = left[:, j] = np.inf
+        limit -= 0.05
+    row, column = (part.ravel() for part in np.indices(table.shape))
+    chosen = mutual(row, column, table.ravel(), limit=0.7, step=0.05)
+    assert set(zip(row[chosen].tolist(), column[chosen].tolist())) == expected

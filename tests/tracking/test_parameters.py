@@ -104,6 +104,7 @@ def test_tuner_searches_what_has_a_value_in_the_preset():
         "bytetrack_reid": (*byte, "gate", "proximity", "max_lost_seconds"),
         "cbiou": byte[:-1],
         "deepocsort": ("high", "limit", "confirm_hits", "max_missed", "gate", "max_lost_seconds"),
+        "tracktrack": (*byte[:-1], "gate", "max_lost_seconds"),
         "strongsort": ("high", "limit", "confirm_hits", "max_missed", "gate", "max_lost_seconds"),
     }
 
