@@ -12,8 +12,9 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 from mot_reid.settings.schema import Between, Key, OneOf, Share, schema
 
 PresetName = Literal[
-    "sort", "bytetrack", "ocsort", "botsort", "bytetrack_reid", "cbiou", "deepocsort", "strongsort", "tracktrack"
-]
+    "sort", "bytetrack", "ocsort", "botsort", "bytetrack_reid", "cbiou", "deepocsort", "strongsort", "tracktrack",
+    "fasttrack",
+]  # fmt: skip
 CameraMethod = Literal["none", "sparse_flow", "ecc"]
 AppearanceMode = Literal["on_demand", "always"]
 BandsMode = Literal["adaptive", "published"]
@@ -28,6 +29,7 @@ IN_PLAIN_WORDS: dict[PresetName, str] = {
     "bytetrack": "Fast and steady (ByteTrack)",
     "botsort": "For a moving camera (BoT-SORT)",
     "ocsort": "For people who turn and stop (OC-SORT)",
+    "fasttrack": "For people who hide each other (FastTracker)",
     "tracktrack": "For crowds: heights, scores and looks together (TrackTrack)",
     "deepocsort": "For people who turn and look different (Deep OC-SORT)",
     "strongsort": "For people who are told apart by their looks (StrongSORT)",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mot_reid.arrays import BoolArray, FloatArray, IntArray
+from mot_reid.tracking import occlusion
 from mot_reid.tracking.costs import overlapping_pairs, unit_step
 from mot_reid.tracking.cues import corner_directions
 from mot_reid.tracking.matching import Boxes, Matches, reference_boxes
@@ -39,6 +40,9 @@ def observe(
             store.last[:, row] = xyxy
         if "late" in store.names:
             store.late[row] |= clock - store.seen[row] > max_missed + 1 + _SLACK
+        if "past" in store.names:
+            store.filter = state
+            occlusion.remember(store, row)
         store.missed[row] = 0
         store.hits[row] += 1
         store.seen[row] = clock
@@ -86,12 +90,14 @@ def age(
     """Lets unseen tracks coast and returns which of them are to be dropped."""
     life = preset.life
     if motion.stops:
-        rows = unseen.nonzero()[0]
+        rows = (unseen if preset.occlusion is None else unseen & store.lost).nonzero()[0]
         for axis in motion.stops:
             store.filter[VELOCITY, axis][rows] = 0
     if not life.sticky:
         store.hits[unseen] = 0
     dropped = clock - store.seen > max_missed + preset.expiry_slip + _SLACK
+    if preset.occlusion is not None:
+        dropped &= ~occlusion.waited_for(store, rule=preset.occlusion, clock=clock)
     if preset.expiry_slip:
         dropped |= store.late
     if life.tentative_dies:
@@ -141,6 +147,10 @@ def give_birth(
             born=time,
             seen=time,
         )
+        if "past" in store.names:
+            new = np.arange(len(store) - len(column), len(store))
+            occlusion.remember(store, new)
+            store.hidden_at[new] = occlusion.NEVER
         if "corner_boxes" in store.names:
             store.corner_boxes[-1, :, -len(column) :] = xyxy
     return column
@@ -148,7 +158,7 @@ def give_birth(
 
 def _with_room(store: Store, boxes: Boxes, column: IntArray, *, motion: Filter, clear: float) -> IntArray:
     """Returns the columns of boxes that overlap no seen track, and no better box among them, by more than `clear`."""
-    seen = (store.missed == 0).nonzero()[0]
+    seen = (~store.given_up()).nonzero()[0]
     free, kind = boxes.xyxy.take(column, axis=1), boxes.class_id.take(column)
     known = overlapping_pairs(motion.boxes(store.filter.take(seen, axis=2)), free)
     allowed = np.ones(len(column), np.bool_)
@@ -169,7 +179,7 @@ def duplicates(store: Store, dropped: BoolArray, *, xyxy: FloatArray, preset: Pr
         xyxy: `(4, n)` boxes of the store's tracks.
     """
     limit = preset.life.duplicate
-    missing = store.missed > 0
+    missing = store.given_up()
     lost = missing.nonzero()[0]
     if limit is None or not _may_coincide(xyxy, lost, limit=limit, pixel=preset.pixel):
         return dropped

@@ -198,7 +198,7 @@ def _members(store: Store, group: TrackGroup) -> BoolArray | None:
         return ~store.confirmed
     if group == "recent":
         return store.missed == 0
-    return store.confirmed if group == "confirmed" else store.confirmed & (store.missed == 0)
+    return store.confirmed if group == "confirmed" else store.confirmed & ~store.given_up()
 
 
 def _usable(

@@ -85,19 +85,21 @@ def check_tracks(store: Store, appearance: AppearanceState | None, numbers: Mapp
         ValueError: if there is such a track.
     """
     clock, next_id = numbers["clock"], numbers["next_id"]
-    for name in ("filter", "score", "born", "seen", "last", "direction", "frozen", "corners"):
+    for name in ("filter", "score", "born", "seen", "last", "direction", "frozen", "corners", "hidden_at"):
         if name in store.names:
             _require(bool(np.isfinite(getattr(store, name)).all()), f"tracks/{name}", "finite numbers")
-    for name in ("observed", "recent", "corner_boxes"):
+    for name in ("observed", "recent", "corner_boxes", "past"):
         if name in store.names:
             _require(not np.isinf(getattr(store, name)).any(), f"tracks/{name}", "boxes, or NaN where none was seen")
     for name in ("score", "score_before"):
         score = getattr(store, name) if name in store.names else store.score
         _require(bool(((score >= 0) & (score <= 1)).all()), f"tracks/{name}", "scores from 0 to 1")
-    for name in ("track_id", "class_id", "hits", "missed"):
+    for name in ("track_id", "class_id", "hits", "missed", *(("hidden",) if "hidden" in store.names else ())):
         _require(bool((getattr(store, name) >= 0).all()), f"tracks/{name}", "0 or more")
     _require(bool(((store.born <= store.seen) & (store.seen <= clock)).all()), "tracks/seen", "times from birth to now")
     identities = [store.track_id[store.track_id > 0]]
+    if "hidden_at" in store.names:
+        _require(bool((store.hidden_at <= clock).all()), "tracks/hidden_at", "times in the past")
     if appearance is not None:
         memory = appearance.memory
         identities.append(memory.track_id)

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from mot_reid.arrays import BoolArray, FloatArray, IntArray
 from mot_reid.tracking.motion import Filter, warp_boxes, warp_directions
 
+SIGHTS = 5
+"""Sights whose states are kept where occlusion sends tracks back."""
+
 _ALWAYS: dict[str, tuple[tuple[int, ...], type]] = {
     "filter": ((5, 4), np.float64),
     "track_id": ((), np.int64),
@@ -46,12 +49,16 @@ class Store:
         corner_boxes: `(span, 4, n)` boxes of the last `span` updates, births included, NaN where unseen (with corners).
         corners: `(4, 2, n)` mean direction in which each corner moved (with corners).
         score_before: `(n,)` score of the sight before the last one (with corners).
+        past: `(5, 5, 4, n)` states after the last five sights, oldest first, NaN where there was none (with occlusion).
+        lost: `(n,)` given up for now: found again by strong boxes only (with occlusion).
+        hidden: `(n,)` updates since somebody stepped in front; 0: nobody (with occlusion).
+        hidden_at: `(n,)` time in frames when that was, of the present absence; far in the past: never (with occlusion).
         late: `(n,)` found after it should have expired (only with `Preset.expiry_slip`).
     """
 
-    __slots__ = ("born", "class_id", "confirmed", "corner_boxes", "corners", "direction", "filter", "frozen", "hits",
-                 "last", "late", "missed", "names", "observed", "recent", "score", "score_before", "seen",
-                 "track_id")  # fmt: skip
+    __slots__ = ("born", "class_id", "confirmed", "corner_boxes", "corners", "direction", "filter", "frozen", "hidden",
+                 "hidden_at", "hits", "last", "late", "lost", "missed", "names", "observed", "past", "recent", "score",
+                 "score_before", "seen", "track_id")  # fmt: skip
 
     filter: FloatArray
     track_id: IntArray
@@ -70,9 +77,21 @@ class Store:
     corner_boxes: FloatArray
     corners: FloatArray
     score_before: FloatArray
+    past: FloatArray
+    hidden: IntArray
+    hidden_at: FloatArray
+    lost: BoolArray
     late: BoolArray
 
-    def __init__(self, *, span: int | None = None, late: bool = False, last: bool = False, corners: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        span: int | None = None,
+        late: bool = False,
+        last: bool = False,
+        corners: int = 0,
+        occlusion: bool = False,
+    ) -> None:
         shapes = dict(_ALWAYS)
         if span is not None:
             shapes |= {
@@ -87,6 +106,13 @@ class Store:
                 "corners": ((4, 2), np.float64),
                 "score_before": ((), np.float64),
             }
+        if occlusion:
+            shapes |= {
+                "past": ((SIGHTS, 5, 4), np.float64),
+                "hidden": ((), np.int64),
+                "hidden_at": ((), np.float64),
+                "lost": ((), np.bool_),
+            }
         if last or corners:
             shapes["last"] = ((4,), np.float64)
         if late:
@@ -97,6 +123,10 @@ class Store:
 
     def __len__(self) -> int:
         return len(self.track_id)
+
+    def given_up(self) -> BoolArray:
+        """Returns which tracks count as lost: those not seen in the last update, or with occlusion those given up."""
+        return self.lost if "lost" in self.names else self.missed > 0
 
     def keep(self, index: IntArray) -> None:
         """Keeps the tracks at `(k,)` positions, in that order."""
@@ -116,6 +146,8 @@ class Store:
         if "observed" in self.names:
             new.direction = warp_directions(self.direction, transform)
             new.frozen = motion.warp(self.frozen, transform)
+        if "past" in self.names:
+            new.past = np.stack([motion.warp(state, transform) for state in self.past])
         if "corners" in self.names:
             new.corners = np.stack([warp_directions(corner, transform) for corner in self.corners])
         return new
@@ -127,7 +159,7 @@ class Store:
             old = getattr(self, name)
             new = columns.get(name)
             if new is None:
-                fill = np.nan if name in ("observed", "recent", "corner_boxes") else 0
+                fill = np.nan if name in ("observed", "recent", "corner_boxes", "past") else 0
                 new = np.full((*old.shape[:-1], count), fill, dtype=old.dtype)
             setattr(self, name, np.concatenate((old, new), axis=-1))
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mot_reid.arrays import BoolArray, FloatArray, Image, IntArray
 from mot_reid.settings.tracker_parameters import AppearanceMode, BandsMode, CameraMethod, PresetName
 from mot_reid.structures import Decisions, Tracks, as_detections
-from mot_reid.tracking import lifecycle
+from mot_reid.tracking import lifecycle, occlusion
 from mot_reid.tracking.appearance import AppearanceState
 from mot_reid.tracking.camera import CameraMotion
 from mot_reid.tracking.costs import Pairs, Scene
@@ -36,8 +36,8 @@ class Tracker:
     """Gives the people of a video identities, online, one frame per `update`.
 
     Args:
-        preset: `sort`, `bytetrack`, `ocsort`, `botsort`, `bytetrack_reid`, `cbiou`, `deepocsort`, `strongsort` or
-            `tracktrack`; or a `presets.Preset` of your own.
+        preset: `sort`, `bytetrack`, `ocsort`, `botsort`, `bytetrack_reid`, `cbiou`, `deepocsort`, `strongsort`,
+            `tracktrack` or `fasttrack`; or a `presets.Preset` of your own.
         reid: what computes embeddings: the path or name of an exported checkpoint, or a callable
             `(image, xyxy (N, 4)) -> (N, D)` with an optional attribute `threshold` (the calibrated cosine
             similarity). `None`: embeddings come with the detections, or appearance is not used.
@@ -272,6 +272,7 @@ class Tracker:
             late=bool(self.preset.expiry_slip),
             last=look is not None and look.max_lost_seconds > 0,
             corners=self.preset.corners,
+            occlusion=self.preset.occlusion is not None,
         )
         scores = None if self.preset.shares is None else ScoreLevel()
         return store, None if look is None else AppearanceState(look), CameraMotion(self.preset.camera), scores
@@ -335,9 +336,13 @@ class Tracker:
     def _commit(self, preset: Preset, state: FloatArray, boxes: Boxes, matches: Matches) -> Tracks:
         """Moves the matched tracks to their boxes, lets the others age, begins new ones and reports."""
         store, clock = self._store, self._clock
+        was_lost = store.lost.copy() if preset.occlusion is not None else None
         lifecycle.observe(
             store, state, boxes, matches=matches, motion=self._filter, clock=clock, max_missed=self._max_missed
         )
+        if preset.occlusion is not None and was_lost is not None:
+            matched = matches.row[store.confirmed[matches.row] & ~was_lost[matches.row]]
+            occlusion.hide(store, matched, rule=preset.occlusion, motion=self._filter, clock=clock)
         unseen = store.missed > 0
         any_unseen = bool(unseen.any())
         born = lifecycle.give_birth(store, boxes, matches, motion=self._filter, preset=preset, clock=clock)

@@ -16,7 +16,7 @@ import pytest
 from mot_reid import Detections, Tracker
 from mot_reid.tracking.costs import adaptive_weight
 from mot_reid.tracking.motion import Filter, ScoreNoise
-from mot_reid.tracking.presets import CBIOU, DEEPOCSORT, STRONGSORT, TRACKTRACK, Bands, Preset
+from mot_reid.tracking.presets import CBIOU, DEEPOCSORT, FASTTRACK, STRONGSORT, TRACKTRACK, Bands, Preset
 from tests.helpers import recorded_programs
 from tests.tracking.test_golden import WORLDS, assert_same_up_to_renaming, frames_of, golden_of, recorded
 
@@ -37,6 +37,10 @@ AS_RECORDED: dict[str, Preset] = {
         motion=replace(STRONGSORT.motion, by_score=ScoreNoise(power=2)),
         stages=(replace(STRONGSORT.stages[0], limit=0.4), STRONGSORT.stages[1]),
         camera="none",
+    ),
+    # Ultralytics' FastTracker has ByteTrack's limit of the paper and its late expiry.
+    "fasttrack": replace(
+        FASTTRACK, stages=(replace(FASTTRACK.stages[0], limit=0.8), *FASTTRACK.stages[1:]), expiry_slip=1
     ),
 }
 # Ultralytics waits one second, removes duplicates, and reports tracks of the first frame before it confirms them.
@@ -164,3 +168,31 @@ def test_no_track_begins_on_a_seen_one_or_on_a_better_box():
     beside = np.array([[0, 0, 30, 90, 0.9], [-3, 0, 27, 90, 0.8], [10, 0, 40, 90, 0.9]], float)
     for _ in range(4):
         assert sorted(tracker.update(beside).detection.tolist()) == [0, 2]
+
+
+STANDS = np.array([[100.0, 45.0, 150.0, 155.0, 0.95]])
+
+
+def test_fasttrack_sends_a_hidden_person_back():
+    """Who walks 6 pixels a frame is not found in frame 12 and covered by a person who stands there: by hand, the place
+    of three sights ago, half of the velocity of five sights ago, and 1.1 times the height."""
+    tracker = Tracker(FASTTRACK, bands="published")
+    states = []
+    for number in range(11):
+        tracker.update(np.vstack([STANDS, walk(45 + 6 * number)[0]]))
+        states.append(tracker.state_dict()["tracks/filter"][:, :, -1])
+    tracker.update(STANDS)
+    after = tracker.state_dict()
+    assert after["tracks/hidden"].tolist() == [0, 1]
+    np.testing.assert_allclose(after["tracks/filter"][0, :, 1], states[-3][0] * [1, 1, 1, 1.1])
+    np.testing.assert_allclose(after["tracks/filter"][2, :, 1], 0.5 * states[-5][2])
+
+
+def test_fasttrack_waits_longer_for_who_was_hidden():
+    """Thirty frames unseen end a track; who was hidden is known forty frames later. No track begins on the other one."""
+    comes = [np.vstack([STANDS, frame]) for frame in walk(*range(60, 105, 3), *[105] * 10)]
+    for cover, expected in ((0.7, [1, 2]), (1.0, [1])):
+        tracker = Tracker(replace(FASTTRACK, occlusion=replace(FASTTRACK.occlusion, cover=cover)), bands="published")
+        for frame in [*comes, *[STANDS] * 36, comes[-1]]:
+            tracks = tracker.update(frame)
+        assert sorted(tracks.track_id.tolist()) == expected

@@ -105,6 +105,7 @@ def test_tuner_searches_what_has_a_value_in_the_preset():
         "cbiou": byte[:-1],
         "deepocsort": ("high", "limit", "confirm_hits", "max_missed", "gate", "max_lost_seconds"),
         "tracktrack": (*byte[:-1], "gate", "max_lost_seconds"),
+        "fasttrack": byte,
         "strongsort": ("high", "limit", "confirm_hits", "max_missed", "gate", "max_lost_seconds"),
     }
 
