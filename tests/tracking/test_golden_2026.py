@@ -189,7 +189,7 @@ def test_fasttrack_sends_a_hidden_person_back():
 
 
 def test_fasttrack_waits_longer_for_who_was_hidden():
-    """Thirty frames unseen end a track; who was hidden is known forty frames later. No track begins on the other one."""
+    """Thirty frames unseen end a track; who was hidden is known forty frames later. None begins on the other one."""
     comes = [np.vstack([STANDS, frame]) for frame in walk(*range(60, 105, 3), *[105] * 10)]
     for cover, expected in ((0.7, [1, 2]), (1.0, [1])):
         tracker = Tracker(replace(FASTTRACK, occlusion=replace(FASTTRACK.occlusion, cover=cover)), bands="published")
