@@ -37,7 +37,9 @@ def hide(store: Store, matched: IntArray, *, rule: Occlusion, motion: Filter, cl
     if not len(unseen):
         return
     boxes = motion.boxes(store.filter)
-    covered = _covered(boxes.take(unseen, axis=1), boxes.take(matched, axis=1)) > rule.cover
+    share = _covered(boxes.take(unseen, axis=1), boxes.take(matched, axis=1))
+    share[store.class_id[unseen, None] != store.class_id[matched]] = 0.0
+    covered = share.max(axis=1, initial=0.0) > rule.cover
     fresh = store.hidden[unseen] == 0
     store.hidden[unseen[~fresh]] += 1
     new = unseen[covered & fresh]
@@ -64,9 +66,7 @@ def _send_back(store: Store, row: IntArray, *, rule: Occlusion) -> None:
 
 
 def _covered(boxes: FloatArray, others: FloatArray) -> FloatArray:
-    """Returns the `(n,)` largest share of each of `(4, n)` boxes that one of `(4, m)` others covers."""
-    if not others.shape[1]:
-        return np.zeros(boxes.shape[1])
+    """Returns the `(n, m)` shares of `(4, n)` boxes that each of `(4, m)` others covers."""
     size = np.minimum(boxes[2:, :, None], others[2:, None]) - np.maximum(boxes[:2, :, None], others[:2, None])
     shared = np.prod(np.maximum(size, 0.0), axis=0)
-    return shared.max(axis=1) / np.prod(boxes[2:] - boxes[:2], axis=0)
+    return shared / np.prod(boxes[2:] - boxes[:2], axis=0)[:, None]
