@@ -120,5 +120,5 @@ def test_image_of_any_shape_is_taken(method: str, shape: tuple[int, ...]) -> Non
     tracker = Tracker("bytetrack", camera=method)
     for seed in range(3):
         image = np.random.default_rng(seed).integers(0, 255, shape, dtype=np.uint8)
-        tracks = tracker.update(np.array([[0.0, 0, 1, 1, 0.9]]), image)
+        tracks = tracker.update(np.array([[0.0, 0, 2, 2, 0.9]]), image)
     assert tracks.track_id.tolist() == [1]

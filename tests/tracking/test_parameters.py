@@ -157,7 +157,7 @@ def test_unknown_parameter_is_refused_with_the_nearest_name():
         ({"low": 0.7}, r"low: got 0.7; expected at most high \(0.6\)"),
         ({"frame_rate": 0}, "frame_rate: got 0"),
         ({"gate": 0.5}, "gate: preset 'bytetrack' does not use it; .* bytetrack_reid"),
-        ({"max_lost_seconds": 3}, "max_lost_seconds: preset 'bytetrack' has no use"),
+        ({"max_lost_seconds": 3}, "max_lost_seconds: preset 'bytetrack' does not use it"),
         ({"camera": "flow"}, "camera: got 'flow'; expected one of none, sparse_flow, ecc"),
         ({"appearance": "never"}, "appearance: got 'never'"),
         ({"reid": lambda image, xyxy: xyxy}, "reid: preset 'bytetrack' does not use appearance"),
@@ -169,7 +169,7 @@ def test_parameters_refuse_what_makes_no_sense(parameters, message):
 
 
 def test_duplicate_has_no_place_in_sort():
-    with pytest.raises(ValueError, match="duplicate: preset 'sort' has no use"):
+    with pytest.raises(ValueError, match="duplicate: preset 'sort' does not use it"):
         Tracker("sort", duplicate=0.9)
 
 
