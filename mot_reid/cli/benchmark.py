@@ -14,9 +14,9 @@ COMMAND = Command(
     BenchmarkSettings,
     usage="[what=train|embed|retrieval|track|video|all] [key=value ...]",
     about="""
-Measures medians on synthetic inputs of the real shape; of a video the quickest of three rounds. Next to each figure
-stands what it is measured against, such as the arithmetic alone or the detector alone, and the share of it that is
-reached. Run nothing else meanwhile.""",
+Measures speed on synthetic inputs of realistic shape: the median of many runs, or for a video the fastest of three.
+Each figure is compared with a bound, such as the arithmetic alone or the detector alone, and the share of that bound
+is printed. Run nothing else at the same time.""",
     examples=("", "what=train json=new.json", "what=video source=clip.mp4 weights=yolov8s.pt compare=old.json"),
     exits="0 done, 2 a mistake in the arguments",
 )

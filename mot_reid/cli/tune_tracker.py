@@ -20,9 +20,9 @@ COMMAND = Command(
     TuneTrackerSettings,
     usage="ground_truth=DIR [key=value ...] [config=FILE]",
     about="""
-Searches the parameters of a tracker on detections that were made before. Every sequence is scored with the parameters
-that were best on the others, so that nothing is tuned on what it is scored on; the scores of the defaults stand next to
-it. In the end they are tuned once more on all sequences: use those, and expect the held-out scores.""",
+Searches for the best parameters of a tracker on existing detections. It uses cross-validation: each sequence is scored
+with the parameters that were best on the other sequences, and compared with the default parameters. At the end the
+parameters are tuned once more on all sequences. Use these, and expect about the cross-validated scores.""",
     examples=(
         "ground_truth=data/mot17/train",
         "ground_truth=data/mot17/train preset=bytetrack_reid embeddings=embeddings reid=osnet_x0_25_market1501",

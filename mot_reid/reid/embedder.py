@@ -27,8 +27,8 @@ _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torc
 class Embedder:
     """Embeds people: `embedder(image, xyxy) -> (N, D)` float32 rows of unit length.
 
-    A checkpoint tests itself when it is opened. The crops are cut, resized and normalised exactly as in validation, see
-    `Preprocess.crops` for boxes that leave the image.
+    The checkpoint is checked when it is opened. Crops are cut, resized and normalised exactly as in validation; see
+    `Preprocess.crops` for boxes that are partly outside the image.
 
     Args:
         path_or_name: A `model.safetensors`, a Lightning `.ckpt`, an exported `.onnx` (run by ONNX Runtime); an `.onnx`
@@ -41,12 +41,12 @@ class Embedder:
             float32 elsewhere. The embedding is float32 in any case. An ONNX file has its own.
 
     Attributes:
-        metadata: All that the file says of itself.
-        preprocess: What turns pixels into the network's input.
+        metadata: The description stored in the file.
+        preprocess: Turns pixels into the network's input.
 
     Raises:
         FileNotFoundError: If there is neither such a file nor such a name.
-        CheckpointError: If the file is not a sound checkpoint of ours.
+        CheckpointError: If the file is damaged or not a checkpoint of mot_reid.
         ValueError: If an argument is out of its range.
         ImportError: If an ONNX file is given and ONNX Runtime is not installed.
     """

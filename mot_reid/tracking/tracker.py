@@ -1,4 +1,4 @@
-"""`Tracker`: boxes of one frame after the other in, identities out. The one stateful loop of every preset."""
+"""`Tracker`: takes the boxes of each frame and returns identities. The one stateful loop of every preset."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _ROUNDING = 1e-6
 
 
 class Tracker:
-    """Gives the people of a video identities, online, one frame per `update`.
+    """Tracks the people in a video online: call `update` once per frame.
 
     Args:
         preset: `sort`, `bytetrack`, `ocsort`, `botsort`, `bytetrack_reid`, `cbiou`, `deepocsort`, `strongsort`,
@@ -44,8 +44,8 @@ class Tracker:
         frame_rate: frames per second; times that a preset gives in frames are for 30 and are scaled.
         appearance: with `reid`, which boxes are embedded: `on_demand`: where motion is ambiguous (several candidates,
             or a lost track in reach) and now and then elsewhere; `always`: every box of the high band.
-        bands: whether `high` and `birth` follow the detector's scores, `adaptive`, or are fixed, `published`. `None`:
-            they follow where the preset knows how, unless one of them is given.
+        bands: `adaptive`: `high` and `birth` adapt to the detector's scores; `published`: they are fixed. `None`:
+            adaptive if the preset supports it and neither of them is given.
         camera: how camera motion is estimated from the images.
         explain: whether `decisions` is kept for each frame.
         high: score above which a box is in the high band: these boxes are matched first and may begin tracks.
@@ -58,11 +58,11 @@ class Tracker:
         gate: smallest cosine similarity of the same person; unset: the model's calibrated threshold, or 0.5.
         proximity: smallest IoU of a pair that appearance may join.
         max_lost_seconds: how long a lost person is remembered and recognised by appearance alone; 0: not at all.
-        **misspelt: other names are refused, and the nearest one is offered.
+        **misspelt: not used; any other name is an error that suggests the nearest parameter.
 
     Raises:
         TypeError: for an unknown parameter.
-        ValueError: for an unknown preset, or a value that is out of range or of no use to the preset.
+        ValueError: for an unknown preset, a value out of range, or a parameter that the preset does not use.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class Tracker:
 
         Args:
             detections: what a detector found: `Detections`, an `(N, 5)` or `(N, 6)` array of x1, y1, x2, y2, score
-                and class, an Ultralytics result or a supervision `Detections`. No detections: an empty one.
+                and class, an Ultralytics result or a supervision `Detections`. Pass an empty array if there are none.
             image: `(H, W, 3)` frame; needed with `reid`, used for camera motion where the preset asks for it.
             time_seconds: when the frame was taken, growing from call to call; for videos that skip frames. Given
                 always or never between two resets.
@@ -180,7 +180,7 @@ class Tracker:
 
     @property
     def lost(self) -> Tracks:
-        """Confirmed tracks that were not seen in the last frame, where the filter believes them to be now."""
+        """Confirmed tracks that were not seen in the last frame, at their predicted positions."""
         store = self._store
         rows = np.flatnonzero((store.missed > 0) & (store.track_id > 0))
         return self._tracks(rows, self._filter.boxes(self._store.filter.take(rows, axis=2)), None)

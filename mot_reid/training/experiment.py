@@ -22,19 +22,19 @@ def fit(
     print(result.scores["test/rank1"], result.model)
     ```
 
-    Overrides are a mapping, since a keyword of Python cannot have the dots of `optim.lr`. A misspelt key is an error
-    that offers the nearest one.
+    Overrides are a mapping because keyword arguments cannot contain dots, as in `optim.lr`. A mistyped key is an error
+    that suggests the nearest one.
 
     Args:
         experiment: name of an experiment, or path of a YAML file of your own.
         overrides: values by key, as on the command line: `{"optim.lr": 1e-3, "data": "folders"}`.
-        resume: "last" or the path of a checkpoint to go on from; None starts anew.
+        resume: "last" or the path of a checkpoint to resume from; None starts a new run.
 
     Returns:
         The folder of the run, the exported model, and its scores as fractions.
 
     Raises:
-        ConfigError: the experiment or a key is unknown, or a value is not as it should be.
+        ConfigError: the experiment or a key is unknown, or a value is not valid.
         FileNotFoundError: data, weights or the checkpoint are missing.
         ValueError: a setting does not suit the data.
         FloatingPointError: the loss became infinite or undefined.
