@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mot_reid.metrics.mot import evaluate_mot as evaluate_mot
     from mot_reid.metrics.retrieval import evaluate_retrieval as evaluate_retrieval
     from mot_reid.pipeline.track import track as track
+    from mot_reid.refinement.refine import refine as refine
     from mot_reid.reid.embedder import Embedder as Embedder
     from mot_reid.structures import Detections as Detections
     from mot_reid.structures import Tracks as Tracks
@@ -34,6 +35,7 @@ _HOME = {
     "evaluate_mot": "mot_reid.metrics.mot",
     "evaluate_retrieval": "mot_reid.metrics.retrieval",
     "fit": "mot_reid.training.experiment",
+    "refine": "mot_reid.refinement.refine",
     "track": "mot_reid.pipeline.track",
 }
 

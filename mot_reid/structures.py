@@ -291,6 +291,8 @@ class TrackTable(Columns):
         score: `(M,)`; 1 for every row when not given.
         class_id: `(M,)`; 0 for every row when not given.
         ignore: `(M,)` rows of a ground truth that count neither as hit nor as miss; False when not given.
+        filled: `(M,)` rows that were put into gaps afterwards, or `None` for what was reported frame by frame: a table
+            that has the column was made offline, with knowledge of later frames (see `refine`).
 
     Raises:
         ValueError: naming the column, the row and what was expected there.
@@ -302,6 +304,7 @@ class TrackTable(Columns):
     score: FloatArray = None  # type: ignore[assignment]
     class_id: IntArray = None  # type: ignore[assignment]
     ignore: BoolArray = None  # type: ignore[assignment]
+    filled: BoolArray | None = None
 
     COLUMNS: ClassVar[dict[str, Column]] = {
         "frame": Column(np.int64),
@@ -310,6 +313,7 @@ class TrackTable(Columns):
         "score": Column(float, fill=1.0),
         "class_id": Column(np.int64, fill=0),
         "ignore": Column(bool, fill=False),
+        "filled": Column(bool, optional=True),
     }
 
     def _check(self) -> None:
@@ -346,7 +350,7 @@ class TrackTable(Columns):
 
         Args:
             path: a name ending in .txt (MOTChallenge text: to a hundredth of a pixel, without classes), .csv or
-                .parquet (every digit, with classes). `ignore` is kept in none of them.
+                .parquet (every digit, with classes, and `filled` where there is one). `ignore` is kept in none of them.
 
         Raises:
             ValueError: if the name ends otherwise.

@@ -52,7 +52,7 @@ TABLE = {
     # Calls every other room; nobody uses it.
     "cli": room(
         "arrays boxes environment files names version settings structures data metrics tracking reid detection viewing "
-        "training pipeline linking evaluation serving benchmark",
+        "training pipeline linking evaluation serving benchmark refinement",
         lazy="tqdm lightning torch numpy ultralytics uvicorn",
     ),
     "data": room("arrays boxes structures files", top="numpy PIL", lazy="cv2 av tqdm pandas"),
@@ -60,6 +60,7 @@ TABLE = {
     "metrics": room("arrays boxes structures", top="numpy scipy", lazy="pandas faiss"),
     "detection": room("arrays boxes structures files data", top="numpy", lazy="ultralytics openvino onnxruntime cv2"),
     "tracking": room("arrays boxes names structures settings", top="numpy scipy", lazy="cv2"),
+    "refinement": room("arrays boxes names structures settings", top="numpy scipy"),
     "reid": room(
         "arrays boxes names structures files",
         top="numpy torch timm safetensors",
@@ -76,7 +77,9 @@ TABLE = {
         lazy="tqdm optuna",
     ),
     "pipeline": room(
-        "arrays boxes files settings structures data detection tracking viewing", top="numpy", lazy="tqdm ray pandas"
+        "arrays boxes files settings structures data detection tracking refinement viewing",
+        top="numpy",
+        lazy="tqdm ray pandas",
     ),
     # Measures the others, so it may use them all; nobody uses it.
     "benchmark": room(

@@ -26,6 +26,7 @@ sources, several presets (compare=) or both, output= and results= are folders, o
     examples=(
         "source=video.mp4 output=annotated.mp4 results=tracks.txt",
         "source=video.mp4 tracker.preset=bytetrack_reid reid=osnet_x0_25_market1501 json=summary.json",
+        "source=video.mp4 results=tracks.csv refine=recommended",
         "source=videos/*.mp4 detector.weights=yolov8n.pt output=annotated workers=2",
     ),
     exits="0 done, 1 some sources failed, 2 a mistake in the arguments or every source failed",
@@ -77,5 +78,11 @@ def _told(job: Job, summary: dict[str, Any]) -> str:
         f"speed        {summary['frames_per_second']:.1f} frames/s; ms a frame: "
         + ", ".join(f"{name} {stage['milliseconds_per_frame']:.1f}" for name, stage in summary["stages"].items()),
     ]
+    if "refined" in summary:
+        done = summary["refined"]
+        lines.append(
+            f"refined      offline, by {', '.join(done['parts'])}: {done['tracks_before']} tracks before, "
+            f"{done['boxes_filled']} boxes filled in"
+        )
     lines += [f"{name:<12} {path}" for name, path in (("results", job.results), ("video", job.output)) if path]
     return "\n".join(lines)

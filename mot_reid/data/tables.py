@@ -13,14 +13,19 @@ from mot_reid.files import whole
 from mot_reid.structures import TrackTable, exact_below
 
 COLUMNS = ("frame", "track_id", "x1", "y1", "x2", "y2", "score", "class_id")
-_OPTIONAL = ("score", "class_id")
+FILLED = "filled"
+"""The column of a table that was refined offline, see `TrackTable`."""
+_OPTIONAL = {"score": 1.0, "class_id": 0.0, FILLED: np.nan}
+"""What stands in a column that a file lacks."""
+_ALL = (*COLUMNS, FILLED)
 
 
 def write_tracks(path: str | Path, table: TrackTable) -> Path:
     """Write tracks, by frame and identity; the file appears whole or not at all. Returns its path.
 
     `.txt` is the format of MOTChallenge's server (left, top, width, height, to a hundredth of a pixel); `.csv` and
-    `.parquet` have the columns frame, track_id, x1, y1, x2, y2, score and class_id.
+    `.parquet` have the columns frame, track_id, x1, y1, x2, y2, score and class_id, and filled (0 or 1) where the table
+    was refined offline.
 
     Raises:
         ValueError: Another ending.
@@ -30,7 +35,9 @@ def write_tracks(path: str | Path, table: TrackTable) -> Path:
     check_ending(path)
     if path.suffix == ".txt":
         return write_results(path, table)
-    rows = table.to_pandas()[list(COLUMNS)].sort_values(["frame", "track_id"], kind="stable")
+    names = COLUMNS if table.filled is None else (*COLUMNS, FILLED)
+    rows = table.to_pandas()[list(names)].sort_values(["frame", "track_id"], kind="stable")
+    rows = rows.astype({FILLED: np.int64} if FILLED in rows else {})
     with whole(path) as partial:
         if path.suffix == ".csv":
             rows.to_csv(partial, index=False, lineterminator="\n")
@@ -61,11 +68,10 @@ def read_tracks(path: str | Path) -> TrackTable:
         names = [name.strip() for name in next(lines)]
         rows = [(lines.line_num, row) for row in lines if any(cell.strip() for cell in row)]
     places = _places(path, names)
-    values = np.ones((len(rows), len(COLUMNS)))
-    values[:, COLUMNS.index("class_id")] = 0
+    values = np.tile([_OPTIONAL.get(name, np.nan) for name in _ALL], (len(rows), 1))
     for at, (line, row) in enumerate(rows):
         for name, place in places.items():
-            values[at, COLUMNS.index(name)] = _number(path, line, row, name, place)
+            values[at, _ALL.index(name)] = _number(path, line, row, name, place)
     return _table(path, values, [f" line {line}" for line, _ in rows])
 
 
@@ -95,7 +101,7 @@ def _places(path: Path, names: list[str]) -> dict[str, int]:
             f"'{path}' line 1: got columns {', '.join(names)}; expected {', '.join(missing)} as well; "
             "or MOTChallenge's lines of numbers: frame, identity, left, top, width, height, confidence"
         )
-    return {name: names.index(name) for name in COLUMNS if name in names}
+    return {name: names.index(name) for name in _ALL if name in names}
 
 
 def _number(path: Path, line: int, row: list[str], name: str, place: int) -> float:
@@ -118,16 +124,15 @@ def _from_parquet(path: Path) -> TrackTable:
     except (OSError, ValueError) as error:
         raise ValueError(f"'{path}': got {' '.join(str(error).split())}; expected a Parquet file of tracks") from None
     places = _places(path, [str(name) for name in frame.columns])
-    absent = {"score": 1.0, "class_id": 0.0}
-    columns = [frame.iloc[:, places[name]] if name in places else absent[name] for name in COLUMNS]
-    values = np.empty((len(frame), len(COLUMNS)))
+    columns = [frame.iloc[:, places[name]] if name in places else _OPTIONAL[name] for name in _ALL]
+    values = np.empty((len(frame), len(_ALL)))
     for at, column in enumerate(columns):
         values[:, at] = column
     return _table(path, values, [f" row {row}" for row in range(len(frame))])
 
 
 def _table(path: Path, values: Any, where: list[str]) -> TrackTable:
-    """Returns the table of (M, 8) numbers in the order of COLUMNS; refuses the first that makes no sense."""
+    """Returns the table of (M, 9) numbers, COLUMNS and FILLED; refuses the first that makes no sense."""
     whole_numbers = {"frame": 1, "track_id": 0, "class_id": None}
     for name, column in zip(COLUMNS, values.T):
         least = whole_numbers.get(name)
@@ -154,6 +159,7 @@ def _table(path: Path, values: Any, where: list[str]) -> TrackTable:
         values[:, 2:6],
         values[:, 6],
         values[:, 7].astype(np.int64),
+        filled=None if np.isnan(values[:, 8]).any() else values[:, 8] != 0,
     )
 
 

@@ -93,18 +93,25 @@ def score_hota(sequence: ScoredSequence) -> Hota:
         Luiten et al., HOTA: A Higher Order Metric for Evaluating Multi-Object Tracking, IJCV 2021, section 5; numbers
         as TrackEval's.
     """
+    person, track, _, similarity = match_hota(sequence)
+    return _count(sequence, person, track, similarity)
+
+
+def match_hota(sequence: ScoredSequence) -> tuple[IntArray, IntArray, IntArray, FloatArray]:
+    """Returns person, track, frame number and IoU of the pairs that HOTA matches, before any threshold."""
     alignment = _alignment(sequence)
-    persons, tracks, similarities = [], [], []
+    persons, tracks, numbers, similarities = [], [], [], []
     for frame in sequence.frames:
         if frame.similarity.size:
             score = alignment[frame.truth[:, None], frame.result] * frame.similarity
             row, column = linear_sum_assignment(score, maximize=True)
             persons.append(frame.truth[row])
             tracks.append(frame.result[column])
+            numbers.append(np.full(len(row), frame.number))
             similarities.append(frame.similarity[row, column])
     nothing = [np.zeros(0, dtype=np.int64)]
-    person, track = np.concatenate(persons or nothing), np.concatenate(tracks or nothing)
-    return _count(sequence, person, track, np.concatenate(similarities or [np.zeros(0)]))
+    person, track, number = (np.concatenate(part or nothing) for part in (persons, tracks, numbers))
+    return person, track, number, np.concatenate(similarities or [np.zeros(0)])
 
 
 def _alignment(sequence: ScoredSequence) -> FloatArray:

@@ -16,6 +16,7 @@ from mot_reid.detection.public import PublicDetector
 from mot_reid.detection.yolo import YoloDetector
 from mot_reid.pipeline.embed_ahead import EmbedAhead
 from mot_reid.pipeline.plan import Job
+from mot_reid.pipeline.refining import Looks, mended, redraw, refuse_live
 from mot_reid.pipeline.source import Source
 from mot_reid.pipeline.steps import Detector, Step, Stopwatch, steps
 from mot_reid.pipeline.summary import keep_tracks, summarise, to_table
@@ -85,6 +86,9 @@ def run(
         ahead = None
         if reid is not None and settings.tracker.appearance == "always":
             ahead = EmbedAhead(reid.many, above=least_high(tracker.preset))
+        looks = Looks(reid) if settings.refine else None
+        if looks is not None:
+            refuse_live(job.source, live=source.live)
         annotate = build_annotator(settings, rate)
         video = _Video(stack, job.output, source.frame_rate) if job.output else None
         start = time.perf_counter()
@@ -92,7 +96,9 @@ def run(
         try:
             for step in found.kept(source.until_lost(going)):
                 found.frames.append((step.number, step.tracks))
-                if video is not None and video.stopped is None:
+                if looks is not None:
+                    looks.add(step)
+                elif video is not None and video.stopped is None:
                     with watch("draw"):
                         picture = annotate(step.image, step.tracks)
                     with watch("write"):
@@ -102,16 +108,22 @@ def run(
         except KeyboardInterrupt:
             found.keep("interrupted")
             raise
+        told: dict[str, Any] = {}
+        if looks is not None:
+            found.whole, told = mended(to_table(found.frames), looks, settings.refine, frame_rate=rate)
+        table, everything = found.table()
+        if looks is not None and video is not None:
+            again = Source(job.source, frame_rate=settings.tracker.frame_rate, max_frames=len(found.frames))
+            redraw(stack.enter_context(again), table, annotate, video, watch)
         seconds = time.perf_counter() - start
         if video is not None:
             video.close()
-    table, everything = found.table()
     if job.results:
         _write(job.results, table)
     frames = len(found.frames)
     summary = {"source": job.source, "preset": job.preset, **summarise(table, frames)}
     summary["tracks_left_out"] = summarise(everything, frames)["tracks"] - summary["tracks"]
-    told = source.told() | (video.told() if video is not None else {})
+    told |= source.told() | (video.told() if video is not None else {})
     return summary | told | _speed(frames, seconds, watch, source.busy_seconds)
 
 
@@ -121,10 +133,11 @@ class _Found:
     def __init__(self, settings: TrackSettings, job: Job) -> None:
         self._settings, self._job = settings, job
         self.frames: list[tuple[int, Tracks]] = []
+        self.whole: TrackTable | None = None  # refined
 
     def table(self) -> tuple[TrackTable, TrackTable]:
         """Returns the tracks that are worth keeping, and all of them."""
-        everything = to_table(self.frames)
+        everything = to_table(self.frames) if self.whole is None else self.whole
         chosen = self._settings
         return keep_tracks(everything, min_track_length=chosen.min_track_length, min_score=chosen.min_score), everything
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, get_args
 
-from mot_reid.settings.schema import Between, Count, OneOf, Positive, Share
+from mot_reid.settings.refinement import PARTS
+from mot_reid.settings.schema import COMMAS, Between, Count, OneOf, Positive, Share
 from mot_reid.settings.tracker_parameters import (
     PRESET_NAMES,
     AppearanceMode,
@@ -107,6 +108,12 @@ class TrackSettings:
     reid: Annotated[
         str | None,
         "a Re-ID model (file or name) for presets with appearance; null: the bundled one where a preset needs it",
+    ]
+    refine: Annotated[
+        tuple[str, ...],
+        OneOf(("recommended", *PARTS)),
+        COMMAS,
+        "mend the tracks once the video is over, as recommended or a,b: what is done; the results are then offline",
     ]
     device: Annotated[str, "auto, cpu, cuda, cuda:1 or mps"]
     max_frames: Annotated[int | None, Count, "stop each source after this many frames; null: at its end"]

@@ -1,0 +1,1 @@
+"""What do the tracks look like once the whole video is known?"""
