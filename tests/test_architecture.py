@@ -80,6 +80,9 @@ TABLE = {
         "arrays boxes files settings structures data detection tracking refinement viewing",
         top="numpy",
         lazy="tqdm ray pandas",
+        "arrays boxes files settings structures data detection linking tracking viewing",
+        top="numpy",
+        lazy="tqdm ray pandas cv2",
     ),
     # Measures the others, so it may use them all; nobody uses it.
     "benchmark": room(

@@ -17,6 +17,7 @@ COMMANDS = {
     "embed": "embed pictures of people",
     "search": "find a person among pictures",
     "track": "track people in videos",
+    "link": "join the tracks of one person over several videos",
     "evaluate-mot": "score tracks by the rules of MOTChallenge",
     "convert": "take tracks to annotation tools and back",
     "tune-tracker": "search the parameters of a tracker",
