@@ -77,10 +77,7 @@ TABLE = {
         lazy="tqdm optuna",
     ),
     "pipeline": room(
-        "arrays boxes files settings structures data detection tracking refinement viewing",
-        top="numpy",
-        lazy="tqdm ray pandas",
-        "arrays boxes files settings structures data detection linking tracking viewing",
+        "arrays boxes files settings structures data detection linking tracking refinement viewing",
         top="numpy",
         lazy="tqdm ray pandas cv2",
     ),
