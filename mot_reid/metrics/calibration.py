@@ -106,7 +106,7 @@ def calibrate(
         threshold=float(roc.threshold[chosen]),
         false_match_rate=float(false_match_rate),
         true_match_rate=float(roc.true_match_rate[chosen]),
-        roc=_points(roc),
+        roc=roc_points(roc),
         identities=int(np.isin(people, (JUNK, DISTRACTOR), invert=True).sum()),
         genuine_pairs=roc.genuine,
         impostor_pairs=roc.impostor,
@@ -129,8 +129,12 @@ def _similarities(
     return PairSimilarities(genuine, np.sum([pairs.impostor for pairs in found], axis=0))
 
 
-def _points(roc: Roc) -> tuple[tuple[float, float, float], ...]:
-    """Returns points at false-match rates evenly spaced on a logarithmic axis, from all impostors to a single one."""
+def roc_points(roc: Roc) -> tuple[tuple[float, float, float], ...]:
+    """Returns points at false-match rates evenly spaced on a logarithmic axis, from all impostors to a single one.
+
+    Args:
+        roc: Rates of all thresholds.
+    """
     index = np.unique([roc.at(rate) for rate in np.geomspace(1, 1 / roc.impostor, ROC_POINTS)])
     columns = (roc.threshold[index], roc.false_match_rate[index], roc.true_match_rate[index])
     return tuple((float(t), float(f), float(g)) for t, f, g in zip(*columns))
