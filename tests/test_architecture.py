@@ -52,7 +52,7 @@ TABLE = {
     # Calls every other room; nobody uses it.
     "cli": room(
         "arrays boxes environment files names version settings structures data metrics tracking reid detection viewing "
-        "training pipeline linking evaluation serving benchmark refinement",
+        "training pipeline linking evaluation adaptation serving benchmark refinement",
         lazy="tqdm lightning torch numpy ultralytics uvicorn",
     ),
     "data": room("arrays boxes structures files", top="numpy PIL", lazy="cv2 av tqdm pandas"),
@@ -81,6 +81,7 @@ TABLE = {
         top="numpy",
         lazy="tqdm ray pandas cv2",
     ),
+    "adaptation": room("arrays structures version metrics tracking reid pipeline", top="numpy torch"),
     # Measures the others, so it may use them all; nobody uses it.
     "benchmark": room(
         "settings arrays boxes data detection metrics reid tracking training pipeline",

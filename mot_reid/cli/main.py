@@ -12,6 +12,7 @@ from mot_reid.version import __version__
 COMMANDS = {
     "fit": "train a Re-ID model",
     "evaluate": "score a Re-ID model on any data set",
+    "adapt": "find a Re-ID model's threshold on your own videos, without labels",
     "export": "write a Re-ID model as safetensors, ONNX or OpenVINO",
     "publish": "publish a Re-ID model on the Hugging Face Hub",
     "embed": "embed pictures of people",

@@ -50,13 +50,13 @@ def plan(settings: TrackSettings, folder: str | None = None) -> list[Job]:
     """
     from mot_reid.tracking.parameters import find_preset
 
-    sources = [found for source in settings.source for found in _expanded(source)]
+    sources = expanded(settings.source)
     preset = settings.tracker.preset or default_preset(settings.reid)
     presets = {chosen: find_preset(chosen) for chosen in (preset, *settings.compare)}
     needing = [chosen for chosen in presets if chosen in NEED_EMBEDDINGS]
     if settings.tracker.appearance == "always" and not settings.reid and not needing:
         raise ConfigError("tracker.appearance: got 'always' without a model; expected reid=PATH or reid=NAME")
-    names = _names(sources)
+    names = short_names(sources)
     several = len(sources) * len(presets) > 1
     jobs = []
     for source, stem in zip(sources, names):
@@ -90,6 +90,18 @@ def check_outputs(settings: TrackSettings, jobs: Sequence[Job]) -> None:
             check_writable(path, key)
 
 
+def expanded(sources: Sequence[str]) -> list[str]:
+    """Returns sources with the files that patterns stand for in their place.
+
+    Args:
+        sources: as given, such as `videos/*.mp4`.
+
+    Raises:
+        ConfigError: one is empty, or a pattern that matches nothing.
+    """
+    return [found for source in sources for found in _expanded(source)]
+
+
 def _expanded(source: str) -> list[str]:
     """Returns the files that a pattern stands for; anything else as it is."""
     if not source:
@@ -110,8 +122,12 @@ def _pattern(source: str) -> str:
     return source
 
 
-def _names(sources: Sequence[str]) -> list[str]:
-    """Returns a short name for each source, no two the same."""
+def short_names(sources: Sequence[str]) -> list[str]:
+    """Returns a short name for each source, no two the same.
+
+    Args:
+        sources: files, folders, cameras or addresses.
+    """
     names: list[str] = []
     for source in sources:
         path = Path(source)

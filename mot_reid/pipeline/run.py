@@ -20,6 +20,7 @@ from mot_reid.pipeline.refining import Looks, mended, redraw, refuse_live
 from mot_reid.pipeline.source import Source
 from mot_reid.pipeline.steps import Detector, Step, Stopwatch, steps
 from mot_reid.pipeline.summary import keep_tracks, summarise, to_table
+from mot_reid.settings.adaptation import AdaptSettings
 from mot_reid.settings.load import ConfigError
 from mot_reid.settings.tracking import TrackSettings
 from mot_reid.structures import Detections, Tracks, TrackTable
@@ -209,7 +210,9 @@ def _write(path: str, table: TrackTable) -> None:
         raise OSError(f"results: got '{path}' ({reason}); expected a file that can be written") from None
 
 
-def build_detector(settings: TrackSettings, source: str, *, drawn: list[Detections] | None = None) -> Detector:
+def build_detector(
+    settings: TrackSettings | AdaptSettings, source: str, *, drawn: list[Detections] | None = None
+) -> Detector:
     """Returns what finds people in a source.
 
     Args:
@@ -236,7 +239,7 @@ def build_detector(settings: TrackSettings, source: str, *, drawn: list[Detectio
     )  # fmt: skip
 
 
-def _onnx_detector(settings: TrackSettings) -> OnnxDetector:
+def _onnx_detector(settings: TrackSettings | AdaptSettings) -> OnnxDetector:
     """Returns the detector of an ONNX file, or of an OpenVINO folder whose kind is named."""
     chosen = settings.detector
     if chosen.weights is None:

@@ -129,6 +129,36 @@ def save(
     write(path, tensors, described)
 
 
+def recalibrate(
+    source: str | Path, path: str | Path, *, calibration: Mapping[str, Any], provenance: Mapping[str, Any]
+) -> None:
+    """Writes a checkpoint again with another threshold and origin, its weights bit by bit as they are.
+
+    Args:
+        source: A `model.safetensors`, or a Lightning `.ckpt` of ours, of which a `model.safetensors` is made.
+        path: Replaced if it exists; may be the source.
+        calibration: As in `save`.
+        provenance: As in `save`.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        CheckpointError: As `load`.
+    """
+    artifact = load(source)
+    if Path(source).suffix == ".ckpt":
+        save(
+            path,
+            artifact.network,
+            artifact.preprocess,
+            provenance=provenance,
+            licence=artifact.licence,
+            calibration=calibration,
+        )
+        return
+    changed = {**artifact.metadata, "calibration": dict(calibration), "provenance": dict(provenance)}
+    write(path, _read_tensors(Path(source)), changed)
+
+
 def load(path: str | Path, *, device: str | torch.device = "cpu") -> Artifact:
     """Reads a checkpoint and lets it embed its probe before anything else.
 

@@ -184,8 +184,8 @@ def _run(
             log.info("test: several data sets are scored one by one: mot-reid evaluate checkpoint=%s", result.model)
         if data.validation is None:
             log.warning(
-                "no calibrated threshold: nobody was held out to find it on; train with data.validation=0.1, or "
-                "set the tracker's gate yourself"
+                "no calibrated threshold: nobody was held out to find it on; train with data.validation=0.1, find one "
+                "on videos of your own by `mot-reid adapt`, or set the tracker's gate yourself"
             )
     return result
 

@@ -1,0 +1,1 @@
+"""How does a model fit the videos that it is used on, without labels?"""
