@@ -22,16 +22,16 @@ def drawn(persons: int, crops: int) -> list[np.ndarray]:
 
 
 def test_promised_models_are_there() -> None:
-    assert {"osnet_x0_25_market1501", "person_small"} <= set(NAMES)
+    assert {"mobilenetv2_market1501", "osnet_x0_25_market1501", "person_small"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_bundled_model_is_small_calibrated_and_named_in_the_notice(name: str) -> None:
     path = checkpoint.find(name)
-    assert path.stat().st_size < 1_000_000
+    assert path.stat().st_size < (5_000_000 if name.startswith("mobilenetv2") else 1_000_000)
     embedder = Embedder(name, device="cpu")
     assert embedder.threshold is not None and 0 < embedder.threshold < 1
-    assert embedder.metadata["calibration"]["identities"] == 75
+    assert embedder.metadata["calibration"]["identities"] >= 38
     notice = (ROOT / "NOTICE").read_text(encoding="utf-8")
     assert path.name in notice and "research use only" in embedder.metadata["licence"]
 
