@@ -72,7 +72,7 @@ TABLE = {
         lazy="wandb tqdm",
     ),
     "evaluation": room(
-        "settings arrays boxes structures files data metrics reid tracking viewing",
+        "settings arrays boxes structures files data metrics reid refinement tracking viewing",
         top="numpy torch",
         lazy="tqdm optuna",
     ),

@@ -21,6 +21,7 @@ COMMANDS = {
     "link": "join the tracks of one person over several videos",
     "evaluate-mot": "score tracks by the rules of MOTChallenge",
     "convert": "take tracks to annotation tools and back",
+    "compare": "compare trackers, Re-ID models and detectors on the same videos",
     "tune-tracker": "search the parameters of a tracker",
     "fit-detector": "fine-tune a YOLO detector on people",
     "prepare-market1501": "check and unpack Market-1501",

@@ -1,0 +1,230 @@
+"""Trackers, embedders and detectors compared on the same videos, cell by cell; finished cells are not done again."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import reduce
+from operator import add
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mot_reid.evaluation.comparison_data import Video, digest
+from mot_reid.files import whole
+from mot_reid.metrics.block_bootstrap import Resampled, paired_intervals, resample
+from mot_reid.metrics.mot import score_clear
+from mot_reid.metrics.mot_rules import Benchmark, apply_rules
+from mot_reid.refinement.refine import refine
+from mot_reid.structures import Detections, TrackTable
+from mot_reid.tracking.tracker import Tracker
+
+_FORMAT = "1"  # of a cell; raise it where scores change
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A row of the table.
+
+    Attributes:
+        detector: whose boxes; empty for results of others.
+        tracker: the preset, or the name of the others' results.
+        embedder: the Re-ID model; empty for none.
+        offline: whether the tracks are refined.
+    """
+
+    detector: str
+    tracker: str
+    embedder: str = ""
+    offline: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cell:
+    """A row on one video.
+
+    Attributes:
+        plain: sums of the scores, (1,) draws.
+        drawn: sums for each draw of blocks.
+        switches: identity switches.
+        milliseconds: of association a frame; NaN where it was not measured.
+    """
+
+    plain: Resampled
+    drawn: Resampled
+    switches: int
+    milliseconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """How cells are scored and where they are kept.
+
+    Attributes:
+        benchmark: whose rules.
+        samples: draws of blocks.
+        block_frames: frames of a block.
+        folder: of finished cells.
+    """
+
+    benchmark: Benchmark
+    samples: int
+    block_frames: int
+    folder: Path
+
+
+def tracked_cells(
+    video: Video,
+    frames: Sequence[Detections],
+    preset: str,
+    *,
+    gate: float | None,
+    parts: Sequence[str],
+    scoring: Scoring,
+) -> list[Cell]:
+    """Returns the cell of a tracker on a video and, with parts to refine, the one of the refined tracks.
+
+    Camera motion is not estimated: the boxes are all that the trackers see, with their embeddings.
+
+    Args:
+        video: the sequence.
+        frames: its detections, with embeddings where the preset uses them.
+        preset: the tracker.
+        gate: the embedder's threshold; None for the preset's.
+        parts: of refinement; none for the tracks as they are only.
+        scoring: how, and where they are kept.
+    """
+    inputs = [found.xyxy.tobytes() + found.score.tobytes() + _bytes(found.embedding) for found in frames]
+    settings = repr((preset, gate, video.frame_rate)).encode()
+    keys = [_key(video, scoring, settings, repr(tuple(p)).encode(), *inputs) for p in ([], parts)[: 1 + bool(parts)]]
+    known = [_load(scoring.folder / f"{key}.npz") for key in keys]
+    if all(known):
+        return [cell for cell in known if cell is not None]
+    table, embedding, milliseconds = _track(video, frames, preset, gate)
+    cells = [_score(video, table, scoring, milliseconds)]
+    if parts:
+        threshold = 0.5 if gate is None else gate
+        refined = refine(table, parts, embedding=embedding, threshold=threshold, frame_rate=video.frame_rate)
+        cells.append(_score(video, refined, scoring, milliseconds))
+    for key, cell in zip(keys, cells):
+        _save(scoring.folder / f"{key}.npz", cell)
+    return cells
+
+
+def result_cell(video: Video, table: TrackTable, scoring: Scoring) -> Cell:
+    """Returns the cell of tracks that another program made."""
+    key = _key(video, scoring, table.frame.tobytes(), table.track_id.tobytes(), table.xyxy.tobytes())
+    cell = _load(scoring.folder / f"{key}.npz") or _score(video, table, scoring, float("nan"))
+    _save(scoring.folder / f"{key}.npz", cell)
+    return cell
+
+
+def leaderboard(cells: dict[Entry, dict[str, Cell]]) -> dict[str, Any]:
+    """Returns the comparison in plain numbers: rows by HOTA of all videos together, best first.
+
+    Each row has the difference to the best one with its 95% interval, from the same draws; a row whose interval of
+    HOTA reaches 0 cannot be told from the best.
+
+    Args:
+        cells: by row, then by video; rows with the same videos are comparable.
+    """
+    rows = [_row(entry, of_video) for entry, of_video in cells.items()]
+    rows.sort(key=lambda row: -row["combined"]["hota"])
+    by_name = {_name(entry): of_video for entry, of_video in cells.items()}
+    best = by_name[rows[0]["name"]]
+    for row in rows:
+        intervals = paired_intervals(_drawn(best), _drawn(by_name[row["name"]]))
+        row["to_best"] = {name: list(interval) for name, interval in intervals.items()}
+    return {"videos": list(next(iter(cells.values()))), "rows": rows}
+
+
+def write_json(path: Path, board: dict[str, Any], settings: dict[str, Any]) -> None:
+    """Writes the comparison; the file appears whole or not at all."""
+    with whole(path) as partial:
+        Path(partial).write_text(json.dumps(board | {"settings": settings}, indent=2) + "\n", encoding="utf-8")
+
+
+def _name(entry: Entry) -> str:
+    parts = (entry.tracker, entry.embedder, entry.detector, "refined" if entry.offline else "")
+    return " · ".join(part for part in parts if part)
+
+
+def _row(entry: Entry, of_video: dict[str, Cell]) -> dict[str, Any]:
+    plain = reduce(add, (cell.plain for cell in of_video.values()))
+    combined = _numbers(plain) | {"idsw": sum(cell.switches for cell in of_video.values())}
+    spent = [cell.milliseconds for cell in of_video.values()]
+    return {
+        "name": _name(entry),
+        "detector": entry.detector,
+        "tracker": entry.tracker,
+        "embedder": entry.embedder,
+        "offline": entry.offline,
+        "combined": combined,
+        "milliseconds": None if any(np.isnan(spent)) else float(np.mean(spent)),
+        "sequences": {name: _numbers(cell.plain) | {"idsw": cell.switches} for name, cell in of_video.items()},
+    }
+
+
+def _numbers(sums: Resampled) -> dict[str, float]:
+    return {name: float(values[0]) for name, values in sums.scores().items()}
+
+
+def _drawn(of_video: dict[str, Cell]) -> dict[str, Resampled]:
+    return {name: cell.drawn for name, cell in of_video.items()}
+
+
+def _track(
+    video: Video, frames: Sequence[Detections], preset: str, gate: float | None
+) -> tuple[TrackTable, Any, float]:
+    """Returns the tracks, the embedding of each row or None, and milliseconds a frame."""
+    given: dict[str, Any] = {} if gate is None else {"gate": gate}
+    tracker = Tracker(preset, frame_rate=video.frame_rate, camera="none", **given)
+    tracks, rows, spent = [], [], 0.0
+    for found in frames:
+        start = time.perf_counter()
+        answer = tracker.update(found)
+        spent += time.perf_counter() - start
+        tracks.append(answer)
+        if found.embedding is not None and answer.detection is not None:
+            rows.append(found.embedding[answer.detection])
+    table = TrackTable.from_frames(tracks)
+    embedding = np.concatenate(rows) if rows and sum(map(len, rows)) == len(table) else None
+    return table, embedding, 1000 * spent / max(len(frames), 1)
+
+
+def _score(video: Video, table: TrackTable, scoring: Scoring, milliseconds: float) -> Cell:
+    counted = apply_rules(video.truth, table, benchmark=scoring.benchmark, length=video.length)
+    drawn = resample(counted, block_frames=scoring.block_frames, samples=scoring.samples)
+    plain = resample(counted, block_frames=scoring.block_frames, whole=True)
+    return Cell(plain, drawn, score_clear(counted)[0].idsw, milliseconds)
+
+
+def _key(video: Video, scoring: Scoring, *parts: bytes) -> str:
+    how = repr((_FORMAT, scoring.benchmark, scoring.samples, scoring.block_frames, video.length)).encode()
+    truth = (getattr(video.truth, name).tobytes() for name in ("frame", "track_id", "xyxy", "class_id", "ignore"))
+    return digest(how, *truth, *parts)
+
+
+def _bytes(embedding: Any) -> bytes:
+    return b"" if embedding is None else embedding.tobytes()
+
+
+def _save(path: Path, cell: Cell) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrays = {f"{part}_{f.name}": getattr(getattr(cell, part), f.name) for part in _PARTS for f in fields(Resampled)}
+    with whole(path) as partial, Path(partial).open("wb") as stream:
+        np.savez_compressed(stream, other=np.array([cell.switches, cell.milliseconds]), **arrays)
+
+
+def _load(path: Path) -> Cell | None:
+    if not path.is_file():
+        return None
+    with np.load(path) as stored:
+        plain, drawn = (Resampled(*(stored[f"{part}_{f.name}"] for f in fields(Resampled))) for part in _PARTS)
+        return Cell(plain, drawn, int(stored["other"][0]), float(stored["other"][1]))
+
+
+_PARTS = ("plain", "drawn")
