@@ -115,4 +115,9 @@ def join(seen: Sequence[Seen]) -> Links:
         together.append(one.tracklets.together + tracklets)
         tracklets += one.tracklets.count
         tracks += int(one.watched.table.track_id.max(initial=0))
-    return Links(*(np.concatenate(parts) for parts in (tracklet, track, seconds, together)))
+    return Links(
+        tracklet=np.concatenate(tracklet),
+        track=np.concatenate(track),
+        seconds=np.concatenate(seconds),
+        together=np.concatenate(together),
+    )

@@ -35,7 +35,8 @@ class Answers:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the answers as JSON can hold them."""
-        rows = zip(self.path, self.similarity, self.same or [None] * len(self.path))
+        unknown: list[bool | None] = [None] * len(self.path)
+        rows = zip(self.path, self.similarity, self.same or unknown)
         return {"query": self.query, "answers": [{"path": p, "similarity": s, "same": same} for p, s, same in rows]}
 
 

@@ -7,9 +7,9 @@ from operator import add
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from mot_reid.arrays import IntArray
+from mot_reid.arrays import FloatArray, IntArray
 from mot_reid.metrics.mot import MotResult
 from mot_reid.metrics.retrieval import RetrievalResult
 
@@ -73,7 +73,7 @@ def draw_counts(units: int, *, samples: int, seed: int | np.random.Generator) ->
     return np.random.default_rng(seed).multinomial(units, np.full(units, 1 / units), size=samples)
 
 
-def percentile_intervals(scores: NDArray[np.float64], *, confidence: float) -> list[Interval]:
+def percentile_intervals(scores: FloatArray, *, confidence: float) -> list[Interval]:
     """Returns the interval of each column of (samples, scores)."""
     if not 0 < confidence < 1:
         raise ValueError(f"confidence: got {confidence}; expected between 0 and 1")

@@ -111,7 +111,7 @@ def evaluate_links(person_id: ArrayLike, global_id: ArrayLike, *, boxes: ArrayLi
         Set for Multi-Target, Multi-Camera Tracking, ECCV Workshops 2016 (IDF1); Luiten et al., HOTA, IJCV 2021.
     """
     given, found = np.asarray(person_id), np.asarray(global_id)
-    weight = np.ones(len(given), np.int64) if boxes is None else np.asarray(boxes)
+    weight = np.ones(len(given)) if boxes is None else np.asarray(boxes)
     _check(given, found, weight)
     distractor = given == DISTRACTOR
     own = np.where(distractor, -1 - np.arange(len(given)), given)
@@ -181,12 +181,16 @@ class _Table:
         cells = coo_matrix((weight.astype(float), (person, identity)), shape=shape)
         cells.sum_duplicates()
         row, column = cells.row.astype(np.int64), cells.col.astype(np.int64)
-        totals = [np.bincount(side, weights=cells.data, minlength=n) for side, n in zip((row, column), shape)]
-        return cls(row, column, cells.data, *totals)
+        of_rows, of_columns = (_sums(side, cells.data, n) for side, n in zip((row, column), shape))
+        return cls(row, column, cells.data, of_rows, of_columns)
 
     def by_person(self, value: FloatArray) -> FloatArray:
         """Returns the sum over the cells of each person."""
-        return np.bincount(self.row, weights=value, minlength=len(self.person_total))
+        return _sums(self.row, value, len(self.person_total))
+
+
+def _sums(group: IntArray, value: FloatArray, groups: int) -> FloatArray:
+    return np.bincount(group, weights=value, minlength=groups).astype(np.float64)
 
 
 def _named_right(table: _Table) -> IntArray:
@@ -240,7 +244,7 @@ def _harmonic(a: FloatArray, b: FloatArray) -> FloatArray:
     return np.divide(2 * a * b, a + b, out=np.zeros_like(a), where=a + b > 0)
 
 
-def _check(person: IntArray, identity: IntArray, weight: IntArray) -> None:
+def _check(person: IntArray, identity: IntArray, weight: FloatArray) -> None:
     if not person.shape == identity.shape == weight.shape or person.ndim != 1 or not len(person):
         raise ValueError(
             f"evaluate_links: got shapes {person.shape}, {identity.shape} and {weight.shape}; expected person_id, "

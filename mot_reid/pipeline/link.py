@@ -145,7 +145,7 @@ def _crop(image: Image, xyxy: FloatArray) -> Image:
     x2, y2 = (
         int(np.clip(np.ceil(value), low + 1, side)) for value, low, side in zip(xyxy[2:], (x1, y1), (width, height))
     )
-    return cv2.resize(image[y1:y2, x1:x2], _CELL, interpolation=cv2.INTER_AREA)
+    return cv2.resize(image[y1:y2, x1:x2], _CELL, interpolation=cv2.INTER_AREA).astype(np.uint8)
 
 
 def read_constraints(

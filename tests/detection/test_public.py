@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mot_reid.detection.public import PublicDetector
-from mot_reid.pipeline.steps import track
+from mot_reid.pipeline.track import track
 from mot_reid.structures import Detections, TrackTable
 from mot_reid.tracking.tracker import Tracker
 
