@@ -18,7 +18,9 @@ def settings(*arguments: str) -> TrackSettings:
 
 def test_names_of_sources_tell_them_apart(tmp_path: Path) -> None:
     (tmp_path / "seq" / "img1").mkdir(parents=True)
-    names = module._names(["a/v.mp4", "b/v.mp4", "0", str(tmp_path / "seq" / "img1"), "rtsp://host/cam1", "c/v.avi"])
+    names = module.short_names(
+        ["a/v.mp4", "b/v.mp4", "0", str(tmp_path / "seq" / "img1"), "rtsp://host/cam1", "c/v.avi"]
+    )
     assert names == ["v", "v~2", "camera0", "seq", "cam1", "v~3"]
 
 
@@ -78,4 +80,4 @@ def test_folders_with_brackets_are_taken_as_they_are_in_a_pattern(tmp_path: Path
 def test_name_of_a_folder_of_digits_is_no_cameras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "0000").mkdir()
-    assert module._names(["0000", "0"]) == ["0000", "camera0"]
+    assert module.short_names(["0000", "0"]) == ["0000", "camera0"]
