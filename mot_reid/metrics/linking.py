@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
@@ -111,14 +112,14 @@ def evaluate_links(person_id: ArrayLike, global_id: ArrayLike, *, boxes: ArrayLi
         Set for Multi-Target, Multi-Camera Tracking, ECCV Workshops 2016 (IDF1); Luiten et al., HOTA, IJCV 2021.
     """
     given, found = np.asarray(person_id), np.asarray(global_id)
-    weight = np.ones(len(given)) if boxes is None else np.asarray(boxes)
+    weight = np.ones(len(given), np.int64) if boxes is None else np.asarray(boxes)
     _check(given, found, weight)
     distractor = given == DISTRACTOR
     own = np.where(distractor, -1 - np.arange(len(given)), given)
     names, person = np.unique(own, return_inverse=True)
     identities, identity = np.unique(found, return_inverse=True)
     together = _Table.of(person, identity, np.ones(len(given)), shape=(len(names), len(identities)))
-    weighted = _Table.of(person, identity, weight, shape=(len(names), len(identities)))
+    weighted = _Table.of(person, identity, weight.astype(float), shape=(len(names), len(identities)))
     known = names >= 0
     size = np.bincount(person)
     of_identity = np.bincount(identity)
@@ -244,7 +245,7 @@ def _harmonic(a: FloatArray, b: FloatArray) -> FloatArray:
     return np.divide(2 * a * b, a + b, out=np.zeros_like(a), where=a + b > 0)
 
 
-def _check(person: IntArray, identity: IntArray, weight: FloatArray) -> None:
+def _check(person: IntArray, identity: IntArray, weight: NDArray[Any]) -> None:
     if not person.shape == identity.shape == weight.shape or person.ndim != 1 or not len(person):
         raise ValueError(
             f"evaluate_links: got shapes {person.shape}, {identity.shape} and {weight.shape}; expected person_id, "

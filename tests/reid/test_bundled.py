@@ -22,7 +22,7 @@ def drawn(persons: int, crops: int) -> list[np.ndarray]:
 
 
 def test_promised_models_are_there() -> None:
-    assert {"mobilenetv2_market1501", "osnet_x0_25_market1501", "person_small"} <= set(NAMES)
+    assert {"mobilenetv2_market1501", "osnet_x0_25_market1501", "osnet_x0_25_taught", "person_small"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
