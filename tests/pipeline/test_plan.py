@@ -54,7 +54,7 @@ def test_plan_refuses_an_unknown_preset() -> None:
 def test_preset_that_needs_a_model_takes_the_bundled_one_where_none_is_named() -> None:
     jobs = plan(settings("tracker.preset=bytetrack_reid", "compare=[bytetrack, botsort]"))
     assert [(job.preset, job.reid) for job in jobs] == [
-        ("bytetrack_reid", "osnet_x0_25_market1501"),
+        ("bytetrack_reid", "osnet_x0_25_taught"),
         ("bytetrack", None),
         ("botsort", None),
     ]
