@@ -106,7 +106,7 @@ def test_a_chosen_sequence_is_scored_alone(arguments: list[str], capsys: pytest.
             [],
             "b: result: got identity 1 twice in frame 1",
         ),
-        (lambda root: (root / "truth" / "a" / "gt" / "gt.txt").write_text(""), [], r"gt\.txt': got no line"),
+        (lambda root: (root / "truth" / "a" / "gt" / "gt.txt").write_text(""), [], r"gt\.txt': got an empty file"),
         (lambda root: None, ["benchmark=MOT18"], "benchmark: got 'MOT18'; expected one of MOT15, MOT16"),
         (lambda root: None, ["sequences=c"], "sequences: got 'c'; expected some of a, b"),
         (lambda root: None, ["bootstrap=many"], "bootstrap: got 'many'; expected int"),

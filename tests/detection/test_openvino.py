@@ -107,7 +107,7 @@ def test_rectangular_input_has_the_shape_of_the_image(network: Network, monkeypa
 
 def test_rectangular_input_of_a_foreign_head_is_refused(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openvino, "strides_of", lambda model, size: [])
-    with pytest.raises(ValueError, match=r"^detector rectangular: got True for '.', whose head .* leave it out$"):
+    with pytest.raises(ValueError, match=r"rectangular: got True for '.', whose output layer .*; leave it out$"):
         detector(rectangular=True)
 
 

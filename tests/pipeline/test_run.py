@@ -157,4 +157,4 @@ def test_video_that_cannot_be_written_costs_the_video_alone(
     summary = run(SETTINGS, job)
     assert summary["frames"] == 8 and summary["video_stopped"] == "no space left"
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
-    assert "the video stopped at frame 5" in caplog.text
+    assert "the annotated video could not be written at frame 5" in caplog.text

@@ -113,7 +113,7 @@ def test_student_without_labels_comes_to_say_what_its_teacher_says(
 
 
 def test_run_without_teacher_or_labels_is_refused(people: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"loss: got no weight above 0; expected at least one term"):
+    with pytest.raises(ValueError, match=r"loss: got no weight above 0; expected at least one; set"):
         fit(small_config(people, tmp_path / "run", *NO_LABELS))
 
 

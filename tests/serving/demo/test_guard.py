@@ -130,7 +130,7 @@ def test_upload_beyond_those_at_once_is_refused_and_spares_the_others(tmp_path: 
         guard = guarded(gradio, folder)
         first = asyncio.create_task(post(guard, UPLOAD, length="4"))
         await begun.wait()
-        with pytest.raises(Refusal, match="as many as it can"):
+        with pytest.raises(Refusal, match="as many uploads as it can"):
             await post(guard, UPLOAD, length="4")
         go_on.set()
         await first

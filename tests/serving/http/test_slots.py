@@ -24,7 +24,7 @@ def test_one_client_cannot_take_every_slot() -> None:
             pass
         assert caught.value.kind == "too_many_requests"
         with slots.take("b"):
-            with pytest.raises(Refusal, match="as many as it can"), slots.take("c"):
+            with pytest.raises(Refusal, match="as many uploads as it can"), slots.take("c"):
                 pass
             assert slots.taken == 3
     with slots.take("a"):
