@@ -94,8 +94,8 @@ class Draft(Generic[_T]):
             self.origin.pop(key, None)
             return
         spec = self.keys[key]
-        if get_args(spec.plain) == (str, Ellipsis) and isinstance(value, str) and not value.startswith("${"):
-            value = [value]
+        if get_args(spec.plain) == (str, Ellipsis):
+            value = _strings(value)
         if spec.plain is bool and not isinstance(value, (bool, str, type(None))):
             raise _wrong(layer, key, value, spec)
         try:
@@ -223,6 +223,15 @@ def parsed(text: str, spec: Key, key: str) -> Any:
         return OmegaConf.to_container(OmegaConf.from_dotlist([f"value={text}"]))["value"]  # type: ignore[call-overload,index]
     except Exception:  # the YAML library's own errors, which this module does not import
         raise ConfigError(f"{COMMAND_LINE}: {key}: got '{text}'; expected {spec.type_name}") from None
+
+
+def _strings(value: object) -> object:
+    """Returns a list of strings for a string, a path or a list with paths in it; anything else as it is."""
+    if isinstance(value, (list, tuple)):
+        return [str(item) if isinstance(item, Path) else item for item in value]
+    if isinstance(value, Path) or (isinstance(value, str) and not value.startswith("${")):
+        return [str(value)]
+    return value
 
 
 def _wrong(layer: str, key: str, value: object, spec: Key) -> ConfigError:

@@ -78,7 +78,7 @@ def test_without_anything_the_synthetic_clip_is_compared(tmp_path: Path) -> None
     found = board(tmp_path / "out")
     assert found["videos"] == ["synthetic"]
     with_looks = next(row for row in found["rows"] if row["embedder"])
-    assert (with_looks["tracker"], with_looks["embedder"]) == ("bytetrack_reid", "osnet_x0_25_market1501")
+    assert (with_looks["tracker"], with_looks["embedder"]) == ("bytetrack_reid", "osnet_x0_25_taught")
     assert len(list((tmp_path / "out" / "embeddings").iterdir())) == 1
 
 

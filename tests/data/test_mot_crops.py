@@ -182,7 +182,7 @@ def test_write_crops_refuses_a_video_that_is_too_short(sequence: Sequence, tmp_p
     with VideoWriter(tmp_path / "short.avi", frame_rate=10) as writer:
         for _ in range(20):
             writer.write(np.zeros((100, 200, 3), dtype=np.uint8))
-    with pytest.raises(ValueError, match=r"short\.avi' lacks \d+ frames, the first 31"):
+    with pytest.raises(ValueError, match=r"short\.avi' is missing \d+ frames, the first is 31"):
         write_crops(
             tmp_path / "out", [sequence], videos={"street": tmp_path / "short.avi"}, rules=RULES, progress=False
         )

@@ -59,7 +59,7 @@ def test_preset_that_needs_a_model_takes_the_bundled_one_where_none_is_named() -
         ("botsort", None),
     ]
     assert [job.reid for job in plan(settings("tracker.preset=bytetrack_reid", "reid=x"))] == ["x"]
-    assert [job.reid for job in plan(settings("compare=[bytetrack_reid]"))] == [None, "osnet_x0_25_market1501"]
+    assert [job.reid for job in plan(settings("compare=[bytetrack_reid]"))] == [None, "osnet_x0_25_taught"]
 
 
 def test_bundled_model_travels_with_the_package() -> None:

@@ -65,7 +65,9 @@ def test_openvino_of_others_sees_bytes_in_its_own_order(tmp_path: Path) -> None:
 
 def test_network_of_others_without_preprocessing_is_refused(tmp_path: Path) -> None:
     (tmp_path / "other.xml").write_text("<net/>")
-    with pytest.raises(ValueError, match=r"distill.teacher: got '.*other.xml' without its preprocessing; expected"):
+    with pytest.raises(
+        ValueError, match=r"distill.teacher: got '.*other.xml', which does not describe its preprocessing; set"
+    ):
         Teacher(tmp_path / "other.xml")
 
 

@@ -28,6 +28,11 @@ def test_overrides_are_the_keys_of_the_command_line(trained: list[tuple[Config, 
     assert trained == [(load_config(["experiment=quickstart", *words]), "last")]
 
 
+def test_list_of_paths_is_a_list_of_folders(trained: list[tuple[Config, str | None]]) -> None:
+    mot_reid.fit("quickstart", {"data": "auto", "data.root": [Path("one"), "two"]})
+    assert trained[0][0].data.root == ("one", "two")
+
+
 def test_single_key_wins_over_a_base_in_either_order(trained: list[tuple[Config, str | None]]) -> None:
     mot_reid.fit("quickstart", {"optim.weight_decay": 0.5, "optim": "sgd"})
     mot_reid.fit("quickstart", {"optim": "sgd", "optim.weight_decay": 0.5})
