@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -125,6 +126,11 @@ def write_text(path: str | Path, text: str) -> Path:
     with whole(path) as partial:
         partial.write_text(text, encoding="utf-8", newline="\n")
     return Path(path)
+
+
+def write_json(path: str | Path, content: object) -> Path:
+    """Writes JSON for people to read too, whole or not at all; returns its path."""
+    return write_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def _lock(file: BinaryIO) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mot_reid.cli.command import Command, Given, check_output
-from mot_reid.files import write_text
+from mot_reid.files import write_json
 from mot_reid.settings.adaptation import AdaptSettings, LinkSettings
 from mot_reid.settings.load import ConfigError
 
@@ -63,7 +62,7 @@ def _adapt(settings: AdaptSettings, given: Given) -> None:
     )
     print(_told(adapted))
     if settings.json is not None:
-        print(f"figures    {write_text(settings.json, json.dumps(adapted.to_dict(), indent=2) + chr(10))}")
+        print(f"figures    {write_json(settings.json, adapted.to_dict())}")
 
 
 def _files(settings: AdaptSettings) -> tuple[Path, Path]:
@@ -73,7 +72,7 @@ def _files(settings: AdaptSettings) -> tuple[Path, Path]:
     model = checkpoint.find(settings.checkpoint)
     if model.suffix == ".onnx":
         raise ConfigError(f"checkpoint: got '{model}'; expected a model.safetensors; adapt that, then export it")
-    beside = Path(model.name) if bundled.WEIGHTS in model.parents else model
+    beside = bundled.beside(model)
     output = Path(settings.output) if settings.output else beside.with_name(f"{model.stem}-adapted.safetensors")
     if output.suffix != ".safetensors":
         raise ConfigError(f"output: got '{output}'; expected a name ending in .safetensors")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from mot_reid.cli.command import Command, Given, check_output
-from mot_reid.files import write_text
+from mot_reid.files import write_json
 from mot_reid.settings.benchmark import BenchmarkSettings
 
 COMMAND = Command(
@@ -45,6 +44,6 @@ def _measure(settings: BenchmarkSettings, given: Given) -> None:
     figures = measure(settings)
     if settings.json is not None:
         told = {"machine": machine, "figures": {figure.name: figure.to_dict() for figure in figures}}
-        write_text(settings.json, json.dumps(told, indent=2) + "\n")
+        write_json(settings.json, told)
     if old is not None:
         print(f"\nthen -> now\n{compare(figures, old)}")

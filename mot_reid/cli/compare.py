@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mot_reid.cli.command import Command, Given, check_output
-from mot_reid.files import write_text
+from mot_reid.files import write_json, write_text
 from mot_reid.settings.comparison import CompareSettings
 from mot_reid.settings.tracker_parameters import NEED_EMBEDDINGS, USE_EMBEDDINGS
 
@@ -41,7 +41,7 @@ def _compare(settings: CompareSettings, given: Given) -> None:
     """Reads, tracks, scores, prints and writes."""
     folder = Path(settings.output)
     check_output("output", str(folder / "compare.json"))
-    from mot_reid.evaluation.comparison import Scoring, leaderboard, write_json
+    from mot_reid.evaluation.comparison import Scoring, leaderboard
     from mot_reid.evaluation.comparison_data import read_videos, synthetic_video
     from mot_reid.viewing.html.comparison import comparison_html
 
@@ -54,7 +54,7 @@ def _compare(settings: CompareSettings, given: Given) -> None:
     scoring = Scoring(settings.benchmark, settings.bootstrap, settings.block_frames, folder / "cells")  # type: ignore[arg-type]
     board = leaderboard(_cells(settings, videos, scoring))
     print(_table(board))
-    write_json(folder / "compare.json", board, dict(given))
+    write_json(folder / "compare.json", board | {"settings": dict(given)})
     measured = f"{', '.join(board['videos'])} by the rules of {settings.benchmark}"
     print(f"\npage   {write_text(folder / 'index.html', comparison_html(board, measured=measured))}")
     print(f"scores {folder / 'compare.json'}")

@@ -31,7 +31,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _embed(settings: EmbedSettings, given: Given) -> None:
     """Embeds every image and writes the file."""
-    from mot_reid.evaluation.embedding_file import EmbeddingFile, check_ending, identify
+    from mot_reid.evaluation.embedding_file import EmbeddingFile, check_ending
 
     check_ending(settings.output)
     check_output("output", settings.output)
@@ -46,7 +46,7 @@ def _embed(settings: EmbedSettings, given: Given) -> None:
     model = checkpoint.find(settings.checkpoint or BUNDLED_MODEL)
     embedder = Embedder(model, device=settings.device, batch_size=settings.batch_size)
     log.info("embedding %s image%s with %s ..", f"{len(paths):,}", "" if len(paths) == 1 else "s", model.stem)
-    found = EmbeddingFile(paths, embed_crops(embedder, paths), identify(model))
+    found = EmbeddingFile(paths, embed_crops(embedder, paths), checkpoint.identify(model))
     print(
         f"{found.save(settings.output)}: {found.embedding.shape[0]:,} embeddings of {found.embedding.shape[1]} numbers"
     )

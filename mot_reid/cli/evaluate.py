@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mot_reid.cli.command import Command, Given, check_output
-from mot_reid.files import write_text
+from mot_reid.files import write_json, write_text
 from mot_reid.settings.evaluation import EvaluateSettings
 from mot_reid.settings.load import ConfigError
 
@@ -213,7 +212,7 @@ def _embedded(settings: EvaluateSettings, model: Model, paths: list[str]) -> Any
 def _write_scores(path: str, scores: Mapping[str, Any], given: Given) -> None:
     """Writes the scores as fractions, and what they were measured with."""
     told = {key: value for key, value in given.items() if key not in ("json", "report", "cache")}
-    print(f"\nscores   {write_text(path, json.dumps({**scores, 'settings': told}, indent=2) + chr(10))}")
+    print(f"\nscores   {write_json(path, {**scores, 'settings': told})}")
 
 
 def _write_report(settings: EvaluateSettings, scored: Scored, model: Model, given: Given) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import warnings
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mot_reid.cli.command import Command, Given, check_output
-from mot_reid.files import write_text
+from mot_reid.files import write_json, write_text
 from mot_reid.settings.evaluation import EvaluateMotSettings
 from mot_reid.settings.load import ConfigError
 
@@ -72,7 +71,7 @@ def _evaluate(settings: EvaluateMotSettings, given: Given) -> None:
     intervals = bootstrap_mot(scored, samples=settings.bootstrap) if settings.bootstrap else {}
     print(table(scored, intervals))
     if settings.json is not None:
-        print(f"scores   {write_text(settings.json, _json_text(scored, intervals, given))}")
+        print(f"scores   {write_json(settings.json, _content(scored, intervals, given))}")
     _write_plots(settings, scored, results, lengths)
     if settings.report is not None:
         page = _report_page(settings, scored, sequences, truths=truths, results=results)
@@ -145,10 +144,10 @@ def table(result: MotResult, intervals: Mapping[str, Interval]) -> str:
     return "\n".join(lines)
 
 
-def _json_text(result: MotResult, intervals: Mapping[str, Interval], given: Mapping[str, str]) -> str:
+def _content(result: MotResult, intervals: Mapping[str, Interval], given: Mapping[str, str]) -> dict[str, Any]:
     """Returns the scores, their intervals, and what they were measured with."""
     content: dict[str, Any] = result.to_dict()
     if intervals:
         content["intervals"] = {name: list(interval) for name, interval in intervals.items()}
     content["settings"] = {key: value for key, value in given.items() if key not in ("json", "plots", "report")}
-    return json.dumps(content, indent=2) + "\n"
+    return content

@@ -48,7 +48,7 @@ def _export(settings: ExportSettings, given: Given) -> None:
     from mot_reid.reid import export as exporters
 
     source = checkpoint.find(settings.checkpoint)
-    beside = Path(source.name) if bundled.WEIGHTS in source.parents else source
+    beside = bundled.beside(source)
     output = Path(settings.output) if settings.output is not None else beside.with_suffix(SUFFIXES[kind])
     _check_output(output, kind)
     writers: dict[str, Callable[..., None]] = {

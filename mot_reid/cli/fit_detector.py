@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import warnings
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from mot_reid.cli.command import Command, Given, called_as, check_output, mistake
-from mot_reid.files import write_text
+from mot_reid.files import write_json
 from mot_reid.settings.detector import FitDetectorCall, FitDetectorSettings
 from mot_reid.settings.load import Config, save_config
 
@@ -99,4 +98,4 @@ def _report(result: FineTuneResult, path: str | None) -> None:
         print(f"{name:<12} {100 * value:.1f}%")
     if path is not None:
         answer: dict[str, Any] = {**scores, "epochs": result.epochs, "weights": str(result.weights)}
-        write_text(path, json.dumps(answer, indent=2) + "\n")
+        write_json(path, answer)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from mot_reid.cli.command import Command, Given
-from mot_reid.files import write_text
+from mot_reid.files import write_json
 from mot_reid.settings.linking import LinkSettings
 
 COMMAND = Command(
@@ -50,7 +49,6 @@ def _link(settings: LinkSettings, given: Given) -> None:
     folder = Path(settings.output)
     for path in write_linked(folder, cameras, tracklets, linked, pictures=pictures):
         print(f"written  {path}")
-    content = json.dumps(report(cameras, tracklets, linked), indent=2)
-    print(f"links    {write_text(folder / 'links.json', content + chr(10))}")
+    print(f"links    {write_json(folder / 'links.json', report(cameras, tracklets, linked))}")
     people = len(set(linked.global_id.tolist()))
     print(f"{len(tracklets)} tracks of {len(cameras)} videos, {len(linked.links)} links, {people} identities")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mot_reid.cli.command import Command, Given, check_output
-from mot_reid.files import write_text
+from mot_reid.files import write_json, write_text
 from mot_reid.settings.embedding import SearchSettings
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ def _search(settings: SearchSettings, given: Given) -> None:
         print(_table(answers, embedder.threshold))
     if settings.json is not None:
         content = {"model": gallery.model, "threshold": embedder.threshold, "queries": [one.to_dict() for one in found]}
-        print(f"answers  {write_text(settings.json, json.dumps(content, indent=2) + chr(10))}")
+        print(f"answers  {write_json(settings.json, content)}")
     if settings.report is not None:
         print(f"report   {write_text(settings.report, _page(found, model.stem, embedder.threshold))}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -40,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _track(settings: TrackSettings, given: Given) -> int:
     """Plans the jobs, does them, writes what belongs to all of them; returns the exit code."""
-    from mot_reid.files import write_text
+    from mot_reid.files import write_json
     from mot_reid.pipeline.montage import write_montage
     from mot_reid.pipeline.plan import check_outputs, plan
     from mot_reid.pipeline.run_many import run_all
@@ -61,8 +60,7 @@ def _track(settings: TrackSettings, given: Given) -> int:
                 print(_told(job, answer))
         if settings.json is not None:
             totals = {name: sum(summary[name] for summary in done.values()) for name in ("frames", "tracks")}
-            told = json.dumps({**totals, "sources": done, "failed": failed}, indent=2)
-            write_text(Path(settings.json), told + "\n")
+            write_json(settings.json, {**totals, "sources": done, "failed": failed})
         if settings.montage and done:
             parts = {job.name: job.output for job in jobs if job.name in done and job.output}
             print(f"montage      {write_montage(Path(settings.montage), parts)}")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mot_reid.cli.command import Command, Given, check_output
-from mot_reid.files import write_text
+from mot_reid.files import write_json
 from mot_reid.settings.evaluation import TuneTrackerSettings
 from mot_reid.settings.load import ConfigError
 from mot_reid.settings.schema import OneOf
@@ -74,8 +73,7 @@ def _tune(settings: TuneTrackerSettings, given: Given) -> None:
     print(_table(tuned))
     if settings.json is not None:
         told = {key: value for key, value in given.items() if key != "json"}
-        text = json.dumps(tuned.to_dict() | {"settings": told}, indent=2)
-        print(f"\nscores   {write_text(settings.json, text + chr(10))}")
+        print(f"\nscores   {write_json(settings.json, tuned.to_dict() | {'settings': told})}")
 
 
 def _table(tuned: Tuned) -> str:

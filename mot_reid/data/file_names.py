@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable, Sequence
+from glob import escape, glob
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +21,23 @@ def natural(text: str) -> list[tuple[int, str]]:
     """Returns a sort key that puts "p2" before "p10"."""
     parts = re.findall(r"\d+|\D+", text)
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+
+
+def is_pattern(text: str) -> bool:
+    """Whether a text may stand for the names of several files, such as `crops/*.jpg`."""
+    return any(sign in text for sign in "*?[")
+
+
+def matching(pattern: str) -> list[str]:
+    """Returns the files that a pattern stands for, in natural order.
+
+    The folders that exist are taken as they are, whatever brackets their names have.
+    """
+    parents = (parent for parent in Path(pattern).parents if parent.is_dir())
+    parent = next(parents, None)
+    if parent is not None:
+        pattern = str(Path(escape(str(parent)), Path(pattern).relative_to(parent)))
+    return sorted(glob(pattern), key=natural)
 
 
 class FrameNumbers(NamedTuple):

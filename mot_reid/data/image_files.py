@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from glob import glob
 from pathlib import Path
 
-from mot_reid.data.file_names import natural
+from mot_reid.data.file_names import is_pattern, matching, natural
 from mot_reid.data.images import SUFFIXES
-
-_PATTERN = "*?["
 
 
 def find_images(sources: Sequence[str], *, what: str) -> list[str]:
@@ -41,9 +38,9 @@ def _found(source: str, what: str) -> list[str]:
         return [str(one) for one in sorted(inside, key=lambda one: natural(one.as_posix()))]
     if path.is_file():
         return [source]
-    matching = sorted(glob(source), key=natural) if any(sign in source for sign in _PATTERN) else []
-    if not matching:
+    found = matching(source) if is_pattern(source) else []
+    if not found:
         raise FileNotFoundError(
             f"{what}: got '{source}'; expected an image file, a folder or a pattern; check the path"
         )
-    return matching
+    return found

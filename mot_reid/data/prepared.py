@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from uuid import uuid4
 
-from mot_reid.files import write_text, writing
+from mot_reid.files import write_json, writing
 
 METADATA = "metadata.json"
 
@@ -199,7 +199,7 @@ def find_prepared(output: str | Path, *, kind: str, version: int, settings: Mapp
 
 def write_metadata(folder: str | Path, metadata: Mapping[str, Any]) -> None:
     """Writes metadata.json, which makes a folder one that `find_prepared` knows."""
-    write_text(Path(folder) / METADATA, json.dumps(dict(metadata), indent=2) + "\n")
+    write_json(Path(folder) / METADATA, dict(metadata))
 
 
 def refuse_bad_files(bad: Sequence[tuple[str, str]], what: str, *, rule: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -139,12 +138,6 @@ def leaderboard(cells: dict[Entry, dict[str, Cell]]) -> dict[str, Any]:
         intervals = paired_intervals(_drawn(best), _drawn(by_name[row["name"]]))
         row["to_best"] = {name: list(interval) for name, interval in intervals.items()}
     return {"videos": list(next(iter(cells.values()))), "rows": rows}
-
-
-def write_json(path: Path, board: dict[str, Any], settings: dict[str, Any]) -> None:
-    """Writes the comparison; the file appears whole or not at all."""
-    with whole(path) as partial:
-        Path(partial).write_text(json.dumps(board | {"settings": settings}, indent=2) + "\n", encoding="utf-8")
 
 
 def _name(entry: Entry) -> str:

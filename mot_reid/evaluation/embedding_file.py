@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ class EmbeddingFile:
     Attributes:
         path: the image files.
         embedding: (N, D) float32, each row of unit length.
-        model: file name and SHA-256 of the model that gave them, see `identify`.
+        model: file name and SHA-256 of the model that gave them, see `reid.checkpoint.identify`.
     """
 
     path: list[str]
@@ -83,8 +82,3 @@ def check_ending(path: str | Path) -> None:
     """
     if Path(path).suffix != SUFFIX:
         raise ValueError(f"output: got '{path}'; expected a name ending in {SUFFIX}")
-
-
-def identify(model: Path) -> dict[str, str]:
-    """Returns the file name and the SHA-256 of a model's file."""
-    return {"file": model.name, "sha256": hashlib.sha256(model.read_bytes()).hexdigest()}

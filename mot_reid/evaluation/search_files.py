@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from mot_reid.data.image_files import find_images
 from mot_reid.evaluation.embed_files import embed_crops
-from mot_reid.evaluation.embedding_file import SUFFIX, EmbeddingFile, identify
+from mot_reid.evaluation.embedding_file import SUFFIX, EmbeddingFile
 from mot_reid.metrics.search import nearest
+from mot_reid.reid.checkpoint import identify
 from mot_reid.reid.embedder import Embedder
 
 

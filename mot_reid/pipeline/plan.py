@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from glob import escape, glob
 from pathlib import Path
 
-from mot_reid.data.file_names import natural
+from mot_reid.data.file_names import is_pattern, matching
 from mot_reid.files import check_writable
 from mot_reid.settings.load import ConfigError
 from mot_reid.settings.tracker_parameters import BUNDLED_MODEL, NEED_EMBEDDINGS, default_preset
 from mot_reid.settings.tracking import TrackSettings
 
 SYNTHETIC = "synthetic"
-_PATTERN = "*?["
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,20 +104,12 @@ def _expanded(source: str) -> list[str]:
     """Returns the files that a pattern stands for; anything else as it is."""
     if not source:
         raise ConfigError("source: got nothing; expected a video file, a folder, a camera's index or an address")
-    if not any(letter in source for letter in _PATTERN) or "://" in source or Path(source).exists():
+    if not is_pattern(source) or "://" in source or Path(source).exists():
         return [source]
-    found = sorted(glob(_pattern(source)), key=natural)
+    found = matching(source)
     if not found:
         raise ConfigError(f"source: got '{source}', which no file matches; expected a pattern such as videos/*.mp4")
     return found
-
-
-def _pattern(source: str) -> str:
-    """Returns the pattern with the folders that exist taken as they are, whatever brackets their names have."""
-    for parent in Path(source).parents:
-        if parent.is_dir():
-            return str(Path(escape(str(parent)), Path(source).relative_to(parent)))
-    return source
 
 
 def short_names(sources: Sequence[str]) -> list[str]:

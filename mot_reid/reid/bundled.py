@@ -14,6 +14,11 @@ def names() -> list[str]:
     return sorted(file.stem for file in WEIGHTS.glob("*.safetensors"))
 
 
+def beside(model: Path) -> Path:
+    """Returns the path that files next to a model are named after: its own, or of a bundled one the bare name."""
+    return Path(model.name) if WEIGHTS in model.parents else model
+
+
 def resolve(path_or_name: str | os.PathLike[str]) -> Path:
     """Returns the file of a bundled model for its name, unless a file of that name exists; any other path as it is."""
     path = Path(path_or_name)

@@ -6,6 +6,7 @@ it must give) and one JSON string in the header. Nothing in it can run code; JSO
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import struct
@@ -213,6 +214,13 @@ def find(path_or_name: str | os.PathLike[str]) -> Path:
     hint = did_you_mean(str(path_or_name), names)
     known = f"one of the bundled models: {', '.join(names)}" if names else "a bundled model (there is none)"
     raise FileNotFoundError(f"checkpoint: got '{path_or_name}'; expected an existing file or {known}{hint}")
+
+
+def identify(path_or_name: str | os.PathLike[str]) -> dict[str, str]:
+    """Returns the file name and the SHA-256 of a model, also of others; of an OpenVINO network that of its weights."""
+    path = find(path_or_name)
+    weights = path.with_suffix(".bin") if path.suffix == ".xml" else path
+    return {"file": path.name, "sha256": hashlib.sha256(weights.read_bytes()).hexdigest()}
 
 
 def describe(path: str | Path) -> dict[str, Any]:

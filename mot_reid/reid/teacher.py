@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,20 +52,13 @@ class Teacher:
 
     @property
     def sha256(self) -> str:
-        """The checksum of the file, see `identify`."""
-        return identify(self.path)["sha256"]
+        """The checksum of the file, see `checkpoint.identify`."""
+        return checkpoint.identify(self.path)["sha256"]
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
         """Maps (B, 3, h, w) uint8 RGB images to (B, D) float32 rows of unit length."""
         return F.normalize(self._embed(images))
-
-
-def identify(path: str | Path) -> dict[str, str]:
-    """Returns the file name and the SHA-256 of a teacher; of an OpenVINO network that of its weights."""
-    path = checkpoint.find(path)
-    weights = path.with_suffix(".bin") if path.suffix == ".xml" else path
-    return {"file": path.name, "sha256": hashlib.sha256(weights.read_bytes()).hexdigest()}
 
 
 def _ours(path: Path) -> Callable[[Tensor], Tensor]:

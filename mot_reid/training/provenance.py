@@ -20,9 +20,8 @@ from mot_reid import __version__
 from mot_reid.data.identities import IdentityTable
 from mot_reid.data.origins import Origin
 from mot_reid.reid import bundled
-from mot_reid.reid.checkpoint import describe, find
+from mot_reid.reid.checkpoint import describe, find, identify
 from mot_reid.reid.pretrained import pretrained_licence
-from mot_reid.reid.teacher import identify
 from mot_reid.settings.load import Config
 
 log = logging.getLogger(__name__)
