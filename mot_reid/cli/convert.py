@@ -20,11 +20,13 @@ COMMAND = Command(
     usage="source=FILE output=FILE|FOLDER [format=FORMAT] [video=FILE] [key=value ...]",
     about="""
 Takes tracks to CVAT, COCO or Label Studio, to be corrected there, and takes the corrected ones back, as tracks or as a
-sequence with ground truth to score and to train on.""",
+sequence with ground truth to score and to train on. Crops of people go to CVAT's Market-1501 and back.""",
     examples=(
         "source=tracks.txt output=task.zip",
         "source=tracks.txt output=tasks.json format=label_studio video=video.mp4 url=/data/local-files/?d=video.mp4",
         "source=corrected.zip output=my/sequence video=video.mp4",
+        "source=my/people output=people.zip format=market1501",
+        "source=corrected_people.zip output=my/people",
     ),
 )
 _BY_ENDING = {".txt": "tracks", ".csv": "tracks", ".parquet": "tracks", ".zip": "cvat", "": "sequence"}
@@ -62,6 +64,11 @@ def main(argv: Sequence[str]) -> int:
 
 def _convert(settings: ConvertSettings, given: Given) -> None:
     """Reads, writes, and prints what was written."""
+    from mot_reid.data.cvat_people import is_people_zip
+
+    if settings.format == "market1501" or is_people_zip(settings.source):
+        _convert_people(settings)
+        return
     kind = settings.format or _BY_ENDING.get(Path(settings.output).suffix)
     if kind is None:
         raise ConfigError(f"command line: format: got none for '{settings.output}'; expected format=coco or another")
@@ -72,6 +79,22 @@ def _convert(settings: ConvertSettings, given: Given) -> None:
     path = _write(settings, kind, table, video)
     people = len(set(table.track_id.tolist()))
     print(f"{path}: {people:,} people, {len(table):,} boxes")
+
+
+def _convert_people(settings: ConvertSettings) -> None:
+    """Takes a data set of crops to CVAT's Market-1501, or back to lists for `data=csv`."""
+    from mot_reid.data import cvat_people, splits
+
+    source = Path(settings.source)
+    if source.is_file() and source.suffix == ".zip":
+        listed = cvat_people.read_people(source, settings.output)
+        print(f"{settings.output}: {', '.join(f'{count:,} images in {name}.csv' for name, count in listed.items())}")
+        return
+    if Path(settings.output).suffix != ".zip":
+        raise ConfigError(f"command line: output: got '{settings.output}'; expected a .zip for format=market1501")
+    check_output("output", settings.output)
+    found = splits.read(splits.recognise(source), source)
+    print(f"{cvat_people.write_people(settings.output, found)}: {sum(map(len, found)):,} images")
 
 
 def _video(settings: ConvertSettings) -> _Video:

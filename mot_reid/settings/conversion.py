@@ -15,13 +15,14 @@ class ConvertSettings:
     source: Annotated[
         str,
         "tracks (.txt, .csv, .parquet), a zip of CVAT's format MOT 1.1, a JSON file of COCO with track ids or of Label "
-        "Studio",
+        "Studio; or crops: a data set of people, or a zip of CVAT's format Market-1501",
     ]
     output: Annotated[str, "file to write, or with format=sequence the folder to make"]
     format: Annotated[
         str | None,
-        OneOf(("tracks", "sequence", "cvat", "coco", "label_studio")),
+        OneOf(("tracks", "sequence", "cvat", "coco", "label_studio", "market1501")),
         "what is written; sequence: a folder with seqinfo.ini and gt/gt.txt, as evaluate-mot and prepare-mot17 take; "
+        "market1501: a zip of crops for CVAT; "
         "null: tracks for .txt, .csv and .parquet, cvat for .zip, sequence without an ending",
     ]
     label: Annotated[
