@@ -14,6 +14,7 @@ COMMANDS = {
     "evaluate": "score a Re-ID model on any data set",
     "adapt": "find a Re-ID model's threshold on your own videos, without labels",
     "export": "write a Re-ID model as safetensors, ONNX or OpenVINO",
+    "import": "take a Re-ID model of torchreid, fast-reid, BoxMOT or timm",
     "publish": "publish a Re-ID model on the Hugging Face Hub",
     "embed": "embed pictures of people",
     "search": "find a person among pictures",

@@ -35,6 +35,8 @@ class _LaterConfig(TypedDict, total=False):
     """Choices that checkpoints name only where they were made, so that older releases read all others."""
 
     non_local: list[int]
+    head: str
+    max_pool: str
 
 
 class NetworkConfig(_LaterConfig):
@@ -100,6 +102,8 @@ class ReIDNetwork(nn.Module):
         drop_path: Stochastic depth rate in [0, 1).
         embedding: "after_neck" or "before_neck": what evaluation returns.
         non_local: Non-local blocks of each of a ResNet's four stages, see `non_local.add_non_local`; () for none.
+        head: How `embedding_dim` is reached, a key of `HEADS`; those of other libraries are for their weights.
+        max_pool: "padded", or "ceil", with which a ResNet's max pooling starts at the first pixel, as in fast-reid.
 
     Attributes:
         embedding_dim: D.
@@ -124,8 +128,12 @@ class ReIDNetwork(nn.Module):
         drop_path: float = 0.0,
         embedding: str = "after_neck",
         non_local: Sequence[int] = (),
+        head: str = "bn_linear",
+        max_pool: str = "padded",
     ) -> None:
         super().__init__()
+        _check_choice("head", head, tuple(HEADS))
+        _check_choice("max_pool", max_pool, ("padded", "ceil"))
         _check_choice("pooling", pooling, ("avg", "gem", "token"))
         _check_choice("neck", neck, ("bnneck", "none"))
         _check_choice("embedding", embedding, ("after_neck", "before_neck"))
@@ -135,6 +143,8 @@ class ReIDNetwork(nn.Module):
         )
         if last_stride == 1 and not isinstance(self.backbone, OSNet):
             _keep_resolution(self.backbone)
+        if max_pool == "ceil":
+            self.backbone.maxpool = nn.MaxPool2d(3, stride=2, ceil_mode=True)
         self.pooling = pooling
         self.pool = GeM() if pooling == "gem" else AveragePool()
         self.prefix_tokens = int(getattr(self.backbone, "num_prefix_tokens", 0))
@@ -142,7 +152,7 @@ class ReIDNetwork(nn.Module):
             raise ValueError(f"pooling: got 'token'; expected 'avg' or 'gem', since '{backbone}' has no class token")
         self.channels_last = getattr(self.backbone, "output_fmt", "NCHW") == "NHWC"
         dim = int(self.backbone.num_features)  # type: ignore[arg-type]
-        self.projection: nn.Module = nn.Identity() if embedding_dim is None else _projection(dim, embedding_dim)
+        self.projection: nn.Module = nn.Identity() if embedding_dim is None else HEADS[head](dim, embedding_dim)
         self.embedding_dim = dim if embedding_dim is None else embedding_dim
         self.neck: nn.Module = BNNeck(self.embedding_dim) if neck == "bnneck" else nn.Identity()
         self.classifier = None if num_classes is None else _classifier(self.embedding_dim, num_classes)
@@ -157,6 +167,10 @@ class ReIDNetwork(nn.Module):
         )
         if any(non_local):
             self.config["non_local"] = list(non_local)
+        if head != "bn_linear":
+            self.config["head"] = head
+        if max_pool != "padded":
+            self.config["max_pool"] = max_pool
 
     def forward(self, images: Tensor) -> NetworkOutput | Tensor:
         """Embeds (B, 3, H, W) normalised float images.
@@ -202,6 +216,8 @@ def from_config(
         image_size=image_size,
         embedding=embedding,
         non_local=config.get("non_local", ()),
+        head=config.get("head", "bn_linear"),
+        max_pool=config.get("max_pool", "padded"),
     )
 
 
@@ -235,6 +251,20 @@ def _projection(inputs: int, outputs: int) -> nn.Sequential:
     linear = nn.Linear(inputs, outputs, bias=False)
     nn.init.kaiming_normal_(linear.weight, mode="fan_out")
     return nn.Sequential(nn.BatchNorm1d(inputs), linear)
+
+
+def _linear(inputs: int, outputs: int) -> nn.Sequential:
+    """Returns a bias-free linear layer, as fast-reid reduces features."""
+    return nn.Sequential(nn.Linear(inputs, outputs, bias=False))
+
+
+def _linear_bn_relu(inputs: int, outputs: int) -> nn.Sequential:
+    """Returns a linear layer, BN and ReLU: the head of OSNet's paper and of torchreid."""
+    return nn.Sequential(nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs), nn.ReLU())
+
+
+HEADS = {"bn_linear": _projection, "linear": _linear, "linear_bn_relu": _linear_bn_relu}
+"""What reaches the embedding's dimension, by name."""
 
 
 def _classifier(inputs: int, outputs: int) -> nn.Linear:
