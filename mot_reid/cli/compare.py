@@ -25,7 +25,7 @@ and one JSON file, with intervals of the differences. Finished cells are kept, s
 where it stood. Without ground truth it compares on a short synthetic clip.""",
     examples=(
         "trackers=sort,bytetrack,bytetrack_reid",
-        "ground_truth=data/mot17/val benchmark=MOT17 embedders=osnet_x0_25_market1501,person_small",
+        "ground_truth=data/mot17/sequences/val benchmark=MOT17 embedders=osnet_x0_25_market1501,person_small",
         "ground_truth=train detectors=boxes/yolov8n/{sequence}.txt frames=videos/{sequence}.mp4 refine=recommended",
     ),
 )

@@ -1,4 +1,4 @@
-"""Takes tracks to annotation tools and back: `mot-reid convert source=tracks.txt output=task.zip`."""
+"""Takes tracks to annotation tools and benchmarks: `mot-reid convert source=tracks.txt output=task.zip`."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ COMMAND = Command(
     usage="source=FILE output=FILE|FOLDER [format=FORMAT] [video=FILE] [key=value ...]",
     about="""
 Takes tracks to CVAT, COCO or Label Studio, to be corrected there, and takes the corrected ones back, as tracks or as a
-sequence with ground truth to score and to train on. Crops of people go to CVAT's Market-1501 and back.""",
+sequence with ground truth to score and to train on. Crops of people go to CVAT's Market-1501 and back. With
+format=submission a folder of results becomes the zip that a benchmark's server takes.""",
     examples=(
         "source=tracks.txt output=task.zip",
         "source=tracks.txt output=tasks.json format=label_studio video=video.mp4 url=/data/local-files/?d=video.mp4",
         "source=corrected.zip output=my/sequence video=video.mp4",
         "source=my/people output=people.zip format=market1501",
         "source=corrected_people.zip output=my/people",
+        "source=results output=tracker.zip format=submission benchmark=DanceTrack",
     ),
 )
 _BY_ENDING = {".txt": "tracks", ".csv": "tracks", ".parquet": "tracks", ".zip": "cvat", "": "sequence"}
@@ -74,6 +76,11 @@ def _convert(settings: ConvertSettings, given: Given) -> None:
         raise ConfigError(f"command line: format: got none for '{settings.output}'; expected format=coco or another")
     if kind != "sequence":
         check_output("output", settings.output)
+    if kind == "submission":
+        _submit(settings)
+        return
+    if settings.benchmark is not None:
+        raise ConfigError("command line: benchmark: got no format=submission; expected both")
     video = _video(settings)
     table = _read(settings, video)
     path = _write(settings, kind, table, video)
@@ -95,6 +102,24 @@ def _convert_people(settings: ConvertSettings) -> None:
     check_output("output", settings.output)
     found = splits.read(splits.recognise(source), source)
     print(f"{cvat_people.write_people(settings.output, found)}: {sum(map(len, found)):,} images")
+
+
+def _submit(settings: ConvertSettings) -> None:
+    """Writes the zip of a benchmark's server, and prints what is in it."""
+    from mot_reid.data.motchallenge import list_results
+    from mot_reid.data.submission import write_submission
+    from mot_reid.data.tables import read_tracks
+
+    if settings.benchmark is None:
+        raise ConfigError("command line: benchmark: got none; expected the benchmark that format=submission is for")
+    if not Path(settings.source).is_dir():
+        raise ConfigError(
+            f"command line: source: got '{settings.source}'; expected a folder with a file for each sequence"
+        )
+    results = {name: read_tracks(path) for name, path in list_results(settings.source).items()}
+    files = write_submission(settings.output, results, benchmark=settings.benchmark)
+    boxes = sum(len(table) for table in results.values())
+    print(f"{settings.output}: {len(files)} files for {settings.benchmark}, {files[0]} to {files[-1]}, {boxes:,} boxes")
 
 
 def _video(settings: ConvertSettings) -> _Video:

@@ -29,8 +29,8 @@ COMMAND = Command(
 Scores tracks by the rules of MOTChallenge: HOTA, CLEAR and Identity, per sequence and over all boxes together. The
 numbers are TrackEval's.""",
     examples=(
-        "ground_truth=data/mot17/val results=results",
-        "ground_truth=data/mot17/val results=results json=scores.json plots=true report=mot.html",
+        "ground_truth=data/mot17/sequences/val results=results",
+        "ground_truth=data/mot17/sequences/val results=results json=scores.json plots=true report=mot.html",
         "benchmark=MOT15 ground_truth=my/sequence results=my/tracks.txt",
     ),
 )

@@ -1,4 +1,4 @@
-"""Checks and lays out MOT17, or cuts Re-ID crops out of it: `mot-reid prepare-mot17 source=PATH output=FOLDER`."""
+"""Lays out MOT17 and its kind, or cuts Re-ID crops: `mot-reid prepare-mot17 source=PATH output=FOLDER`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from mot_reid.settings.preparation import PrepareMotSettings
 COMMAND = Command(
     "prepare-mot17",
     PrepareMotSettings,
-    usage="source=PATH output=FOLDER [crops=true] [key=value ...]",
+    usage="source=PATH output=FOLDER [benchmark=NAME] [crops=true] [key=value ...]",
     about="""
 Checks that every frame and text of MOT17 is whole (FRCNN copies only) and lays it out in a folder, whole or not at all:
 frames, Ultralytics labels, COCO train.json and val.json, sequences with ground truth, and metadata.json. A second run
-verifies the folder. With crops=true the folder becomes a Re-ID data set in the layout of Market-1501 instead; persons
-and times of training and testing are disjoint.""",
+verifies the folder. The same for MOT20, DanceTrack and SportsMOT with benchmark=. With crops=true the folder becomes a
+Re-ID data set in the layout of Market-1501 instead; persons and times of training and testing are disjoint.""",
     examples=(
         "source=MOT17.zip output=data/mot17",
+        "source=dancetrack output=data/dancetrack benchmark=DanceTrack",
         "source=data/mot17/train output=data/mot17_crops crops=true height=60",
         "source=my/sequence output=my/people crops=true video=my/video.mp4",
     ),
@@ -55,6 +56,7 @@ def _make_layout(settings: PrepareMotSettings, source: Path, output: Path) -> No
     metadata, new = prepare(
         source,
         output,
+        benchmark=settings.benchmark,  # type: ignore[arg-type]
         split=settings.split,  # type: ignore[arg-type]
         visibility=settings.least_visibility,
         classes=settings.classes,
@@ -70,10 +72,10 @@ def _make_layout(settings: PrepareMotSettings, source: Path, output: Path) -> No
 
 def _make_crops(settings: PrepareMotSettings, source: Path, output: Path) -> None:
     from mot_reid.data.mot_crops import CropRules, write_crops
-    from mot_reid.data.prepare_mot17 import find_sequences
+    from mot_reid.data.mot_layouts import LAYOUTS
 
     rules = CropRules(visibility=settings.least_visibility, **{name: getattr(settings, name) for name in RULES})
-    sequences = find_sequences(source)
+    sequences = LAYOUTS[settings.benchmark].find(source)  # type: ignore[index]
     if settings.video is not None and len(sequences) != 1:
         raise ValueError(f"video: got {len(sequences)} sequences; expected source to be the one sequence of the video")
     videos = {} if settings.video is None else {sequences[0].name: settings.video}

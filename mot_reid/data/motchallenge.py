@@ -220,9 +220,7 @@ def find_results(root: str | Path, names: Sequences[str], *, chosen: bool = Fals
         return {names[0]: root}
     if not root.is_dir():
         raise FileNotFoundError(f"results: got '{root}'; expected a folder with {names[0]}.txt; check the path")
-    files = _result_files(root)
-    if not files and (root / "data").is_dir():
-        files = _result_files(root / "data")
+    files = list_results(root)
     missing, extra = [name for name in names if name not in files], sorted(set(files) - set(names))
     if missing:
         others = f"; these belong to no sequence: {', '.join(extra)}" if extra else ""
@@ -233,6 +231,16 @@ def find_results(root: str | Path, names: Sequences[str], *, chosen: bool = Fals
             f"remove them, or choose the sequences to score with sequences={','.join(names)}"
         )
     return {name: files[name] for name in names}
+
+
+def list_results(root: str | Path) -> dict[str, Path]:
+    """Returns the result files in a folder, or in its folder `data`, by the names of their sequences.
+
+    Raises:
+        ValueError: A sequence has two.
+    """
+    root = Path(root)
+    return _result_files(root) or (_result_files(root / "data") if (root / "data").is_dir() else {})
 
 
 def _result_files(folder: Path) -> dict[str, Path]:
@@ -284,14 +292,16 @@ def write_results(path: str | Path, table: TrackTable) -> Path:
 
     The file appears whole or not at all. Returns its path.
     """
+    return write_text(path, result_lines(table))
+
+
+def result_lines(table: TrackTable) -> str:
+    """What `write_results` writes."""
     rows = np.lexsort((table.track_id, table.frame))
     numbers = zip(table.frame[rows], table.track_id[rows], xyxy_to_tlwh(table.xyxy[rows]).tolist(), table.score[rows])
-    return write_text(
-        path,
-        "".join(
-            f"{frame},{identity},{left:.2f},{top:.2f},{width:.2f},{height:.2f},{score:.6g},-1,-1,-1\n"
-            for frame, identity, (left, top, width, height), score in numbers
-        ),
+    return "".join(
+        f"{frame},{identity},{left:.2f},{top:.2f},{width:.2f},{height:.2f},{score:.6g},-1,-1,-1\n"
+        for frame, identity, (left, top, width, height), score in numbers
     )
 
 

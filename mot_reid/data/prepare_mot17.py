@@ -1,11 +1,12 @@
-"""MOT17 from the official archive to a checked folder for detection and tracking.
+"""MOT17, MOT20, DanceTrack or SportsMOT, as published, to a checked folder for detection and tracking.
 
 MOT17 ships every sequence three times, once for each public detector; the frames and the ground truth are the same, so
-only the FRCNN copies are taken. The result:
+only the FRCNN copies are taken. The result, here of MOT17:
 
     images/train/MOT17-02-FRCNN/000001.jpg   frames, numbered from 1 in each split
     labels/train/MOT17-02-FRCNN/000001.txt   Ultralytics labels: class, centre, size, in parts of the picture
-    sequences/train/MOT17-02-FRCNN/          seqinfo.ini, det/det.txt, and gt/gt.txt with all rows, as the rules need
+    sequences/train/MOT17-02-FRCNN/          seqinfo.ini, gt/gt.txt with all rows, as the rules need, and det/det.txt
+                                             where public detections are published
     train.json, val.json                     COCO; mot17.yaml: the same for Ultralytics; metadata.json
 """
 
@@ -15,10 +16,10 @@ import json
 import os
 import shutil
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable
 from collections.abc import Sequence as Sequences
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -27,12 +28,12 @@ from numpy.typing import NDArray
 from mot_reid import boxes
 from mot_reid.arrays import FloatArray
 from mot_reid.data.images import decode, in_threads
+from mot_reid.data.mot_layouts import LAYOUTS, Layout, Prepared
 from mot_reid.data.motchallenge import (
     PEDESTRIAN,
     Sequence,
     read_detections,
     read_ground_truth,
-    read_sequence,
     read_visibility,
     write_detections,
     write_ground_truth,
@@ -54,12 +55,7 @@ from mot_reid.structures import TrackTable
 Split = Literal["sequences", "half"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 
-FORMAT = "mot_reid.mot17"
 FORMAT_VERSION = 1
-DETECTOR = "-FRCNN"
-TRAIN = tuple(f"MOT17-{number}{DETECTOR}" for number in ("02", "04", "05", "09", "10"))
-VAL = tuple(f"MOT17-{number}{DETECTOR}" for number in ("11", "13"))
-OFFICIAL_FRAMES: Mapping[str, int] = {"train": 3_666, "val": 1_650}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,33 +72,11 @@ class _Piece:
         return self.last - self.first + 1
 
 
-def find_sequences(root: str | Path) -> list[Sequence]:
-    """The sequences in a folder, sorted by name: itself, or those in it, in its `train`, or in `MOT17/train`.
-
-    Of sequences that come once for each public detector (-DPM, -FRCNN, -SDP) only the FRCNN copy is taken.
-
-    Raises:
-        FileNotFoundError: No sequence there.
-        ValueError: A seqinfo.ini makes no sense.
-    """
-    root = Path(root)
-    if (root / "seqinfo.ini").is_file():
-        return [read_sequence(root)]
-    for folder in (root / "MOT17" / "train", root / "train", root):
-        found = sorted(path.parent for path in folder.glob("*/seqinfo.ini"))
-        found = [path for path in found if not path.name.endswith(("-DPM", "-SDP"))]
-        if found:
-            return [read_sequence(path) for path in found]
-    raise FileNotFoundError(
-        f"MOT17: got '{root}' without a sequence; expected the archive's folder, with train/MOT17-02{DETECTOR} and so "
-        "on, or a sequence with seqinfo.ini; check the path"
-    )
-
-
 def prepare(
     source: str | Path,
     output: str | Path,
     *,
+    benchmark: Prepared = "MOT17",
     split: Split = "sequences",
     visibility: float = 0.0,
     classes: Sequences[int] = (PEDESTRIAN,),
@@ -110,18 +84,20 @@ def prepare(
     workers: int | None = None,
     progress: bool = True,
 ) -> tuple[dict[str, Any], bool]:
-    """Check MOT17 and lay it out in `output` for training a detector and for scoring a tracker.
+    """Check a data set and lay it out in `output` for training a detector and for scoring a tracker.
 
     The output appears whole or not at all; a second run checks that it is as it was written.
 
     Args:
         source: The official ZIP archive or folder.
         output: The folder to make.
-        split: "sequences": 11 and 13 validate (of other data: the last one); "half": the first half of every sequence
-            trains, the second validates, as in the literature.
+        benchmark: Which data set it is.
+        split: "sequences": 11 and 13 of MOT17 validate, the validation sequences of DanceTrack and SportsMOT, and of
+            other data the last one; "half": the first half of every training sequence trains, the second validates, as
+            in the literature on MOT17 and MOT20.
         visibility: Least share of a person that is seen, for COCO and Ultralytics labels.
         classes: Classes of the ground truth that are labelled, all as "person".
-        official_counts: Require the seven sequences and their numbers of frames.
+        official_counts: Require the published sequences, or their number, and their numbers of frames.
         workers: Threads; one for each processor when None.
         progress: Show progress bars.
 
@@ -136,34 +112,37 @@ def prepare(
         Milan et al., MOT16: A Benchmark for Multi-Object Tracking, 2016. The half split is that of CenterTrack and
         ByteTrack: the first n // 2 + 1 frames train.
     """
-    source, output = Path(source), Path(output)
+    source, output, layout = Path(source), Path(output), LAYOUTS[benchmark]
     if split not in SPLITS:
         raise ValueError(f"split: got '{split}'; expected one of {', '.join(SPLITS)}")
     settings = {"split": split, "visibility": visibility, "classes": list(classes), "official_counts": official_counts}
-    found = find_prepared(output, kind=FORMAT, version=FORMAT_VERSION, settings=settings)
+    kind = f"mot_reid.{benchmark.lower()}"
+    found = find_prepared(output, kind=kind, version=FORMAT_VERSION, settings=settings)
     if found is not None:
         refuse_changes(output, found, _checksum(output, workers, progress))
         return found, False
     if not source.exists():
-        raise FileNotFoundError(f"source: got '{source}'; expected the MOT17 archive or folder; check the path")
+        raise FileNotFoundError(
+            f"source: got '{source}'; expected the archive or folder of {benchmark}; check the path"
+        )
     with new_folder(output) as part:
         root, damaged = source, []
         if source.is_file():
             root = part / "unpacked"
-            damaged = unpack(source, root, place=_place, progress=progress)
-        pieces = _pieces(find_sequences(root), split, official_counts, source)
-        bad = damaged + _bad_frames(pieces, root, workers, progress) + _bad_texts(pieces, root)
-        refuse_bad_files(bad, f"MOT17 in '{source}'", rule="every frame and text to be whole")
+            damaged = unpack(source, root, place=layout.place, progress=progress)
+        pieces = _pieces(_find(layout, root), layout, split, official_counts, source)
+        bad = damaged + _bad_frames(pieces, root, workers, progress) + _bad_texts(pieces, root, layout)
+        refuse_bad_files(bad, f"{benchmark} in '{source}'", rule="every frame and text to be whole")
         coco: dict[str, dict[str, list[dict[str, Any]]]] = {name: _empty_coco() for name in ("train", "val")}
         counts = [_lay_out(piece, part, coco[piece.split], visibility, classes) for piece in pieces]
         shutil.rmtree(part / "unpacked", ignore_errors=True)
         for name, content in coco.items():
             (part / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
-        (part / "mot17.yaml").write_text(
+        (part / f"{benchmark.lower()}.yaml").write_text(
             "# paths are relative to this file\ntrain: images/train\nval: images/val\nnames:\n  0: person\n", "utf-8"
         )
         metadata = {
-            "format": FORMAT,
+            "format": kind,
             "format_version": FORMAT_VERSION,
             "source": source.name,
             "settings": settings,
@@ -178,48 +157,77 @@ def prepare(
     return metadata, True
 
 
-def _place(path: PurePosixPath) -> PurePosixPath | None:
-    """train/<sequence>-FRCNN/.. of the archive, with any folder that is wrapped around it."""
-    parts = path.parts
-    for i, name in enumerate(parts[:-2]):
-        if name == "train" and parts[i + 1].endswith(DETECTOR) and not path.name.startswith("._"):
-            return PurePosixPath(*parts[i:])
-    return None
+def _find(layout: Layout, root: Path) -> dict[str, list[Sequence]]:
+    """The sequences of each part; `val` is missing where training sequences validate."""
+    if layout.val is None or (root / "seqinfo.ini").is_file():
+        return {"train": layout.find(root)}
+    return {"train": layout.find(root, layout.train), "val": layout.find(root, (layout.val,))}
 
 
-def _pieces(found: list[Sequence], split: Split, official_counts: bool, source: Path) -> list[_Piece]:
-    names = {sequence.name for sequence in found}
+def _pieces(
+    found: dict[str, list[Sequence]], layout: Layout, split: Split, official_counts: bool, source: Path
+) -> list[_Piece]:
+    where = f"{layout.name} in '{source}'"
     if official_counts:
-        missing = [name for name in (*TRAIN, *VAL) if name not in names]
-        if missing:
-            raise ValueError(
-                f"MOT17 in '{source}': got no {', '.join(missing)}; expected the seven training sequences; "
-                "unpack the archive again, or turn official_counts off"
-            )
-        found = [sequence for sequence in found if sequence.name in (*TRAIN, *VAL)]
+        found = _official(found, layout, where)
     if split == "half":
-        halves = [(sequence, sequence.length // 2 + 1) for sequence in found]
-        pieces = [_Piece(sequence, "train", 1, cut) for sequence, cut in halves]
-        return pieces + [
-            _Piece(sequence, "val", cut + 1, sequence.length) for sequence, cut in halves if cut < sequence.length
-        ]
-    validate = names & set(VAL) or {found[-1].name}
-    if len(found) < 2 or validate == names:
+        return _halves(found, layout)
+    if "val" not in found:
+        found = _validating(found["train"], layout, where)
+    pieces = [_Piece(sequence, name, 1, sequence.length) for name, part in found.items() for sequence in part]
+    frames = {name: sum(piece.length for piece in pieces if piece.split == name) for name in ("train", "val")}
+    if official_counts and layout.frames and frames != layout.frames:
         raise ValueError(
-            f"MOT17 in '{source}': got {', '.join(sorted(names))}; expected sequences to train and to validate on; "
-            "add some, or use split=half"
-        )
-    pieces = [
-        _Piece(sequence, "val" if sequence.name in validate else "train", 1, sequence.length) for sequence in found
-    ]
-    frames = {name: sum(piece.length for piece in pieces if piece.split == name) for name in OFFICIAL_FRAMES}
-    if official_counts and frames != OFFICIAL_FRAMES:
-        raise ValueError(
-            f"MOT17 in '{source}': got {frames['train']:,} frames to train and {frames['val']:,} to validate on; "
-            f"expected {OFFICIAL_FRAMES['train']:,} and {OFFICIAL_FRAMES['val']:,}; unpack the archive again, "
+            f"{where}: got {frames['train']:,} frames to train and {frames['val']:,} to validate on; "
+            f"expected {layout.frames['train']:,} and {layout.frames['val']:,}; unpack the archive again, "
             "or turn official_counts off"
         )
     return pieces
+
+
+def _official(found: dict[str, list[Sequence]], layout: Layout, where: str) -> dict[str, list[Sequence]]:
+    """The published sequences among those found; raises ValueError if some are missing."""
+    names = {sequence.name for part in found.values() for sequence in part}
+    missing = [name for name in layout.names if name not in names]
+    if missing:
+        raise ValueError(
+            f"{where}: got no {', '.join(missing)}; expected the {len(layout.names)} training sequences; "
+            "unpack the archive again, or turn official_counts off"
+        )
+    for name, count in layout.counts.items():
+        if len(found.get(name, ())) != count:
+            raise ValueError(
+                f"{where}: got {len(found.get(name, ()))} sequences in {name}; expected {count}; unpack every archive "
+                "of the data set, or turn official_counts off"
+            )
+    if not layout.names:
+        return found
+    return {name: [sequence for sequence in part if sequence.name in layout.names] for name, part in found.items()}
+
+
+def _halves(found: dict[str, list[Sequence]], layout: Layout) -> list[_Piece]:
+    if "val" in found:
+        raise ValueError(f"split: got half; expected sequences, since {layout.name} has sequences to validate on")
+    halves = [(sequence, sequence.length // 2 + 1) for sequence in found["train"]]
+    pieces = [_Piece(sequence, "train", 1, cut) for sequence, cut in halves]
+    return pieces + [
+        _Piece(sequence, "val", cut + 1, sequence.length) for sequence, cut in halves if cut < sequence.length
+    ]
+
+
+def _validating(found: list[Sequence], layout: Layout, where: str) -> dict[str, list[Sequence]]:
+    """Training sequences, parted into those that train and those that validate."""
+    names = {sequence.name for sequence in found}
+    validate = names & set(layout.validates) or {found[-1].name}
+    if len(found) < 2 or validate == names:
+        raise ValueError(
+            f"{where}: got {', '.join(sorted(names))}; expected sequences to train and to validate on; "
+            "add some, or use split=half"
+        )
+    parts: dict[str, list[Sequence]] = {"train": [], "val": []}
+    for sequence in found:
+        parts["val" if sequence.name in validate else "train"].append(sequence)
+    return parts
 
 
 def _bad_frames(pieces: list[_Piece], root: Path, workers: int | None, progress: bool) -> list[tuple[str, str]]:
@@ -244,14 +252,16 @@ def _bad_frames(pieces: list[_Piece], root: Path, workers: int | None, progress:
     ]
 
 
-def _bad_texts(pieces: list[_Piece], root: Path) -> list[tuple[str, str]]:
+def _bad_texts(pieces: list[_Piece], root: Path, layout: Layout) -> list[tuple[str, str]]:
     bad = []
     for sequence in {piece.sequence.name: piece.sequence for piece in pieces}.values():
-        for path, read in (
+        texts: list[tuple[Path, Callable[[Path], Any]]] = [
             (sequence.ground_truth_path, read_ground_truth),
             (sequence.ground_truth_path, read_visibility),
-            (sequence.detections_path, read_detections),
-        ):
+        ]
+        if layout.detections or sequence.detections_path.is_file():
+            texts.append((sequence.detections_path, read_detections))
+        for path, read in texts:
             try:
                 rows = read(path)
                 if isinstance(rows, TrackTable) and len(rows) and rows.frame.max() > sequence.length:
@@ -280,7 +290,8 @@ def _lay_out(
     everything, seen = read_ground_truth(sequence.ground_truth_path), read_visibility(sequence.ground_truth_path)
     truth, seen = _cut(everything, piece), seen[(everything.frame >= piece.first) & (everything.frame <= piece.last)]
     write_ground_truth(here.ground_truth_path, truth, seen)
-    write_detections(here.detections_path, _cut(read_detections(sequence.detections_path), piece))
+    if sequence.detections_path.is_file():
+        write_detections(here.detections_path, _cut(read_detections(sequence.detections_path), piece))
     labelled = np.isin(truth.class_id, list(classes)) & ~truth.ignore & (seen >= visibility)
     truth, seen = truth[labelled], seen[labelled]
     video = len(coco["videos"]) + 1

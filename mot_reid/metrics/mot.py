@@ -233,7 +233,8 @@ def evaluate_mot(
         ground_truth: Tables by name of the sequence, or one table (its sequence is then called "sequence").
             `class_id` and `ignore` are those of the benchmark, see `mot_rules`.
         result: The tracker's tables under the same names. An empty table is a tracker that found nothing.
-        benchmark: Whose rules: "MOT15" (no classes: also for data of your own), "MOT16", "MOT17" or "MOT20".
+        benchmark: Whose rules: "MOT15" (no classes: also for data of your own), "MOT16", "MOT17", "MOT20",
+            "DanceTrack" or "SportsMOT".
         lengths: Number of frames by name; the last frame with a box where not given.
 
     Raises:

@@ -1,14 +1,16 @@
 """What counts on which benchmark? Turns a ground truth and a result into the frames that are scored.
 
-The rules of MOTChallenge, in one place:
+The rules of MOTChallenge and of those who follow it, in one place:
 
 - MOT15 has no classes: every row of the ground truth counts that is not marked to be ignored.
-- MOT16, MOT17 and MOT20 have classes: only pedestrians (class 1) count, without the rows marked to be ignored.
+- All others have classes: only pedestrians (class 1) count, without the rows marked to be ignored.
   First every result box is matched to the ground truth of *all* classes (IoU of at least 0.5, largest sum), and those
   matched to something that looks like a pedestrian but is not to be counted (a person on a vehicle, a static person, a
   distractor, a reflection; on MOT20 also a vehicle) are removed: they are neither right nor wrong.
 - A result box on an ignored pedestrian is a false positive, as on the benchmark's server.
 - Visibility plays no part.
+- DanceTrack and SportsMOT are scored as MOT17 is: TrackEval has no rules of their own for them. What they publish has
+  class 1 and nobody to be ignored, so that every row counts.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from mot_reid.arrays import BoolArray, FloatArray, IntArray
 from mot_reid.boxes import iou
 from mot_reid.structures import TrackTable
 
-Benchmark = Literal["MOT15", "MOT16", "MOT17", "MOT20"]
+Benchmark = Literal["MOT15", "MOT16", "MOT17", "MOT20", "DanceTrack", "SportsMOT"]
 BENCHMARKS: tuple[Benchmark, ...] = get_args(Benchmark)
 
 IOU_THRESHOLD = 0.5
@@ -40,6 +42,8 @@ DISTRACTOR_CLASSES: dict[Benchmark, tuple[int, ...]] = {
     "MOT16": _LIKE_A_PEDESTRIAN,
     "MOT17": _LIKE_A_PEDESTRIAN,
     "MOT20": (*_LIKE_A_PEDESTRIAN, _VEHICLE),
+    "DanceTrack": _LIKE_A_PEDESTRIAN,
+    "SportsMOT": _LIKE_A_PEDESTRIAN,
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+from mot_reid.settings.evaluation import BENCHMARKS
 from mot_reid.settings.refinement import PARTS
 from mot_reid.settings.schema import COMMAS, Count, OneOf
 from mot_reid.settings.tracker_parameters import PRESET_NAMES
@@ -20,7 +21,7 @@ class CompareSettings:
         "clip, with its own boxes",
     ]
     sequences: Annotated[tuple[str, ...] | None, COMMAS, "names of the sequences to take, as A,B; null: all"]
-    benchmark: Annotated[str, OneOf(("MOT15", "MOT16", "MOT17", "MOT20")), "whose rules score the tracks"]
+    benchmark: Annotated[str, OneOf(BENCHMARKS), "whose rules score the tracks"]
     frames: Annotated[
         str | None,
         "the video of each sequence, such as videos/{sequence}.mp4, of any size; null: the frames in its own folder",

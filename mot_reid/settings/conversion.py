@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+from mot_reid.settings.evaluation import BENCHMARKS
 from mot_reid.settings.schema import Count, OneOf, Positive
 
 
@@ -15,16 +16,18 @@ class ConvertSettings:
     source: Annotated[
         str,
         "tracks (.txt, .csv, .parquet), a zip of CVAT's format MOT 1.1, a JSON file of COCO with track ids or of Label "
-        "Studio; or crops: a data set of people, or a zip of CVAT's format Market-1501",
+        "Studio; or crops: a data set of people, or a zip of CVAT's format Market-1501; for format=submission a folder "
+        "of tracks, one file for each sequence",
     ]
     output: Annotated[str, "file to write, or with format=sequence the folder to make"]
     format: Annotated[
         str | None,
-        OneOf(("tracks", "sequence", "cvat", "coco", "label_studio", "market1501")),
+        OneOf(("tracks", "sequence", "cvat", "coco", "label_studio", "market1501", "submission")),
         "what is written; sequence: a folder with seqinfo.ini and gt/gt.txt, as evaluate-mot and prepare-mot17 take; "
-        "market1501: a zip of crops for CVAT; "
+        "market1501: a zip of crops for CVAT; submission: the zip that the server of benchmark= takes; "
         "null: tracks for .txt, .csv and .parquet, cvat for .zip, sequence without an ending",
     ]
+    benchmark: Annotated[str | None, OneOf(BENCHMARKS), "for format=submission: whose server it is for"]
     label: Annotated[
         str | None, "label of people in the tool; null: the only one of the source, or person, pedestrian or people"
     ]

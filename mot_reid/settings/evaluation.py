@@ -12,7 +12,8 @@ from mot_reid.settings.schema import COMMAS, SHORT, Between, Count, OneOf, Share
 from mot_reid.settings.tracker_parameters import PRESET_NAMES
 from mot_reid.settings.training import DATA_KINDS
 
-_Benchmark = OneOf(("MOT15", "MOT16", "MOT17", "MOT20"))
+BENCHMARKS = ("MOT15", "MOT16", "MOT17", "MOT20", "DanceTrack", "SportsMOT")
+_Benchmark = OneOf(BENCHMARKS)
 _LEAST = 1e-6
 
 

@@ -38,8 +38,13 @@ class PrepareMarketSettings:
 class PrepareMotSettings:
     """What is prepared, and where it goes; the keys from `video` on belong to `crops=true`."""
 
-    source: Annotated[str, "MOT17.zip, its folder, or any sequence with seqinfo.ini"]
+    source: Annotated[str, "MOT17.zip, the folder of the data set, or any sequence with seqinfo.ini"]
     output: Annotated[str, "folder to make, such as data/mot17"]
+    benchmark: Annotated[
+        str,
+        OneOf(("MOT17", "MOT20", "DanceTrack", "SportsMOT")),
+        "the data set: where its sequences lie, and what may not be missing",
+    ]
     crops: Annotated[bool, "cut Re-ID crops, in the layout of Market-1501, instead of preparing for detection"]
     visibility: Annotated[
         float | None, Share, f"smallest visible share of a person; null: 0 for labels, {_CROP_VISIBILITY} for crops"
@@ -47,10 +52,11 @@ class PrepareMotSettings:
     split: Annotated[
         str,
         OneOf(("sequences", "half")),
-        "sequences: 11 and 13 validate (3,666 / 1,650 frames); half: the first half of each sequence trains",
+        "sequences: 11 and 13 of MOT17 validate (3,666 / 1,650 frames), of DanceTrack and SportsMOT their folder val, "
+        "else the last sequence; half: the first half of each sequence trains",
     ]
     classes: Annotated[tuple[int, ...], COMMAS, Weight, "classes of the ground truth to label as person, as 1,2,7"]
-    official_counts: Annotated[bool, "require the seven sequences and their numbers of frames"]
+    official_counts: Annotated[bool, "require the published sequences and their numbers of frames"]
     workers: Annotated[int | None, Count, "threads; null: one for each processor"]
     video: Annotated[str | None, "crops: the frames of source, which is then a single sequence, as a video"]
     height: Annotated[float, Count, "crops: smallest height of a box in pixels"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,12 @@ def test_corrected_zip_becomes_a_sequence_on_which_its_own_tracks_score_everythi
             ["output=a.json", "format=label_studio", "width=5"],
             "height, frame_rate, frames: got none; Label Studio needs",
         ),
+        (
+            ["output=a.zip", "format=submission"],
+            "benchmark: got none; expected the benchmark that format=submission is",
+        ),
+        (["output=a.zip", "format=submission", "benchmark=MOT20"], "expected a folder with a file for each sequence"),
+        (["output=a.zip", "benchmark=MOT20"], "benchmark: got no format=submission; expected both"),
         (["output=a.zip", "video=gone.mp4"], "video: got 'gone.mp4'; expected an existing file"),
     ],
 )
@@ -67,6 +74,19 @@ def test_mistake_is_one_line(
     assert convert.main([f"source={tracks}", *arguments]) == 2
     assert said in capsys.readouterr().err
     assert sorted(path.name for path in tracks.parent.iterdir()) == ["tracks.txt"]
+
+
+def test_folder_of_results_becomes_a_submission(
+    tracks: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "results").mkdir()
+    tracks.rename(tmp_path / "results" / "dancetrack0003.txt")
+    submission = [f"output={tmp_path / 'tracker.zip'}", "format=submission", "benchmark=DanceTrack"]
+    assert convert.main([f"source={tmp_path / 'results'}", *submission]) == 0
+    assert "1 files for DanceTrack" in capsys.readouterr().out
+    with zipfile.ZipFile(tmp_path / "tracker.zip") as archive:
+        assert archive.namelist() == ["tracker/dancetrack0003.txt"]
+        assert archive.read(archive.namelist()[0]) == (tmp_path / "results" / "dancetrack0003.txt").read_bytes()
 
 
 @pytest.mark.data

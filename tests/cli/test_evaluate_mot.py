@@ -143,6 +143,28 @@ def test_an_empty_folder_is_named(
     assert f"{key}: got '{tmp_path / place}'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("benchmark", "separator"), [("DanceTrack", ","), ("SportsMOT", ", ")])
+def test_other_benchmarks_are_scored_in_their_own_layout(tmp_path: Path, benchmark: str, separator: str) -> None:
+    """As published: an identity 0, class 1 throughout, commas with spaces in SportsMOT, nothing but these folders.
+
+    By hand: of three boxes two are found, under one identity, and none that is not there.
+    """
+    rows = [(1, 0, 10, 10, 20, 40, 1, 1, 1), (2, 0, 12, 10, 20, 40, 1, 1, 1), (2, 5, 70, 10, 20, 40, 1, 1, 1)]
+    sequence = tmp_path / "val" / "one"
+    (sequence / "gt").mkdir(parents=True)
+    (sequence / "gt" / "gt.txt").write_text("\n".join(separator.join(map(str, row)) for row in rows))
+    (sequence / "seqinfo.ini").write_text(
+        "[Sequence]\nname=one\nimDir=img1\nframeRate=25\nseqLength=2\nimWidth=128\nimHeight=72\nimExt=.jpg\n"
+    )
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "one.txt").write_text("1,1,10,10,20,40,0.9,-1,-1,-1\n2,1,12,10,20,40,0.9,-1,-1,-1\n")
+    arguments = [f"ground_truth={tmp_path / 'val'}", f"results={tmp_path / 'results'}", f"benchmark={benchmark}"]
+    assert tool.main([*arguments, f"json={tmp_path / 'scores.json'}"]) == 0
+    scores = json.loads((tmp_path / "scores.json").read_text())["combined"]
+    assert (scores["fn"], scores["fp"], scores["idsw"]) == (1, 0, 0)
+    assert scores["mota"] == pytest.approx(2 / 3) and scores["idf1"] == pytest.approx(4 / 5)
+
+
 @pytest.mark.data
 @pytest.mark.parametrize("tracker", ["boxmot_bytetrack_python", "norfair"])
 @pytest.mark.parametrize("benchmark", ["MOT15", "MOT17"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,16 @@ import pytest
 from PIL import Image
 
 from mot_reid.data import prepare_mot17
-from mot_reid.data.motchallenge import Sequence, read_detections, read_ground_truth, read_sequence, write_sequence
-from mot_reid.data.prepare_mot17 import find_sequences, prepare
+from mot_reid.data.mot_layouts import LAYOUTS
+from mot_reid.data.motchallenge import (
+    Sequence,
+    read_detections,
+    read_ground_truth,
+    read_sequence,
+    read_sequences,
+    write_sequence,
+)
+from mot_reid.data.prepare_mot17 import prepare
 
 LENGTH = {"02": 6, "04": 5, "05": 4, "09": 4, "10": 4, "11": 5, "13": 4}
 GROUND_TRUTH = """1,1,10,10,20,40,1,1,1
@@ -50,7 +59,12 @@ def source(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def small_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prepare_mot17, "OFFICIAL_FRAMES", {"train": 23, "val": 9})
+    """Data sets of a few frames; what is not about sizes is as it is."""
+    small = replace(LAYOUTS["MOT17"], frames={"train": 23, "val": 9})
+    monkeypatch.setitem(LAYOUTS, "MOT17", small)
+    monkeypatch.setitem(LAYOUTS, "MOT20", replace(LAYOUTS["MOT20"], frames={"train": 12, "val": 4}))
+    for name in ("DanceTrack", "SportsMOT"):
+        monkeypatch.setitem(LAYOUTS, name, replace(LAYOUTS[name], counts={"train": 2, "val": 1}))
 
 
 def _state(root: Path) -> dict[str, bytes]:
@@ -59,9 +73,10 @@ def _state(root: Path) -> dict[str, bytes]:
 
 def test_find_sequences_takes_one_copy_of_each(source: Path) -> None:
     expected = [f"MOT17-{number}-FRCNN" for number in LENGTH]
+    find = LAYOUTS["MOT17"].find
     for root in (source, source.parent, source / "train"):
-        assert [sequence.name for sequence in find_sequences(root)] == expected
-    assert [sequence.name for sequence in find_sequences(source / "train" / "MOT17-02-SDP")] == ["MOT17-02-SDP"]
+        assert [sequence.name for sequence in find(root)] == expected
+    assert [sequence.name for sequence in find(source / "train" / "MOT17-02-SDP")] == ["MOT17-02-SDP"]
 
 
 def test_prepare_splits_by_sequence(source: Path, tmp_path: Path) -> None:
@@ -115,7 +130,7 @@ def test_half_split_of_the_published_lengths_has_the_published_size() -> None:
         Sequence(Path(), f"MOT17-{number}-FRCNN", "img1", 30, length, 64, 48, ".jpg")
         for number, length in lengths.items()
     ]
-    pieces = prepare_mot17._pieces(sequences, "half", True, Path())
+    pieces = prepare_mot17._pieces({"train": sequences}, LAYOUTS["MOT17"], "half", True, Path())
     assert sum(piece.length for piece in pieces if piece.split == "val") == 2_652
     assert sum(piece.length for piece in pieces) == 5_316
 
@@ -192,14 +207,14 @@ def test_prepare_names_every_bad_file_and_leaves_nothing(source: Path, tmp_path:
 
 def test_prepare_names_the_missing_sequences(source: Path, tmp_path: Path) -> None:
     shutil.rmtree(source / "train" / "MOT17-05-FRCNN")
-    with pytest.raises(ValueError, match=r"got no MOT17-05-FRCNN; expected the seven training sequences"):
+    with pytest.raises(ValueError, match=r"got no MOT17-05-FRCNN; expected the 7 training sequences"):
         prepare(source, tmp_path / "out", progress=False)
 
 
 def test_prepare_requires_the_official_number_of_frames(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prepare_mot17, "OFFICIAL_FRAMES", {"train": 3_666, "val": 1_650})
+    monkeypatch.setitem(LAYOUTS, "MOT17", replace(LAYOUTS["MOT17"], frames={"train": 3_666, "val": 1_650}))
     with pytest.raises(ValueError, match=r"got 23 frames to train and 9 to validate on; expected 3,666 and 1,650"):
         prepare(source, tmp_path / "out", progress=False)
 
@@ -227,6 +242,76 @@ def test_prepare_refuses_a_folder_without_sequences(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match=r"MOT17: got '.*empty' without a sequence"):
         prepare(tmp_path / "empty", tmp_path / "out", progress=False)
+
+
+def _publish(root: Path, benchmark: str) -> Path:
+    """A tree as the data set is published: eight digits in DanceTrack, spaces in SportsMOT, no public detections."""
+    if benchmark == "DanceTrack":
+        top, names = root / "dancetrack", {"train": ("dancetrack0001", "dancetrack0002"), "val": ("dancetrack0004",)}
+    else:
+        top, names = root / "dataset", {"train": ("v_a_c001", "v_b_c002"), "val": ("v_c_c001",)}
+    for part, group in names.items():
+        for name in group:
+            _fill(top / part, name, 4)
+            shutil.rmtree(top / part / name / "det")
+            truth = top / part / name / "gt" / "gt.txt"
+            if benchmark == "SportsMOT":
+                truth.write_text("1, 0, 10, 10, 20, 40, 1, 1, 1\n2, 7, 12, 10, 20, 40, 1, 1, 1\n")
+            else:
+                truth.write_text("1,0,10,10,20,40,1,1,1\n2,7,12,10,20,40,1,1,1\n")
+                for frame in (top / part / name / "img1").iterdir():
+                    frame.rename(frame.with_name(f"{int(frame.stem):08d}.jpg"))
+    (root / "splits_txt").mkdir()
+    (root / "splits_txt" / "train.txt").write_text("\n".join(names["train"]))
+    return top
+
+
+@pytest.mark.parametrize("benchmark", ["DanceTrack", "SportsMOT"])
+def test_prepare_takes_the_published_parts(tmp_path: Path, benchmark: str) -> None:
+    top = _publish(tmp_path / "own", benchmark)
+    with zipfile.ZipFile(tmp_path / "own.zip", "w") as archive:
+        for path in sorted(top.parent.rglob("*")):
+            if path.is_file():
+                archive.write(path, path.relative_to(tmp_path))
+    for source, output in ((top.parent, "out"), (top, "again"), (tmp_path / "own.zip", "unpacked")):
+        metadata, _ = prepare(source, tmp_path / output, benchmark=benchmark, progress=False)  # type: ignore[arg-type]
+        assert metadata["format"] == f"mot_reid.{benchmark.lower()}"
+        assert metadata["counts"] == {"train": {"frames": 8, "boxes": 4}, "val": {"frames": 4, "boxes": 2}}
+    validating = tmp_path / "out" / "sequences" / "val"
+    (sequence,) = read_sequences(validating).values()
+    truth = read_ground_truth(sequence.ground_truth_path)
+    assert truth.track_id.tolist() == [0, 7] and truth.class_id.tolist() == [1, 1]
+    assert sequence.frame_path(4).is_file() and not sequence.detections_path.exists()
+    assert (tmp_path / "out" / f"{benchmark.lower()}.yaml").is_file()
+
+
+def test_prepare_names_the_part_that_is_not_whole(tmp_path: Path) -> None:
+    top = _publish(tmp_path / "own", "DanceTrack")
+    shutil.rmtree(top / "train" / "dancetrack0002")
+    with pytest.raises(ValueError, match=r"DanceTrack in '.*': got 1 sequences in train; expected 2; unpack every"):
+        prepare(top, tmp_path / "out", benchmark="DanceTrack", progress=False)
+    shutil.rmtree(top / "val")
+    with pytest.raises(FileNotFoundError, match=r"DanceTrack: got '.*' without a sequence; expected .* val/dancetrack"):
+        prepare(top, tmp_path / "out", benchmark="DanceTrack", progress=False)
+
+
+def test_prepare_does_not_halve_what_has_sequences_to_validate_on(tmp_path: Path) -> None:
+    top = _publish(tmp_path / "own", "SportsMOT")
+    with pytest.raises(ValueError, match="split: got half; expected sequences, since SportsMOT has sequences"):
+        prepare(top, tmp_path / "out", benchmark="SportsMOT", split="half", progress=False)
+
+
+def test_prepare_mot20_needs_its_four_sequences_and_their_detections(tmp_path: Path) -> None:
+    for number in ("01", "02", "03", "05"):
+        _fill(tmp_path / "MOT20" / "train", f"MOT20-{number}", 4)
+    metadata, _ = prepare(tmp_path, tmp_path / "out", benchmark="MOT20", progress=False)
+    assert [one["name"] for one in metadata["sequences"] if one["split"] == "val"] == ["MOT20-05"]
+    (tmp_path / "MOT20" / "train" / "MOT20-03" / "det" / "det.txt").unlink()
+    with pytest.raises(ValueError, match=r"MOT20-03/det/det.txt: .* no such file"):
+        prepare(tmp_path, tmp_path / "other", benchmark="MOT20", progress=False)
+    shutil.rmtree(tmp_path / "MOT20" / "train" / "MOT20-02")
+    with pytest.raises(ValueError, match="got no MOT20-02; expected the 4 training sequences"):
+        prepare(tmp_path, tmp_path / "other", benchmark="MOT20", progress=False)
 
 
 @pytest.mark.data

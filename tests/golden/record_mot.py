@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-BENCHMARKS = ("MOT15", "MOT16", "MOT17", "MOT20")
+BENCHMARKS = ("MOT15", "MOT16", "MOT17", "MOT20", "DanceTrack", "SportsMOT")
 CLASSES = np.array([1, 1, 1, 1, 1, 1, 1, 1, 2, 7, 8, 12, 6, 9])
 
 

@@ -64,7 +64,7 @@ def synthetic():
         return dict(file)
 
 
-@pytest.mark.parametrize("benchmark", ["MOT15", "MOT16", "MOT17", "MOT20"])
+@pytest.mark.parametrize("benchmark", ["MOT15", "MOT16", "MOT17", "MOT20", "DanceTrack", "SportsMOT"])
 def test_evaluate_mot_equals_trackeval_on_drawn_tracks(synthetic, benchmark):
     """Fails when: distractors are not removed, or MOT20's vehicles stay; ignored rows count; MOT15 looks at classes;
     pairs are carried on for longer than a step, or not at all; contested pairs all match, or none; fragments count

@@ -9,11 +9,13 @@ from typing import get_args
 import pytest
 
 from mot_reid.data.mot_crops import CropRules
+from mot_reid.data.mot_layouts import PREPARED
 from mot_reid.data.prepare_mot17 import SPLITS
 from mot_reid.data.splits import KINDS, PARTS
 from mot_reid.evaluation.tuning import OBJECTIVES
 from mot_reid.metrics.mot_rules import BENCHMARKS
 from mot_reid.metrics.retrieval import AveragePrecision, Metric
+from mot_reid.settings.comparison import CompareSettings
 from mot_reid.settings.evaluation import EvaluateMotSettings, EvaluateSettings, TuneTrackerSettings
 from mot_reid.settings.export import ExportSettings
 from mot_reid.settings.preparation import PrepareMotSettings
@@ -32,7 +34,9 @@ from mot_reid.settings.training import Config
         (EvaluateMotSettings, "benchmark", BENCHMARKS),
         (TuneTrackerSettings, "benchmark", BENCHMARKS),
         (TuneTrackerSettings, "objective", OBJECTIVES),
+        (CompareSettings, "benchmark", BENCHMARKS),
         (PrepareMotSettings, "split", SPLITS),
+        (PrepareMotSettings, "benchmark", PREPARED),
     ],
 )
 def test_names_of_a_key_are_those_of_its_room(tree: type, key: str, names: tuple[str, ...]) -> None:
