@@ -28,7 +28,7 @@ def create_backbone(
     """Returns a backbone without classifier or pooling; its `forward_features` gives the feature map.
 
     Args:
-        name: A timm model, or one of `osnet.WIDTHS`.
+        name: A timm model, or one of `osnet.NAMES`.
         weights: "pretrained" (timm's own), "none" (random), the path of a safetensors or torch state dict, or the name
             of a bundled model.
         image_size: Height and width in pixels of the images it will see; fixes the position embedding of a ViT.
@@ -41,13 +41,14 @@ def create_backbone(
         FileNotFoundError: If `weights` names no file.
         RuntimeError: If the pretrained weights cannot be had, for instance without a network.
     """
-    if name in osnet.WIDTHS:
+    if name in osnet.NAMES:
         if drop_path:
             raise ValueError(
                 f"drop_path: got {drop_path} for '{name}'; expected 0, since OSNet has no stochastic depth"
             )
         if weights == "pretrained":
             raise RuntimeError(_no_pretrained(name, "no ImageNet weights of it are published in a safe format"))
+        osnet.check_size(name, image_size)
         backbone: nn.Module = osnet.create(name)
     else:
         backbone = _create_timm(name, weights == "pretrained", image_size, drop_path)
@@ -135,8 +136,8 @@ def _create_timm(name: str, pretrained: bool, image_size: tuple[int, int], drop_
     import timm
 
     if not timm.is_model(name):
-        hint = did_you_mean(name, [*osnet.WIDTHS, *timm.list_models()], most=3)
-        raise ValueError(f"backbone: got '{name}'; expected a timm model or one of {', '.join(osnet.WIDTHS)}{hint}")
+        hint = did_you_mean(name, [*osnet.NAMES, *timm.list_models()], most=3)
+        raise ValueError(f"backbone: got '{name}'; expected a timm model or one of {', '.join(osnet.NAMES)}{hint}")
     options: dict[str, Any] = {"num_classes": 0, "global_pool": ""}
     if drop_path:
         options["drop_path_rate"] = drop_path

@@ -6,19 +6,17 @@ import pytest
 import torch
 from torch import nn
 
-from mot_reid.reid.osnet import (
-    WIDTHS,
-    AggregationGate,
-    OmniScaleBlock,
-    create,
-)
+from mot_reid.reid.osnet import NAMES, SIZES, AggregationGate, OmniScaleBlock, create
+from mot_reid.reid.pretrained import create_backbone
 
 
 def _parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-@pytest.mark.parametrize(("name", "published"), [("osnet_x1_0", 2_193_616), ("osnet_x0_25", 203_568)])
+@pytest.mark.parametrize(
+    ("name", "published"), [("osnet_x1_0", 2_193_616), ("osnet_x0_25", 203_568), ("osnet_ain_x1_0", 2_193_616)]
+)
 def test_parameter_count_with_the_papers_head_is_the_published_one(name: str, published: int) -> None:
     """Caught: a gate per stream, a bias or a layer too many or too few. The authors' counter visits a
     shared gate once per stream, so it counts the gates four times.
@@ -29,12 +27,12 @@ def test_parameter_count_with_the_papers_head_is_the_published_one(name: str, pu
     assert _parameters(trunk) + _parameters(head) + 3 * gates == published
 
 
-@pytest.mark.parametrize("name", WIDTHS)
+@pytest.mark.parametrize("name", NAMES)
 def test_feature_map_is_sixteen_times_smaller(name: str) -> None:
-    trunk = create(name).eval()
+    trunk, channels = create(name).eval(), int(512 * SIZES[name.rpartition("osnet_")[2].removeprefix("ain_")])
     with torch.inference_mode():
-        assert trunk.forward_features(torch.zeros(1, 3, 64, 32)).shape == (1, int(512 * WIDTHS[name]), 4, 2)
-    assert trunk.num_features == int(512 * WIDTHS[name])
+        assert trunk.forward_features(torch.zeros(1, 3, 64, 32)).shape == (1, channels, 4, 2)
+    assert trunk.num_features == channels
 
 
 def test_streams_see_three_five_seven_and_nine_pixels() -> None:
@@ -87,3 +85,41 @@ def test_gates_start_as_the_1x1_convolutions_of_the_authors_code(layer: str, out
     linear = gates[-1].get_submodule(layer)
     assert linear.weight.std().item() == pytest.approx((2 / outputs) ** 0.5, rel=0.1)
     assert torch.equal(linear.bias, torch.zeros(outputs))
+
+
+def test_ain_normalises_instances_where_the_authors_search_put_it() -> None:
+    """torchreid (08bb2cc), osnet_ain_x1_0: the stem, and these blocks of the three stages."""
+    trunk = create("osnet_ain_x0_25")
+    found = {name for name, module in trunk.named_modules() if isinstance(module, nn.InstanceNorm2d)}
+    blocks = [(0, 0), (0, 1), (1, 1), (2, 0)]
+    assert found == {"stem.0.norm", *(f"stages.{stage}.{block}.expand.norm" for stage, block in blocks)}
+
+
+@pytest.mark.parametrize(("name", "same"), [("osnet_ain_x0_25", True), ("osnet_x0_25", False)])
+def test_stem_of_ain_does_not_see_how_strong_the_contrast_is(name: str, same: bool) -> None:
+    torch.manual_seed(0)
+    stem, images = create(name).eval().stem, torch.randn(2, 3, 32, 32)
+    with torch.inference_mode():
+        assert (
+            torch.allclose(stem(images), stem(images * torch.tensor([1.0, 3.0])[:, None, None, None]), atol=1e-4)
+            == same
+        )
+
+
+def test_instances_are_normalised_before_the_shortcut_is_added() -> None:
+    torch.manual_seed(0)
+    block, x = OmniScaleBlock(16, 32, instance=True).eval(), torch.randn(2, 16, 5, 5)
+    with torch.inference_mode():
+        mixed = sum(stream * block.gate(stream) for stream in (layers(block.reduce(x)) for layers in block.streams))
+        residual = block.expand.conv(mixed)
+        for image in range(2):
+            for channel in range(32):
+                values = residual[image, channel]
+                residual[image, channel] = (values - values.mean()) / (values.var(correction=0) + 1e-5).sqrt()
+        torch.testing.assert_close(block(x), (residual + block.shortcut(x)).clamp(min=0))
+
+
+def test_image_that_ain_would_reduce_to_a_pixel_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"got 32x16 for 'osnet_ain_x0_25'; expected 32 pixels or more each way"):
+        create_backbone("osnet_ain_x0_25", weights="none", image_size=(32, 16))
+    create_backbone("osnet_ain_x0_25", weights="none", image_size=(32, 32))(torch.zeros(2, 3, 32, 32))

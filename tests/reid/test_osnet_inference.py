@@ -11,14 +11,17 @@ from mot_reid.reid.osnet_inference import for_inference
 
 
 @pytest.fixture
-def trunk() -> OSNet:
+def trunk(request: pytest.FixtureRequest) -> OSNet:
     """A network whose statistics and gates are not those it begins with."""
     torch.manual_seed(0)
-    trunk = create("osnet_x0_25").eval()
+    trunk = create(getattr(request, "param", "osnet_x0_25")).eval()
     for module in trunk.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.running_mean)
             nn.init.uniform_(module.running_var, 0.5, 2.0)
+            nn.init.normal_(module.bias)
+        if isinstance(module, nn.InstanceNorm2d):
+            nn.init.normal_(module.weight)
             nn.init.normal_(module.bias)
         if isinstance(module, AggregationGate):
             nn.init.normal_(module.squeeze.weight)
@@ -27,6 +30,7 @@ def trunk() -> OSNet:
 
 
 @pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("trunk", ["osnet_x0_25", "osnet_ain_x0_25"], indirect=True)
 def test_merged_network_gives_the_same_map(trunk: OSNet, batch: int) -> None:
     """Fails when: streams, their gates or their channels are exchanged, or a normalisation is left out."""
     images = torch.randn(batch, 3, 64, 32)
