@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mot_reid.data import market1501, msmt17, own_people, published, synthetic_dataset
+from mot_reid.data.cameras import listed, seen_by
 from mot_reid.data.identities import IdentitySplits, IdentityTable, query_gallery, split_identities
 
 KINDS = ("auto", "market1501", "msmt17", "dukemtmc", "cuhk03", "veri776", "folders", "csv", "synthetic")
@@ -76,7 +77,9 @@ def recognise(root: str | Path) -> str:
     return "market1501"
 
 
-def choose(splits: IdentitySplits, part: str, *, validation: float = 0.0) -> tuple[IdentityTable, IdentityTable]:
+def choose(
+    splits: IdentitySplits, part: str, *, validation: float = 0.0, cameras: Sequence[int] = ()
+) -> tuple[IdentityTable, IdentityTable]:
     """Returns query and gallery of one part of a data set.
 
     Args:
@@ -84,6 +87,7 @@ def choose(splits: IdentitySplits, part: str, *, validation: float = 0.0) -> tup
         part: "test", its own query and gallery; "validation", the persons held out of its training persons; or "train",
             all of those, which says something only about a model that never saw them.
         validation: Share of the training persons that was held out.
+        cameras: Those that alone ask in "validation"; none: all do.
 
     Raises:
         ValueError: The data set has no such part.
@@ -107,4 +111,26 @@ def choose(splits: IdentitySplits, part: str, *, validation: float = 0.0) -> tup
             "data.split: got 'validation', but training held nobody out; expected data.validation above 0; "
             "use data.split=test, or give the share that was held out"
         )
-    return query_gallery(split_identities(splits.train, validation, SPLIT_SEED)[1], SPLIT_SEED)
+    return ask(split_identities(splits.train, validation, SPLIT_SEED)[1], cameras=cameras)
+
+
+def ask(held_out: IdentityTable, *, cameras: Sequence[int] = ()) -> tuple[IdentityTable, IdentityTable]:
+    """Returns query and gallery of persons held out of training.
+
+    Args:
+        held_out: Their crops.
+        cameras: Those that alone ask; none: all do. Every other crop answers.
+
+    Raises:
+        ValueError: There is nothing to ask.
+    """
+    query, gallery = query_gallery(held_out, SPLIT_SEED)
+    if not cameras:
+        return query, gallery
+    asking = seen_by(query, cameras)
+    if not asking.any():
+        raise ValueError(
+            f"data.validation_cameras: got {listed(cameras)}, where no held-out person is seen twice and elsewhere as "
+            "well; expected a camera that sees some; choose another one, or raise data.validation"
+        )
+    return query[asking], gallery

@@ -102,7 +102,8 @@ def read_people(
     held_out = trained.get("validation", 0.0) if validation is None else validation
     if or_train and split == "test" and not len(data_set.query):
         split = "train"
-    query, gallery = splits.choose(data_set, split, validation=held_out)
+    cameras = tuple(trained.get("validation_cameras", ()))
+    query, gallery = splits.choose(data_set, split, validation=held_out, cameras=cameras)
     if split == "train" and Path(place).resolve() in (Path(one).resolve() for one in roots):
         log.warning(
             "data.split=train: the model was trained on these persons, so its scores on them say nothing about others; "

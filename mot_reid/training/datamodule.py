@@ -12,9 +12,10 @@ import torch
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
-from mot_reid.data.identities import IdentitySplits, IdentityTable, labels, query_gallery, split_identities
+from mot_reid.data.cameras import check_cameras, seen_by
+from mot_reid.data.identities import IdentitySplits, IdentityTable, labels, split_identities
 from mot_reid.data.sources import join
-from mot_reid.data.splits import SPLIT_SEED
+from mot_reid.data.splits import SPLIT_SEED, ask
 from mot_reid.reid.preprocess import Preprocess
 from mot_reid.training.dataset import Batch, CropDataset, GatheringLoader, whole_batch
 from mot_reid.training.sampler import PKSampler
@@ -69,6 +70,7 @@ class ReIDDataModule(LightningDataModule):
         preprocess: Preprocess,
         share: Sequence[float] | None = None,
         validation: float = 0.0,
+        validation_cameras: Sequence[int] = (),
         identities: int = 16,
         images: int = 4,
         batches_per_epoch: int | None = None,
@@ -84,6 +86,7 @@ class ReIDDataModule(LightningDataModule):
             preprocess: Makes batches of crops of different sizes.
             share: As in `PKSampler`.
             validation: Share of the training persons held out to choose a model; 0 for none.
+            validation_cameras: Nobody is trained on in these, and the held-out persons are asked for from these alone.
             identities: P persons per batch.
             images: K images of each.
             batches_per_epoch: None for training images // (P * K).
@@ -104,6 +107,9 @@ class ReIDDataModule(LightningDataModule):
                 f"data.share: got {len(share)} number(s) for {len(sets)} data set(s); expected one for each"
             )
         parted = [split_identities(one.train, validation, SPLIT_SEED) for one in sets]
+        if validation_cameras:
+            check_cameras(validation_cameras, [one.train for one in sets], validation=validation)
+            parted = [(train[~seen_by(train, validation_cameras)], held_out) for train, held_out in parted]
         ((self.train, self.train_source),) = join([(train,) for train, _ in parted])
         self.share = share
         if images > 1 and np.unique(self.train.person_id).size == len(self.train):
@@ -111,7 +117,7 @@ class ReIDDataModule(LightningDataModule):
                 f"data: got {len(self.train)} training persons with one image each; expected persons with two or more, "
                 "because the metric losses compare images of one person; add images"
             )
-        self.validation, self.validation_source = _asked([held_out for _, held_out in parted])
+        self.validation, self.validation_source = _asked([held_out for _, held_out in parted], validation_cameras)
         self.test = (sets[0].query, sets[0].gallery) if len(sets) == 1 and len(sets[0].query) else None
         self.classes = int(np.unique(self.train.person_id).size)
         self.preprocess, self.cache, self.workers, self.seed = preprocess, cache, workers, seed
@@ -203,9 +209,11 @@ class ReIDDataModule(LightningDataModule):
         )
 
 
-def _asked(held_out: Sequence[IdentityTable]) -> tuple[tuple[IdentityTable, IdentityTable] | None, np.ndarray | None]:
+def _asked(
+    held_out: Sequence[IdentityTable], cameras: Sequence[int]
+) -> tuple[tuple[IdentityTable, IdentityTable] | None, np.ndarray | None]:
     """Query and gallery of the persons held out of each data set, and of which one the rows of both are; or nothing."""
     if not all(len(table) for table in held_out):
         return None, None
-    query, gallery = join([query_gallery(table, SPLIT_SEED) for table in held_out])
+    query, gallery = join([ask(table, cameras=cameras) for table in held_out])
     return (query.table, gallery.table), np.concatenate([query.source, gallery.source])

@@ -283,3 +283,20 @@ def test_data_set_without_cameras_joins_one_with_cameras(tmp_path: Path) -> None
 def test_shares_are_as_many_as_data_sets(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"data.share: got 3 number\(s\) for 2 data set\(s\); expected one for each"):
         module(two_sets(tmp_path), share=[1, 2, 3])  # type: ignore[arg-type]
+
+
+def test_cameras_left_out_of_training_ask_in_validation(tmp_path: Path) -> None:
+    """Ten persons by two cameras: five are trained on, with their two crops by camera 1."""
+    data = module(splits(tmp_path), validation=0.5, validation_cameras=[2])
+    assert data.train.camera_id is not None and data.train.camera_id.tolist() == [1] * 10
+    assert data.validation is not None
+    query, gallery = data.validation
+    assert query.camera_id is not None and query.camera_id.tolist() == [2] * 5
+    held_out = set(range(1, 11)) - set(data.train.person_id.tolist())
+    assert set(query.person_id.tolist()) == set(gallery.person_id.tolist()) == held_out
+    assert gallery.camera_id is not None and set(gallery.camera_id.tolist()) == {1, 2}
+
+
+def test_cameras_left_out_with_nobody_held_out_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"data\.validation_cameras: got \[2\] with data\.validation=0"):
+        module(splits(tmp_path), validation_cameras=[2])
