@@ -90,7 +90,7 @@ class ReIDNetwork(nn.Module):
     In training mode a forward pass gives a `NetworkOutput`, in evaluation mode (B, D) float32 unit-length embeddings.
 
     Args:
-        backbone: A timm model or one of `osnet.WIDTHS`.
+        backbone: A timm model or one of `osnet.NAMES`.
         num_classes: Identities that the classifier tells apart; None for no classifier.
         pooling: "avg"; "gem", learnable from p = 3; or "token", the class token of a ViT. The first two leave a ViT's
             prefix tokens out.
@@ -272,6 +272,25 @@ def _classifier(inputs: int, outputs: int) -> nn.Linear:
     linear = nn.Linear(inputs, outputs, bias=False)
     nn.init.normal_(linear.weight, std=0.001)
     return linear
+
+
+def first_stages(backbone: nn.Module, *, name: str) -> list[nn.Module]:
+    """Returns the two stages whose feature maps are 4 to 16 times smaller than the image.
+
+    Raises:
+        ValueError: The backbone has none that are known.
+    """
+    from timm.models.efficientnet import EfficientNet
+    from timm.models.resnet import ResNet
+
+    kind: type[nn.Module]
+    for kind, stages in ((OSNet, "stages.0 stages.1"), (ResNet, "layer1 layer2"), (EfficientNet, "blocks.1 blocks.2")):
+        if isinstance(backbone, kind):
+            return [backbone.get_submodule(stage) for stage in stages.split()]
+    raise ValueError(
+        f"augment.mixstyle: got it for '{name}'; expected an OSNet, a ResNet, a MobileNet or an EfficientNet; set "
+        "augment.mixstyle=0"
+    )
 
 
 def _keep_resolution(backbone: nn.Module) -> None:

@@ -41,7 +41,9 @@ class Run:
 class Model:
     """Which network, and what it sees and gives."""
 
-    backbone: Annotated[str, "osnet_x0_25 to osnet_x1_0, or the name of any timm model"]
+    backbone: Annotated[
+        str, "osnet_x0_25 to osnet_x1_0, osnet_ain_x0_25 to osnet_ain_x1_0, or the name of any timm model"
+    ]
     weights: Annotated[str, "pretrained, none, a file with weights of the backbone, or a bundled model"]
     pooling: Annotated[
         str, OneOf(("avg", "gem", "token")), "how the feature map becomes a vector; token: the class token of a ViT"
@@ -73,6 +75,10 @@ class Data:
     official_counts: Annotated[bool, "require the published numbers of images of the data set"]
     validation: Annotated[
         float, Between(0, 0.9), "share of the training persons held out to choose a model; 0 for none"
+    ]
+    validation_cameras: Annotated[
+        tuple[int, ...],
+        "cameras left out of training; their images of the held-out persons are the queries of validation",
     ]
     identities: Annotated[int, Count, "persons per batch (P)"]
     images: Annotated[int, Count, "images per person in a batch (K)"]
@@ -127,7 +133,12 @@ class Augment:
         OneOf(("bot", "mean", "random")),
         "fill of the rectangle: BoT's constant, the mean colour, or random pixels",
     ]
-    calm_share: Annotated[float, Share, "share of the epochs, at the end, without zoom, colour changes and erasing"]
+    mixstyle: Annotated[
+        float, Share, "probability, for a batch, of mixing the style of the first two stages' features between images"
+    ]
+    calm_share: Annotated[
+        float, Share, "share of the epochs, at the end, without zoom, colour changes, erasing and MixStyle"
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)

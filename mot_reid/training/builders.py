@@ -16,7 +16,7 @@ from mot_reid.data.identities import IdentitySplits, IdentityTable
 from mot_reid.data.origins import Origin, find_origins
 from mot_reid.data.sources import Source
 from mot_reid.data.sources import read_sources as read_data_sets
-from mot_reid.reid import checkpoint
+from mot_reid.reid import checkpoint, osnet
 from mot_reid.reid.network import ReIDNetwork
 from mot_reid.reid.preprocess import Preprocess
 from mot_reid.reid.teacher import Teacher
@@ -29,6 +29,7 @@ from mot_reid.training.distill import Distillation
 from mot_reid.training.host import keep_freed_memory
 from mot_reid.training.length import run_epochs
 from mot_reid.training.loggers import build_loggers
+from mot_reid.training.mixstyle import MixStyle
 from mot_reid.training.module import ReIDModule
 from mot_reid.training.objective import Objective
 from mot_reid.training.optim import build_optimizer, build_schedule
@@ -98,6 +99,8 @@ def check_small_images(config: Config) -> None:
             f"progressive.scale: got {scale:g}, images of {height}x{width}; expected {LEAST_SIDE} pixels or more each "
             "way; raise it"
         )
+    if config.progressive.share and model.backbone in osnet.NAMES:
+        osnet.check_size(model.backbone, (height, width))
 
 
 def build_preprocess(config: Config) -> Preprocess:
@@ -122,6 +125,7 @@ def build_data(config: Config, splits: Sequence[IdentitySplits], preprocess: Pre
         preprocess=preprocess,
         share=data.share,
         validation=data.validation,
+        validation_cameras=data.validation_cameras,
         identities=data.identities,
         images=data.images,
         batches_per_epoch=data.batches_per_epoch,
@@ -208,7 +212,10 @@ def build_module(
     if optim["fused"] is None:
         optim["fused"] = not config.trainer.gradient_clip_val  # Lightning refuses both in mixed precision
     augment = asdict(config.augment)
-    calm_share = augment.pop("calm_share")
+    calm_share, mixstyle = augment.pop("calm_share"), None
+    if probability := augment.pop("mixstyle"):
+        mixstyle = MixStyle(probability)
+        mixstyle.attach(network.backbone, name=config.model.backbone)
     ema, freeze_epochs = optim.pop("ema"), optim.pop("freeze_epochs")
     schedule_names = (
         "schedule",
@@ -246,6 +253,7 @@ def build_module(
         ema_decay=ema,
         freeze_epochs=freeze_epochs,
         channels_last=config.engine.channels_last,
+        mixstyle=mixstyle,
         seed=config.run.seed,
         metadata=checkpoint.metadata(
             network,

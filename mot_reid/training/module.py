@@ -16,6 +16,7 @@ from mot_reid.training.dataset import Batch
 from mot_reid.training.distill import Distillation
 from mot_reid.training.length import run_epochs, steps_per_epoch
 from mot_reid.training.loss_watch import LossWatch
+from mot_reid.training.mixstyle import MixStyle
 from mot_reid.training.objective import Objective
 from mot_reid.training.training_images import TrainingImages, batch_seed
 from mot_reid.training.validation import Gathering
@@ -50,6 +51,7 @@ class ReIDModule(LightningModule):
         ema_decay: float | None = None,
         freeze_epochs: float = 0.0,
         channels_last: bool = False,
+        mixstyle: MixStyle | None = None,
         seed: int = 0,
         distillation: Distillation | None = None,
         metadata: dict[str, Any] | None = None,
@@ -65,6 +67,7 @@ class ReIDModule(LightningModule):
             ema_decay: Of the moving average of the weights; None for none.
             freeze_epochs: At the start, during which the backbone stays as it is.
             channels_last: Memory order of images and kernels.
+            mixstyle: What works on the network's features, off in the calm epochs; None for nothing.
             seed: Of the augmentation.
             distillation: What a teacher says of views of the crops, which are then augmented further; None for none.
             metadata: What a checkpoint says of itself, apart from its weights.
@@ -79,6 +82,7 @@ class ReIDModule(LightningModule):
                 f"'{network.config['backbone']}', whose input has one size; expected 0"
             )
         self.network, self.objective, self.distillation = network, objective, distillation
+        self.mixstyle = mixstyle
         self.images, self.preprocess = images, images.preprocess
         self.build_optimizer, self.build_schedule = build_optimizer, build_schedule
         self.freeze_epochs = freeze_epochs
@@ -113,6 +117,8 @@ class ReIDModule(LightningModule):
 
     def augmented(self, image: Tensor, seed: int) -> Tensor:
         """Returns what the network sees in training, (B, 3, H, W), of crops (B, 3, h, w) in [0, 255]."""
+        if self.mixstyle is not None:  # here, since a run that was stopped inside an epoch does not begin it again
+            self.mixstyle.active = not self.images.is_calm(self.current_epoch)
         torch.manual_seed(seed + _NETWORK_SEED)  # of dropout and stochastic depth, which take no generator
         return self.images(image, epoch=self.current_epoch, seed=seed)
 

@@ -48,6 +48,10 @@ class TrainingImages:
         self.small_epochs = round(self.small_share * epochs) if self.small_share else 0
         self.calm_from = epochs - round(self.calm_share * epochs) if self.calm_share else math.inf
 
+    def is_calm(self, epoch: int) -> bool:
+        """Returns whether an epoch, from 0, sees calmer images."""
+        return epoch >= self.calm_from
+
     def __call__(self, image: Tensor, *, epoch: int, seed: int) -> Tensor:
         """Returns what the network sees, (B, 3, H, W), of crops (B, 3, h, w) in [0, 255].
 
@@ -59,7 +63,7 @@ class TrainingImages:
         generator = torch.Generator(device=image.device)
         generator.manual_seed(seed)
         preprocess = self.small if epoch < self.small_epochs else self.preprocess
-        augment = self.calm if epoch >= self.calm_from else self.augment
+        augment = self.calm if self.is_calm(epoch) else self.augment
         image = augment.mirror(image, generator)
         image = image if tuple(image.shape[2:]) == preprocess.size else preprocess.resize(image)
         image = augment.move(image, generator).float()

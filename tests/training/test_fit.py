@@ -37,6 +37,7 @@ FULL = (
     "optim.warmup_epochs=1",
     "loss.centre=5e-4",
     "augment.erase=0.5",
+    "augment.mixstyle=0.5",
     "augment.calm_share=0.5",
 )
 """What has a state or a phase: averaged weights, Adam's moments, a schedule per step, centres, augmentation."""
@@ -562,3 +563,18 @@ def test_last_share_of_the_epochs_is_calm(
     settings = ("augment.erase=0.5", f"augment.calm_share={share}", "run.score_test=false")
     fit(small_config(people, tmp_path / "run", *settings))
     assert seen == [0.5] * 5 * (4 - calm) + [0.0] * 5 * calm
+
+
+def test_styles_are_not_mixed_in_calm_epochs(people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of four epochs of five batches, the first two mix after both stages; the model has nothing of it."""
+    epochs: list[int] = []
+
+    def noting(x: torch.Tensor, order: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        epochs.append(len(x))
+        return x
+
+    monkeypatch.setattr("mot_reid.training.mixstyle.mix_styles", noting)
+    settings = ("augment.mixstyle=1", "augment.calm_share=0.5", "run.score_test=false")
+    result = fit(small_config(people, tmp_path / "run", *settings))
+    assert len(epochs) == 2 * 5 * 2
+    assert result.model is not None and checkpoint.load(result.model).network is not None
