@@ -122,12 +122,11 @@ def fastreid(state: State, *, what: str) -> Recognised:
 def _osnet_name(trunk: State, what: str) -> str:
     """Returns the published size of an OSNet, by the channels of its first layer."""
     channels = len(trunk["conv1.conv.weight"])
-    for name, width in osnet.WIDTHS.items():
+    for size, width in osnet.SIZES.items():
         if channels == int(64 * width):
-            return name
-    raise ValueError(
-        f"{what}: conv1.conv.weight has {channels} channels; expected 64, 48, 32 or 16, as {', '.join(osnet.WIDTHS)}"
-    )
+            return f"osnet_{size}"
+    names = ", ".join(f"osnet_{size}" for size in osnet.SIZES)
+    raise ValueError(f"{what}: conv1.conv.weight has {channels} channels; expected 64, 48, 32 or 16, as {names}")
 
 
 def _osnet_state(trunk: State, what: str) -> State:
