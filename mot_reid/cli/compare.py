@@ -12,8 +12,9 @@ from mot_reid.settings.comparison import CompareSettings
 from mot_reid.settings.tracker_parameters import NEED_EMBEDDINGS, USE_EMBEDDINGS
 
 if TYPE_CHECKING:
-    from mot_reid.evaluation.comparison import Cell, Entry, Scoring
+    from mot_reid.evaluation.comparison import Cell, Scoring
     from mot_reid.evaluation.comparison_data import Video
+    from mot_reid.evaluation.leaderboard import Entry
 
 COMMAND = Command(
     "compare",
@@ -21,15 +22,15 @@ COMMAND = Command(
     usage="[ground_truth=DIR] [key=value ...] [config=FILE]",
     about="""
 Runs trackers with Re-ID models on the boxes of several detectors, and scores all of them on the same videos: one page
-and one JSON file, with intervals of the differences. Finished cells are kept, so that an interrupted comparison goes on
-where it stood. Without ground truth it compares on a short synthetic clip.""",
+and one JSON file, with intervals of the differences to a reference on the same boxes. Finished cells are kept, so that
+an interrupted comparison goes on where it stood. Without ground truth it compares on a short synthetic clip.""",
     examples=(
         "trackers=sort,bytetrack,bytetrack_reid",
         "ground_truth=data/mot17/sequences/val benchmark=MOT17 embedders=osnet_x0_25_market1501,person_small",
-        "ground_truth=train detectors=boxes/yolov8n/{sequence}.txt frames=videos/{sequence}.mp4 refine=recommended",
+        "ground_truth=train detectors=boxes/yolov8n/{sequence}.txt,det/det.txt frames=videos/{sequence}.mp4",
+        "ground_truth=train reference=bytetrack peers=results/{detector}/ultralytics_bytetrack retrieval=matrix.json",
     ),
 )
-PERCENT = {"HOTA": "hota", "DetA": "deta", "AssA": "assa", "IDF1": "idf1"}
 
 
 def main(argv: Sequence[str]) -> int:
@@ -41,34 +42,67 @@ def _compare(settings: CompareSettings, given: Given) -> None:
     """Reads, tracks, scores, prints and writes."""
     folder = Path(settings.output)
     check_output("output", str(folder / "compare.json"))
-    from mot_reid.evaluation.comparison import Scoring, leaderboard
-    from mot_reid.evaluation.comparison_data import read_videos, synthetic_video
+    from mot_reid.evaluation.comparison import Scoring
+    from mot_reid.evaluation.leaderboard import leaderboard
     from mot_reid.viewing.html.comparison import comparison_html
 
-    if settings.ground_truth is None:
-        videos = [synthetic_video()]
-    else:
-        videos = read_videos(
-            settings.ground_truth, settings.sequences, detectors=settings.detectors, frames=settings.frames
-        )
+    mean_ap = _mean_ap(settings)
+    videos = _videos(settings)
     scoring = Scoring(settings.benchmark, settings.bootstrap, settings.block_frames, folder / "cells")  # type: ignore[arg-type]
-    board = leaderboard(_cells(settings, videos, scoring))
-    print(_table(board))
+    peers = _peers(settings.peers, videos, scoring)  # first, since theirs is what may be missing
+    cells = _cells(settings, videos, scoring) | peers
+    board = leaderboard(cells, reference=settings.reference) | _ranked(cells, mean_ap)
+    print("\n\n".join(tables(board)))
     write_json(folder / "compare.json", board | {"settings": dict(given)})
     measured = f"{', '.join(board['videos'])} by the rules of {settings.benchmark}"
     print(f"\npage   {write_text(folder / 'index.html', comparison_html(board, measured=measured))}")
     print(f"scores {folder / 'compare.json'}")
 
 
+def _videos(settings: CompareSettings) -> list[Video]:
+    """Returns the sequences, or the synthetic one."""
+    from mot_reid.evaluation.comparison_data import read_videos, synthetic_video
+
+    if settings.ground_truth is None:
+        return [synthetic_video()]
+    return read_videos(
+        settings.ground_truth,
+        settings.sequences,
+        detectors=settings.detectors,
+        frames=settings.frames,
+        length=settings.length,
+    )
+
+
+def _mean_ap(settings: CompareSettings) -> dict[str, dict[str, float]]:
+    """Returns the mAP of embedders by data set, if any is given."""
+    if settings.retrieval is None:
+        return {}
+    from mot_reid.evaluation.retrieval_and_tracking import read_mean_ap
+
+    return read_mean_ap(settings.retrieval)
+
+
+def _ranked(cells: Mapping[Entry, Mapping[str, Cell]], mean_ap: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+    """Returns what is known of the embedders, and whether their mAP predicts IDF1."""
+    if not mean_ap:
+        return {}
+    from mot_reid.evaluation.retrieval_and_tracking import correlations
+
+    return {"mean_ap": mean_ap, "correlations": correlations(cells, mean_ap)}
+
+
 def _cells(settings: CompareSettings, videos: list[Video], scoring: Scoring) -> dict[Entry, dict[str, Cell]]:
     """Returns every row on every video; an embedder is loaded once, and only where something is not cached."""
     from tqdm import tqdm
 
-    from mot_reid.evaluation.comparison import Entry, tracked_cells
+    from mot_reid.evaluation.comparison import tracked_cells
+    from mot_reid.evaluation.leaderboard import Entry
 
     cells: dict[Entry, dict[str, Cell]] = {}
     work = [(embedder, tracker) for tracker in settings.trackers for embedder in _embedders(settings, tracker)]
-    models = {name: _model(name, settings.device) for name in dict.fromkeys(name for name, _ in work if name)}
+    titles = _titles([name for name in dict.fromkeys(name for name, _ in work) if name])
+    models = {name: _model(name, settings.device) for name in titles}
     names = list(videos[0].boxes)
     with tqdm(total=len(work) * len(names) * len(videos), desc="comparing", unit="cell", disable=None) as bar:
         for detector in names:
@@ -77,10 +111,22 @@ def _cells(settings: CompareSettings, videos: list[Video], scoring: Scoring) -> 
                     frames, gate = _frames(settings, video, detector, models.get(embedder))
                     done = tracked_cells(video, frames, tracker, gate=gate, parts=settings.refine, scoring=scoring)
                     for offline, cell in enumerate(done):
-                        entry = Entry(detector, tracker, embedder, bool(offline))
+                        entry = Entry(detector, tracker, titles.get(embedder, ""), bool(offline))
                         cells.setdefault(entry, {})[video.name] = cell
                     bar.update()
-    return cells | _peers(settings.peers, videos, scoring)
+    return cells
+
+
+def _titles(embedders: Sequence[str]) -> dict[str, str]:
+    """Returns what the models are called in the table, all differently."""
+    from mot_reid.reid.bundled import title
+
+    titles = {name: title(name) for name in embedders}
+    if len(set(titles.values())) < len(titles):
+        raise ValueError(
+            f"embedders: got {', '.join(titles.values())}; expected names that differ; name the files differently"
+        )
+    return titles
 
 
 def _embedders(settings: CompareSettings, tracker: str) -> list[str]:
@@ -111,28 +157,61 @@ def _frames(settings: CompareSettings, video: Video, detector: str, model: tuple
 
 
 def _peers(folders: Sequence[str], videos: list[Video], scoring: Scoring) -> dict[Entry, dict[str, Cell]]:
-    """Returns the rows of other programs."""
-    from mot_reid.data.motchallenge import find_results
-    from mot_reid.data.tables import read_tracks
-    from mot_reid.evaluation.comparison import Entry, result_cell
+    """Returns the rows of other programs; a folder NAME+MODEL is of program NAME with that Re-ID model."""
+    from mot_reid.evaluation.leaderboard import Entry
+    from mot_reid.evaluation.peers import peer_cells
 
     rows: dict[Entry, dict[str, Cell]] = {}
+    names = list(videos[0].boxes)
     for folder in folders:
-        files = find_results(folder, [video.name for video in videos], chosen=True)
-        cells = {video.name: result_cell(video, read_tracks(files[video.name]), scoring) for video in videos}
-        rows[Entry("", Path(folder).name)] = cells
+        if len(names) > 1 and "{detector}" not in folder:
+            raise ValueError(
+                f"peers: got '{folder}' beside the boxes of {', '.join(names)}; expected {{detector}} in the path, "
+                "since results are compared with those of the same boxes"
+            )
+        for detector in names:
+            path = Path(folder.replace("{detector}", detector))
+            tracker, _, embedder = path.name.partition("+")
+            rows[Entry(detector, tracker, embedder)] = peer_cells(path, videos, scoring)
     return rows
 
 
-def _table(board: Mapping[str, Any]) -> str:
-    """Returns the rows in percent, with the interval of the difference in HOTA to the first."""
-    width = max(len(row["name"]) for row in board["rows"]) + 2
-    lines = [f"{'':<{width}}" + "".join(f"{n:>8}" for n in PERCENT) + f"{'IDs':>7}{'ms':>8}   HOTA to the first, 95%"]
-    for row in board["rows"]:
-        scores, (low, high) = row["combined"], row["to_best"]["hota"]
+def tables(board: Mapping[str, Any]) -> list[str]:
+    """Returns one table for the boxes of each detector and, if mAP was given, what it says of IDF1."""
+    detectors = dict.fromkeys(row["detector"] for row in board["rows"])
+    found = [_table(name, [row for row in board["rows"] if row["detector"] == name]) for name in detectors]
+    ranked = board.get("correlations")
+    return found if ranked is None else [*found, _correlations(ranked)]
+
+
+def _table(detector: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    """Returns the rows in percent, with the interval of the difference in HOTA to the reference."""
+    names = [row["name"].replace(f" · {detector}", "") for row in rows]
+    width = max(len(detector) + 9, *map(len, names)) + 2
+    before = rows[0]["reference"].replace(f" · {detector}", "")
+    from mot_reid.viewing.html.comparison import SCORES
+
+    lines = [
+        f"{f'boxes of {detector}':<{width}}" + "".join(f"{title:>8}" for title in SCORES)
+        + f"{'IDs':>7}{'ms':>8}   HOTA to {before}, 95%"
+    ]  # fmt: skip
+    for name, row in zip(names, rows):
+        scores, (low, high) = row["combined"], row["interval"]["hota"]
         spent = "" if row["milliseconds"] is None else f"{row['milliseconds']:.2f}"
-        cells = "".join(f"{100 * scores[key]:8.2f}" for key in PERCENT.values())
+        cells = "".join(f"{100 * scores[key]:8.2f}" for key in SCORES.values())
+        lines.append(f"{name:<{width}}{cells}{scores['idsw']:7,}{spent:>8}   {100 * low:+.1f} to {100 * high:+.1f}")
+    return "\n".join(lines)
+
+
+def _correlations(ranked: Sequence[Mapping[str, Any]]) -> str:
+    """Returns the rank correlation of mAP and IDF1, one line for each tracker, detector and data set."""
+    if not ranked:
+        return "mAP and IDF1: fewer than three Re-ID models have both, so that their ranks say nothing"
+    lines = ["Spearman's rank correlation of the Re-ID models' mAP with IDF1, 95%"]
+    for row in ranked:
+        low, high = row["interval"]
         lines.append(
-            f"{row['name']:<{width}}{cells}{scores['idsw']:7,}{spent:>8}   {100 * low:+.1f} to {100 * high:+.1f}"
+            f"  {row['tracker']}, boxes of {row['detector']}, {row['embedders']} models, "
+            f"mAP on {row['data'] or 'the file'}: {row['correlation']:+.2f} ({low:+.2f} to {high:+.2f})"
         )
     return "\n".join(lines)

@@ -1,12 +1,10 @@
-"""Trackers, embedders and detectors compared on the same videos, cell by cell; finished cells are not done again."""
+"""One tracker on one video: tracked, scored and kept; finished cells are not done again."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from functools import reduce
-from operator import add
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,7 @@ import numpy as np
 
 from mot_reid.evaluation.comparison_data import Video, digest
 from mot_reid.files import whole
-from mot_reid.metrics.block_bootstrap import Resampled, paired_intervals, resample
+from mot_reid.metrics.block_bootstrap import Resampled, resample
 from mot_reid.metrics.mot import score_clear
 from mot_reid.metrics.mot_rules import Benchmark, apply_rules
 from mot_reid.refinement.refine import refine
@@ -22,23 +20,6 @@ from mot_reid.structures import Detections, TrackTable
 from mot_reid.tracking.tracker import Tracker
 
 _FORMAT = "1"  # of a cell; raise it where scores change
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A row of the table.
-
-    Attributes:
-        detector: whose boxes; empty for results of others.
-        tracker: the preset, or the name of the others' results.
-        embedder: the Re-ID model; empty for none.
-        offline: whether the tracks are refined.
-    """
-
-    detector: str
-    tracker: str
-    embedder: str = ""
-    offline: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,60 +94,12 @@ def tracked_cells(
     return cells
 
 
-def result_cell(video: Video, table: TrackTable, scoring: Scoring) -> Cell:
-    """Returns the cell of tracks that another program made."""
+def result_cell(video: Video, table: TrackTable, scoring: Scoring, *, milliseconds: float = float("nan")) -> Cell:
+    """Returns the cell of tracks that another program made, in so many milliseconds a frame."""
     key = _key(video, scoring, table.frame.tobytes(), table.track_id.tobytes(), table.xyxy.tobytes())
     cell = _load(scoring.folder / f"{key}.npz") or _score(video, table, scoring, float("nan"))
     _save(scoring.folder / f"{key}.npz", cell)
-    return cell
-
-
-def leaderboard(cells: dict[Entry, dict[str, Cell]]) -> dict[str, Any]:
-    """Returns the comparison in plain numbers: rows by HOTA of all videos together, best first.
-
-    Each row has the difference to the best one with its 95% interval, from the same draws; a row whose interval of
-    HOTA reaches 0 cannot be told from the best.
-
-    Args:
-        cells: by row, then by video; rows with the same videos are comparable.
-    """
-    rows = [_row(entry, of_video) for entry, of_video in cells.items()]
-    rows.sort(key=lambda row: -row["combined"]["hota"])
-    by_name = {_name(entry): of_video for entry, of_video in cells.items()}
-    best = by_name[rows[0]["name"]]
-    for row in rows:
-        intervals = paired_intervals(_drawn(best), _drawn(by_name[row["name"]]))
-        row["to_best"] = {name: list(interval) for name, interval in intervals.items()}
-    return {"videos": list(next(iter(cells.values()))), "rows": rows}
-
-
-def _name(entry: Entry) -> str:
-    parts = (entry.tracker, entry.embedder, entry.detector, "refined" if entry.offline else "")
-    return " · ".join(part for part in parts if part)
-
-
-def _row(entry: Entry, of_video: dict[str, Cell]) -> dict[str, Any]:
-    plain = reduce(add, (cell.plain for cell in of_video.values()))
-    combined = _numbers(plain) | {"idsw": sum(cell.switches for cell in of_video.values())}
-    spent = [cell.milliseconds for cell in of_video.values()]
-    return {
-        "name": _name(entry),
-        "detector": entry.detector,
-        "tracker": entry.tracker,
-        "embedder": entry.embedder,
-        "offline": entry.offline,
-        "combined": combined,
-        "milliseconds": None if any(np.isnan(spent)) else float(np.mean(spent)),
-        "sequences": {name: _numbers(cell.plain) | {"idsw": cell.switches} for name, cell in of_video.items()},
-    }
-
-
-def _numbers(sums: Resampled) -> dict[str, float]:
-    return {name: float(values[0]) for name, values in sums.scores().items()}
-
-
-def _drawn(of_video: dict[str, Cell]) -> dict[str, Resampled]:
-    return {name: cell.drawn for name, cell in of_video.items()}
+    return replace(cell, milliseconds=milliseconds)
 
 
 def _track(

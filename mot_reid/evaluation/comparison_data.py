@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # only those who compare embedders need torch
     from mot_reid.reid.embedder import Embedder
 
 SYNTHETIC = "synthetic"
+_TOGETHER = 8  # frames that are embedded at once
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,7 +57,12 @@ def synthetic_video() -> Video:
 
 
 def read_videos(
-    root: str | Path, names: Sequence[str] | None, *, detectors: Sequence[str], frames: str | None
+    root: str | Path,
+    names: Sequence[str] | None,
+    *,
+    detectors: Sequence[str],
+    frames: str | None,
+    length: int | None = None,
 ) -> list[Video]:
     """Returns the sequences of a folder, with the boxes of each detector.
 
@@ -64,6 +71,7 @@ def read_videos(
         names: of those to take; None for all.
         detectors: files of boxes, inside the folder of each sequence or with {sequence} in the path.
         frames: the video of each, with {sequence} in the path; None: the frames in its folder.
+        length: the first frames of each to take; None for all.
 
     Raises:
         FileNotFoundError: something is missing.
@@ -71,7 +79,9 @@ def read_videos(
     """
     called = [detector_name(path) for path in detectors]
     if len(set(called)) != len(called):
-        raise ValueError(f"detectors: got {', '.join(called)}; expected names that differ; put each in its own folder")
+        raise ValueError(
+            f"detectors: got {', '.join(called)}; expected names that differ; name the files or folders differently"
+        )
     videos = []
     for name, folder in read_sequences(root, names).items():
         boxes = {}
@@ -79,13 +89,24 @@ def read_videos(
             file = Path(path.replace("{sequence}", name)) if "{sequence}" in path else folder.folder / path
             boxes[detector] = by_frame(read_detections(file), folder.length)
         truth = read_ground_truth(folder.ground_truth_path)
-        videos.append(Video(name, truth, folder.length, folder.frame_rate, boxes, _opener(folder, frames)))
+        video = Video(name, truth, folder.length, folder.frame_rate, boxes, _opener(folder, frames))
+        videos.append(video if length is None else _first(video, length))
     return videos
 
 
+def _first(video: Video, length: int) -> Video:
+    """Returns the first frames of a video."""
+    return replace(
+        video,
+        truth=video.truth[video.truth.frame <= length],
+        length=min(length, video.length),
+        boxes={detector: frames[:length] for detector, frames in video.boxes.items()},
+    )
+
+
 def detector_name(path: str) -> str:
-    """Returns what a file of boxes is called: its folder where each sequence has its own file, else its path."""
-    return Path(path).parent.name if "{sequence}" in Path(path).name else path
+    """Returns what boxes are called: by their folder where each sequence has its own file there, else by their file."""
+    return Path(path).parent.name if "{sequence}" in Path(path).name else Path(path).stem
 
 
 def embedded(
@@ -121,17 +142,19 @@ def digest(*parts: bytes) -> str:
 
 
 def _embed(video: Video, frames: list[Detections], embedder: Embedder, *, above: float) -> Float32Array:
+    """Returns the embeddings of all boxes; several frames go through the network together, which is quicker."""
     from tqdm import tqdm
 
-    rows, count = [], 0
-    bar = tqdm(frames, desc=f"embedding {video.name}", unit="frame", disable=None)
-    for found, (image, scale) in zip(bar, video.images()):
-        wanted = found.score > above
-        part = np.full((len(found), embedder.embedding_dim), np.nan, np.float32)
-        if wanted.any():
-            part[wanted] = embedder(image, found.xyxy[wanted] / scale)
-        rows.append(part)
-        count += 1
+    rows = [np.full((len(found), embedder.embedding_dim), np.nan, np.float32) for found in frames]
+    images, count = video.images(), 0
+    with tqdm(total=len(frames), desc=f"embedding {video.name}", unit="frame", disable=None) as bar:
+        while count < len(frames) and (some := list(islice(images, min(_TOGETHER, len(frames) - count)))):
+            wanted = [found.score > above for found in frames[count : count + len(some)]]
+            boxes = [found.xyxy[part] / scale for found, part, (_, scale) in zip(frames[count:], wanted, some)]
+            for row, part, embedding in zip(rows[count:], wanted, embedder.many([image for image, _ in some], boxes)):
+                row[part] = embedding
+            count += len(some)
+            bar.update(len(some))
     if count != len(frames):
         raise ValueError(f"{video.name}: got {count} frames; expected {len(frames)}, as in its seqinfo.ini")
     return np.concatenate(rows)

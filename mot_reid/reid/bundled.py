@@ -7,6 +7,7 @@ from pathlib import Path
 
 WEIGHTS = Path(__file__).parent / "weights"
 """Where they are."""
+_ENDINGS = (".safetensors", ".ckpt", ".onnx", ".xml")
 
 
 def names() -> list[str]:
@@ -23,3 +24,11 @@ def resolve(path_or_name: str | os.PathLike[str]) -> Path:
     """Returns the file of a bundled model for its name, unless a file of that name exists; any other path as it is."""
     path = Path(path_or_name)
     return WEIGHTS / f"{path_or_name}.safetensors" if not path.is_file() and str(path_or_name) in names() else path
+
+
+def title(path_or_name: str | os.PathLike[str]) -> str:
+    """Returns what a model is called in tables: a bundled one by its name, a file by its own or that of its folder."""
+    path = Path(path_or_name)
+    if str(path_or_name) in names() or path.suffix not in _ENDINGS:
+        return str(path_or_name)
+    return path.resolve().parent.name if path.stem in ("model", "best", "last") else path.stem

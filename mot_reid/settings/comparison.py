@@ -26,8 +26,10 @@ class CompareSettings:
         str | None,
         "the video of each sequence, such as videos/{sequence}.mp4, of any size; null: the frames in its own folder",
     ]
+    length: Annotated[int | None, Count, "the first frames of each sequence to compare on; null: all"]
     detectors: Annotated[
         tuple[str, ...],
+        COMMAS,
         "files of boxes: in the folder of each sequence, such as det/det.txt, or boxes/NAME/{sequence}.txt",
     ]
     trackers: Annotated[tuple[str, ...], OneOf(PRESET_NAMES), COMMAS, "presets"]
@@ -42,7 +44,18 @@ class CompareSettings:
     ]
     peers: Annotated[
         tuple[str, ...],
-        "results of other programs: folders NAME with a SEQUENCE.txt for each sequence, scored in the same table",
+        COMMAS,
+        "results of other programs from the same boxes: folders NAME or NAME+MODEL with a SEQUENCE.txt for each "
+        "sequence and maybe milliseconds.json, such as results/{detector}/NAME",
+    ]
+    reference: Annotated[
+        str | None,
+        "the row that those on the same boxes are compared with: TRACKER or TRACKER+MODEL; null: the best one",
+    ]
+    retrieval: Annotated[
+        str | None,
+        "mAP of the embedders, to see whether it predicts IDF1: the JSON file of evaluate for several models, or a CSV "
+        "file with columns embedder and mean_ap",
     ]
     output: Annotated[str, "folder for compare.json, index.html, embeddings, and what is finished already"]
     bootstrap: Annotated[int, Count, "draws of the 95% intervals, the same for every row"]

@@ -219,6 +219,8 @@ def parsed(text: str, spec: Key, key: str) -> Any:
             text = f"[{text}]"
         elif get_args(spec.plain) == (str, Ellipsis):
             return text
+    if get_args(spec.plain) == (str, Ellipsis) and "{" in text and not set(text) & set("\"'"):
+        return [part.strip() for part in text[1:-1].split(",")]  # paths with {sequence}, a mapping in YAML
     try:
         return OmegaConf.to_container(OmegaConf.from_dotlist([f"value={text}"]))["value"]  # type: ignore[call-overload,index]
     except Exception:  # the YAML library's own errors, which this module does not import

@@ -33,8 +33,22 @@ def test_rows_of_perfect_boxes_are_ranked(root: Path, tmp_path: Path) -> None:
     assert {row["tracker"] for row in found["rows"]} == {"sort", "bytetrack"}
     hota = [row["combined"]["hota"] for row in found["rows"]]
     assert hota == sorted(hota, reverse=True)
-    assert found["rows"][0]["to_best"]["hota"] == [0, 0]
+    assert found["rows"][0]["interval"]["hota"] == [0, 0]
     assert hota[0] > 0.9
+
+
+def test_first_frames_alone_are_compared(root: Path, tmp_path: Path) -> None:
+    """Of 12 frames with three people 4 are taken, so that 12 boxes of each sequence can be found."""
+    words = [f"ground_truth={root}", "trackers=sort", "bootstrap=20", f"peers={tmp_path / 'oracle'}"]
+    for name in NAMES:
+        truth = read_ground_truth(root / name / "gt" / "gt.txt")
+        write_results(tmp_path / "oracle" / f"{name}.txt", truth[truth.frame <= 4])
+    assert tool.main([*words, "length=4", f"output={tmp_path / 'out'}"]) == 0
+    first = {row["tracker"]: row["combined"]["hota"] for row in board(tmp_path / "out")["rows"]}
+    assert first["oracle"] == pytest.approx(1, abs=1e-3)
+    assert tool.main([*words, f"output={tmp_path / 'whole'}"]) == 0
+    whole = {row["tracker"]: row["combined"]["hota"] for row in board(tmp_path / "whole")["rows"]}
+    assert whole["oracle"] < 0.8
 
 
 def test_finished_cells_are_not_tracked_again(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,6 +78,70 @@ def test_results_of_others_stand_in_the_same_table(root: Path, tmp_path: Path) -
     assert "oracle" in (tmp_path / "out" / "index.html").read_text()
 
 
+def detected_twice(root: Path, folder: Path) -> str:
+    """A second detector, which has lost a person of each sequence; the `detectors=` of both."""
+    for name in NAMES:
+        lines = (root / name / "det" / "det.txt").read_text().splitlines(keepends=True)
+        (folder / "half").mkdir(parents=True, exist_ok=True)
+        (folder / "half" / f"{name}.txt").write_text("".join(line for n, line in enumerate(lines) if n % 3))
+    return f"detectors=[det/det.txt, {folder / 'half'}/{{sequence}}.txt]"
+
+
+def test_rows_stand_beside_the_reference_on_the_same_boxes(root: Path, tmp_path: Path) -> None:
+    """Every row of a reference is 0 from itself, with the boxes of both detectors."""
+    words = [f"ground_truth={root}", detected_twice(root, tmp_path), "trackers=sort,ocsort", "reference=ocsort"]
+    assert tool.main([*words, f"output={tmp_path / 'out'}", "bootstrap=20"]) == 0
+    rows = board(tmp_path / "out")["rows"]
+    assert {(row["detector"], row["reference"]) for row in rows} == {
+        ("det", "ocsort · det"),
+        ("half", "ocsort · half"),
+    }
+    for row in rows:
+        before = next(r for r in rows if r["name"] == row["reference"])
+        assert row["difference"]["hota"] == row["combined"]["hota"] - before["combined"]["hota"]
+        assert (row["interval"]["hota"] == [0, 0]) == (row["tracker"] == "ocsort")
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "Boxes of det" in page
+    assert "Boxes of half" in page
+
+
+def test_peers_of_two_detectors_are_timed_and_named(root: Path, tmp_path: Path) -> None:
+    """Their rows stand beside the same boxes; the time is the mean over the sequences that the file gives: 2."""
+    detectors = detected_twice(root, tmp_path)
+    for detector in ("det", "half"):
+        folder = tmp_path / "results" / detector / "theirs+osnet"
+        for name in NAMES:
+            write_results(folder / f"{name}.txt", read_ground_truth(root / name / "gt" / "gt.txt"))
+        (folder / "milliseconds.json").write_text('{"a": 1.0, "b": 2.0, "c": 3.0}')
+    words = [f"ground_truth={root}", detectors, "trackers=sort", f"output={tmp_path / 'out'}", "bootstrap=20"]
+    peers = f"peers={tmp_path / 'results'}/{{detector}}/theirs+osnet"
+    assert tool.main([*words, peers, "reference=theirs+osnet"]) == 0
+    theirs = [row for row in board(tmp_path / "out")["rows"] if row["tracker"] == "theirs"]
+    assert [(row["detector"], row["embedder"], row["milliseconds"]) for row in theirs] == [
+        ("det", "osnet", 2.0),
+        ("half", "osnet", 2.0),
+    ]
+
+
+def test_whether_map_predicts_idf1_is_told_for_models_that_have_both(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Three peers stand for three models that find three, two and one of three people."""
+    for kept, model in ((3, "whole"), (2, "more"), (1, "less")):
+        for name in NAMES:
+            truth = read_ground_truth(root / name / "gt" / "gt.txt")
+            write_results(tmp_path / f"theirs+{model}" / f"{name}.txt", truth[truth.track_id <= kept])
+    (tmp_path / "map.csv").write_text("embedder,mean_ap,data\nless,0.1,here\nmore,0.4,here\nwhole,0.3,here\n")
+    peers = ",".join(str(tmp_path / f"theirs+{model}") for model in ("whole", "more", "less"))
+    words = [f"ground_truth={root}", "trackers=sort", f"peers={peers}", f"retrieval={tmp_path / 'map.csv'}"]
+    assert tool.main([*words, f"output={tmp_path / 'out'}", "bootstrap=20"]) == 0
+    found = board(tmp_path / "out")["correlations"]
+    assert [(row["tracker"], row["embedders"], row["data"]) for row in found] == [("theirs", 3, "here")]
+    assert found[0]["correlation"] == pytest.approx(0.5)  # ranks 1, 3, 2 and 1, 2, 3
+    assert "+0.50" in capsys.readouterr().out
+    assert "Does mAP predict IDF1?" in (tmp_path / "out" / "index.html").read_text()
+
+
 def test_refined_rows_are_marked(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = [f"ground_truth={root}", "trackers=sort", "refine=fill_linear", f"output={tmp_path / 'out'}"]
     assert tool.main([*words, "bootstrap=20"]) == 0
@@ -89,11 +167,21 @@ def test_without_anything_the_synthetic_clip_is_compared(tmp_path: Path) -> None
         (["detectors=[det/gone.txt]"], "det/gone.txt': no such file"),
         (["detectors=[det/det.txt, det/det.txt]"], "expected names that differ"),
         (["peers=[gone]"], "gone"),
+        (["reference=sorte"], "reference: got 'sorte'; expected one of sort, which were run on the boxes of det"),
+        (["retrieval=gone.csv"], "gone.csv"),
+        (["retrieval=gt.csv"], "retrieval: got 'gt.csv'; expected the JSON file"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_two(
-    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], extra: list[str], message: str
+    root: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    extra: list[str],
+    message: str,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("gt.csv").write_text("frame,id\n1,1\n")
     words = [f"ground_truth={root}", f"output={tmp_path / 'out'}", "bootstrap=20"]
     sort = [] if extra[0].startswith("trackers") else ["trackers=sort"]
     assert tool.main([*words, *sort, *extra]) == 2

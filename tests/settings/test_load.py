@@ -121,7 +121,15 @@ def test_strings_are_kept_as_written(root: Path, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "roots"),
-    [("a", ("a",)), ("a,b", ("a,b",)), ("[a, b c]", ("a", "b c")), ("C:\\people", ("C:\\people",)), ("007", ("007",))],
+    [
+        ("a", ("a",)),
+        ("a,b", ("a,b",)),
+        ("[a, b c]", ("a", "b c")),
+        ("[a/{b}.txt, c]", ("a/{b}.txt", "c")),  # a mapping in YAML
+        ("['a/{b}, c', d]", ("a/{b}, c", "d")),
+        ("C:\\people", ("C:\\people",)),
+        ("007", ("007",)),
+    ],
 )
 def test_one_folder_is_written_plainly_and_several_as_a_list(root: Path, text: str, roots: tuple[str, ...]) -> None:
     assert load(root, f"data.root={text}").data.root == roots

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -11,43 +11,92 @@ from mot_reid.viewing.html.page import Section, page_html
 from mot_reid.viewing.html.templates import render
 
 SCORES = {"HOTA": "hota", "DetA": "deta", "AssA": "assa", "IDF1": "idf1"}
-_NOTE = (
-    "Percent, all boxes of the videos together. Below a score: the 95% interval of its difference to the first row, "
-    "from the same draws of blocks of frames. A row whose interval reaches 0 cannot be told from the first. Refined "
-    "rows saw the whole video. Milliseconds are those of association alone, a frame."
-)
+_Row = Mapping[str, Any]
 
 
 def comparison_html(board: Mapping[str, Any], *, measured: str) -> Markup:
     """Returns the whole page.
 
     Args:
-        board: from `evaluation.comparison.leaderboard`.
+        board: from `evaluation.leaderboard.leaderboard`, maybe with `mean_ap` and `correlations` of the Re-ID models.
         measured: one line on what was compared.
     """
-    sections = [Section("together", "All videos together", _table(board["rows"], None, note=_NOTE))]
-    for number, video in enumerate(board["videos"]):
-        sections.append(Section(f"video{number}", video, _table(board["rows"], video, note="")))
-    return page_html("Trackers compared", heading="Trackers compared", subtitle=measured, sections=sections)
+    sections = []
+    for number, detector in enumerate(dict.fromkeys(row["detector"] for row in board["rows"])):
+        rows = [row for row in board["rows"] if row["detector"] == detector]
+        sections.append(Section(f"boxes{number}", f"Boxes of {detector}", _boxes(rows, board["videos"])))
+    sections.append(Section("models", "Re-ID models", _models(board)))
+    return page_html(
+        "Trackers compared", heading="Trackers compared", subtitle=measured, sections=sections, style="comparison.css"
+    )
 
 
-def _table(rows: list[dict[str, Any]], video: str | None, *, note: str) -> Markup:
-    """Returns the rows on one video, or on all of them together."""
-    shown = rows if video is None else sorted(rows, key=lambda row: -row["sequences"][video]["hota"])
-    titles = [*SCORES, "Switches", *(["ms"] if video is None else [])]
-    values = {"titles": titles, "rows": [_cells(row, video, first=row is shown[0]) for row in shown], "note": note}
-    return render("comparison/table.html", values)
+def _boxes(rows: Sequence[_Row], videos: Sequence[str]) -> Markup:
+    """Returns the rows on the boxes of one detector: all videos together, then each."""
+    together = {
+        "title": "All videos together",
+        "open": True,
+        "timed": True,
+        "rows": [_cells(row, None) for row in rows],
+    }
+    single = [
+        {
+            "title": video,
+            "open": False,
+            "timed": False,
+            "rows": [_cells(row, video) for row in sorted(rows, key=lambda row: -row["sequences"][video]["hota"])],
+        }
+        for video in videos
+    ]
+    values = {"titles": list(SCORES), "tables": [together, *single], "reference": rows[0]["reference"]}
+    return render("comparison/boxes.html", values)
 
 
-def _cells(row: Mapping[str, Any], video: str | None, *, first: bool) -> dict[str, Any]:
+def _cells(row: _Row, video: str | None) -> dict[str, Any]:
+    """Returns what stands in a row: on one video, or on all of them together with intervals."""
     scores = row["combined"] if video is None else row["sequences"][video]
     cells = []
     for name in SCORES.values():
-        low, high = (100 * end for end in row["to_best"][name])
-        small = "" if video is not None or first else f"{low:+.1f} to {high:+.1f}"
-        cells.append({"text": f"{100 * scores[name]:.1f}", "small": small})
-    cells.append({"text": f"{scores['idsw']:,}", "small": ""})
-    if video is None:
-        spent = row["milliseconds"]
-        cells.append({"text": "" if spent is None else f"{spent:.2f}", "small": ""})
-    return {**{key: row[key] for key in ("tracker", "embedder", "detector", "offline")}, "cells": cells}
+        low, high = (100 * end for end in row["interval"][name])
+        small = "" if video is not None or row["name"] == row["reference"] else f"{low:+.1f} to {high:+.1f}"
+        cells.append({"text": f"{100 * scores[name]:.1f}", "small": small, "share": f"{100 * scores[name]:.0f}"})
+    spent = row["milliseconds"]
+    return {
+        **{key: row[key] for key in ("tracker", "embedder", "offline")},
+        "is_reference": row["name"] == row["reference"],
+        "cells": cells,
+        "switches": f"{scores['idsw']:,}",
+        "milliseconds": "" if spent is None else f"{spent:.2f}",
+    }
+
+
+def _models(board: Mapping[str, Any]) -> Markup:
+    """Returns IDF1 of every tracker with every Re-ID model, beside their mAP; nothing where only one was used."""
+    online = [row for row in board["rows"] if row["embedder"] and not row["offline"]]
+    idf1 = {(row["embedder"], row["tracker"], row["detector"]): row["combined"]["idf1"] for row in online}
+    embedders = list(dict.fromkeys(embedder for embedder, _, _ in idf1))
+    if len(embedders) < 2:
+        return Markup("")
+    mean_ap = board.get("mean_ap", {})
+    methods = sorted({(tracker, detector) for _, tracker, detector in idf1}, key=lambda one: (one[1], one[0]))
+    rows = []
+    for embedder in embedders:
+        known = [scores.get(embedder) for scores in mean_ap.values()]
+        found = [idf1.get((embedder, *method)) for method in methods]
+        rows.append({"name": embedder, "mean_ap": list(map(_percent, known)), "idf1": list(map(_percent, found))})
+    values = {
+        "data": list(mean_ap),
+        "methods": methods,
+        "rows": rows,
+        "correlations": [_correlation(row) for row in board.get("correlations", [])],
+    }
+    return render("comparison/models.html", values)
+
+
+def _percent(score: float | None) -> str:
+    return "" if score is None else f"{100 * score:.1f}"
+
+
+def _correlation(row: _Row) -> dict[str, Any]:
+    low, high = row["interval"]
+    return {**row, "text": f"{row['correlation']:+.2f}", "small": f"{low:+.2f} to {high:+.2f}"}

@@ -1,0 +1,45 @@
+"""Results of other programs, scored like those of the trackers here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from math import nan
+from pathlib import Path
+
+from mot_reid.data.motchallenge import find_results
+from mot_reid.data.tables import read_tracks
+from mot_reid.evaluation.comparison import Cell, Scoring, result_cell
+from mot_reid.evaluation.comparison_data import Video
+
+MILLISECONDS = "milliseconds.json"
+"""The file beside the results that has the milliseconds a frame of each sequence."""
+
+
+def peer_cells(folder: Path, videos: Sequence[Video], scoring: Scoring) -> dict[str, Cell]:
+    """Returns the cells of another program, by video.
+
+    Args:
+        folder: a SEQUENCE.txt for each sequence and, where the program was timed, `milliseconds.json`.
+        videos: the sequences.
+        scoring: how, and where the cells are kept.
+
+    Raises:
+        FileNotFoundError: a sequence has no result.
+        ValueError: a file is malformed.
+    """
+    files = find_results(folder, [video.name for video in videos], chosen=True)
+    spent = _milliseconds(folder / MILLISECONDS)
+    return {
+        video.name: result_cell(video, read_tracks(files[video.name]), scoring, milliseconds=spent.get(video.name, nan))
+        for video in videos
+    }
+
+
+def _milliseconds(path: Path) -> dict[str, float]:
+    if not path.is_file():
+        return {}
+    try:
+        return {name: float(spent) for name, spent in json.loads(path.read_text(encoding="utf-8")).items()}
+    except (ValueError, TypeError, AttributeError):
+        raise ValueError(f"peers: got '{path}'; expected JSON, milliseconds a frame by sequence") from None
