@@ -64,7 +64,7 @@ TABLE = {
     "reid": room(
         "arrays boxes names structures files",
         top="numpy torch timm safetensors",
-        lazy="onnx onnxruntime onnxscript openvino tqdm PIL huggingface_hub",
+        lazy="onnx onnxruntime onnxscript openvino tensorrt tqdm PIL huggingface_hub",
     ),
     "training": room(
         "arrays names structures files data reid metrics settings viewing",

@@ -39,8 +39,9 @@ def measure(model: str, *, device: str) -> Iterator[Figure]:
         return
     with FlopCounterMode(display=False) as counted:
         embedder(frame, boxes[:1])
-    dtype = torch.float32 if embedder.device.type == "cpu" else torch.bfloat16
-    floor = 1e3 * counted.get_total_flops() / matmul_peak(embedder.device, dtype)
+    where = torch.device(embedder.device)
+    dtype = torch.float32 if where.type == "cpu" else torch.bfloat16
+    floor = 1e3 * counted.get_total_flops() / matmul_peak(where, dtype)
     yield from _by_people("torch", embedder, frame, boxes, floor)
     yield from _onnx(model, frame, boxes, floor)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -21,9 +22,16 @@ def beside(model: Path) -> Path:
 
 
 def resolve(path_or_name: str | os.PathLike[str]) -> Path:
-    """Returns the file of a bundled model for its name, unless a file of that name exists; any other path as it is."""
+    """Returns the file of a bundled model for its name, unless a file of that name exists; any other path as it is.
+
+    Where torch is not installed, a model that has an ONNX twin is that twin, which ONNX Runtime runs.
+    """
     path = Path(path_or_name)
-    return WEIGHTS / f"{path_or_name}.safetensors" if not path.is_file() and str(path_or_name) in names() else path
+    if path.is_file() or str(path_or_name) not in names():
+        return path
+    weights = WEIGHTS / f"{path_or_name}.safetensors"
+    twin = weights.with_suffix(".onnx")
+    return twin if twin.is_file() and find_spec("torch") is None else weights
 
 
 def title(path_or_name: str | os.PathLike[str]) -> str:

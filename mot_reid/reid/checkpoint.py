@@ -13,18 +13,22 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from mot_reid.arrays import Image
 from mot_reid.files import whole
 from mot_reid.names import did_you_mean
 from mot_reid.reid import bundled, hub
 from mot_reid.reid.checksums import DamagedError, canonical, digest_tensors, load_sealed, sha256, signed
-from mot_reid.reid.network import NetworkConfig, ReIDNetwork, from_config
 from mot_reid.reid.preprocess import Preprocess
+
+if TYPE_CHECKING:  # files are found and described without torch
+    import torch
+    from torch import Tensor
+
+    from mot_reid.reid.network import NetworkConfig, ReIDNetwork
 
 FORMAT = "mot_reid.reid"
 FORMAT_VERSION = 1
@@ -316,15 +320,24 @@ def write(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str
 
 
 def probe_image() -> Tensor:
-    """Returns the (3, 96, 40) uint8 picture of the self-test: smooth colours under fine noise, the same everywhere."""
+    """Returns the (3, 96, 40) uint8 picture of the self-test."""
+    import torch
+
+    return torch.from_numpy(probe_pixels().transpose(2, 0, 1).copy())
+
+
+def probe_pixels() -> Image:
+    """Returns the (96, 40, 3) uint8 picture of the self-test: smooth colours under fine noise, the same everywhere."""
     generator = np.random.Generator(np.random.PCG64(1501))
     coarse = generator.integers(0, 256, (3, 8, 4)).repeat(12, axis=1).repeat(10, axis=2)
     noise = generator.integers(-32, 33, (3, 96, 40))
-    return torch.from_numpy((coarse + noise).clip(0, 255).astype(np.uint8))
+    return (coarse + noise).clip(0, 255).astype(np.uint8).transpose(1, 2, 0)
 
 
 def _exported(network: ReIDNetwork, dtype: str) -> dict[str, Tensor]:
     """Returns copies of the network's tensors in the type asked for, without the classifier."""
+    import torch
+
     if dtype not in ("float32", "float16"):
         raise ValueError(f"dtype: got {dtype!r}; expected 'float32' or 'float16'")
     tensors = {}
@@ -341,6 +354,8 @@ def _exported(network: ReIDNetwork, dtype: str) -> dict[str, Tensor]:
 
 def _rebuild(metadata: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> ReIDNetwork:
     """Returns the network of the metadata in evaluation mode, every one of its tensors taken from those given."""
+    from mot_reid.reid.network import from_config
+
     preprocess = Preprocess.from_dict(metadata["preprocess"])
     config: NetworkConfig = metadata["network"]
     network = from_config(config, image_size=preprocess.size, embedding=metadata["embedding"]["taken"])
@@ -361,11 +376,13 @@ def _built(path: Path, metadata: Mapping[str, Any], tensors: Mapping[str, Tensor
         raise CheckpointError(f"'{path}': its weights and its description do not fit each other ({reason})") from error
 
 
-@torch.inference_mode()
 def _probe(network: ReIDNetwork, preprocess: Preprocess, image: Tensor) -> Tensor:
     """Returns the (D,) embedding of the probe image."""
-    embedding = network(preprocess(image[None]))
-    assert isinstance(embedding, Tensor)
+    import torch
+
+    with torch.inference_mode():
+        embedding = network(preprocess(image[None]))
+    assert isinstance(embedding, torch.Tensor)
     return embedding[0].clone()
 
 

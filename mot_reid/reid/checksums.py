@@ -7,11 +7,12 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-import torch
-from torch import Tensor
+
+if TYPE_CHECKING:  # checksums of texts need no torch
+    from torch import Tensor
 
 SEALED = "mot_reid_sealed"
 """Key that is set in a dict before it is sealed, so that one that lost its checksum is known as damaged."""
@@ -27,6 +28,8 @@ class DamagedError(ValueError):
 
 def digest_tensors(tensors: Mapping[str, Tensor]) -> str:
     """Returns the SHA-256 of the names, types, shapes and bytes of all tensors."""
+    import torch
+
     digest = hashlib.sha256()
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
@@ -107,6 +110,8 @@ def load_sealed(path: str | Path, *, map_location: Any | None = None) -> tuple[A
         DamagedError: The file is not as it was when it was sealed.
         Exception: Whatever torch raises where it cannot read the file.
     """
+    import torch
+
     holds = seal_holds(path)
     content = None if holds is False else torch.load(path, map_location=map_location or "cpu", weights_only=True)
     sealed = isinstance(content, dict) and content.pop(SEALED, False)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-from torch.nn import functional as F
+import numpy as np
 
+from mot_reid.arrays import Float32Array
+from mot_reid.reid import checkpoint
+from mot_reid.reid.own_files import said_by
 from mot_reid.reid.preprocess import Preprocess
+from mot_reid.reid.runtimes import Runtime, open_runtime
 
-Forward = Callable[[Tensor], Tensor]
 _OWN = ("height", "width", "mean", "std", "color")
 """What the JSON file must say; `interpolation`, `threshold` and `licence` are optional."""
 _EXAMPLE = '{"height": 256, "width": 128, "color": "rgb", "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}'
@@ -25,15 +25,18 @@ def sidecar(path: Path) -> Path:
 
 
 def is_foreign(path: Path) -> bool:
-    """Whether a file is a network of others: an OpenVINO file, or an ONNX file with a JSON file of the same name."""
-    return path.suffix == ".xml" or (path.suffix == ".onnx" and sidecar(path).is_file())
+    """Whether a file is a network of others: it has a JSON file of the same name, or is an `.xml` not written by us."""
+    if path.suffix not in (".onnx", ".xml"):
+        return False
+    return sidecar(path).is_file() or (path.suffix == ".xml" and checkpoint.METADATA_KEY not in said_by(path))
 
 
-def open_foreign(path: Path) -> tuple[dict[str, Any], Forward]:
-    """Opens a network of others, which runs on the CPU.
+def open_foreign(path: Path, *, device: str = "cpu") -> tuple[dict[str, Any], Runtime]:
+    """Opens a network of others.
 
     Args:
         path: an `.onnx` or OpenVINO `.xml` file with one input (B, 3, H, W) and one output (B, D).
+        device: "cuda" or "cuda:1" runs an ONNX file on a GPU; anything else on the CPU.
 
     Returns:
         What a checkpoint would say of itself, and the forward pass to (B, D) float32 rows of unit length.
@@ -44,8 +47,8 @@ def open_foreign(path: Path) -> tuple[dict[str, Any], Forward]:
         ImportError: what runs the file is not installed.
     """
     preprocess, own = _described(sidecar(path), path)
-    run = open_network(path, preprocess, what="checkpoint")
-    dim = run(torch.zeros(1, 3, *preprocess.size)).shape
+    runtime = open_runtime(path, device, what="checkpoint", size=preprocess.size)
+    dim = runtime.run(np.zeros((1, 3, *preprocess.size), dtype=np.float32)).shape
     if len(dim) != 2:
         raise ValueError(f"checkpoint: got '{path}' with an output of shape {tuple(dim)}; expected (B, D), embeddings")
     threshold = own.get("threshold")
@@ -57,22 +60,12 @@ def open_foreign(path: Path) -> tuple[dict[str, Any], Forward]:
         "provenance": {"file": path.name},
         "licence": str(own.get("licence", "unknown: that of the file's authors")),
     }
-    return metadata, lambda images: F.normalize(run(images.cpu().contiguous()))
+    return metadata, Runtime(lambda images: _unit(runtime.run(images)), runtime.device)
 
 
-def open_network(path: Path, preprocess: Preprocess, *, what: str) -> Forward:
-    """Returns the forward pass of an ONNX or OpenVINO file, (B, 3, H, W) float32 to its first output.
-
-    Args:
-        path: of the file.
-        preprocess: what the network takes.
-        what: the key that names it in messages.
-
-    Raises:
-        ValueError: the file cannot be opened for images of that size.
-        ImportError: what runs the file is not installed.
-    """
-    return _openvino(path, preprocess, what) if path.suffix == ".xml" else _onnx(path, what)
+def _unit(rows: Float32Array) -> Float32Array:
+    """Returns rows of unit length; a row of zeros stays one."""
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
 
 
 def _described(path: Path, network: Path) -> tuple[Preprocess, dict[str, Any]]:
@@ -96,42 +89,3 @@ def _described(path: Path, network: Path) -> tuple[Preprocess, dict[str, Any]]:
         return Preprocess(**fields), own
     except (TypeError, ValueError) as error:
         raise ValueError(f"'{path}': {error}") from None
-
-
-def _openvino(path: Path, preprocess: Preprocess, what: str) -> Forward:
-    try:
-        import openvino
-    except ImportError:
-        raise ImportError(f"{what}: '{path}' needs OpenVINO; pip install openvino") from None
-    core = openvino.Core()
-    try:
-        model = core.read_model(path)
-        model.reshape([-1, 3, *preprocess.size])
-        threads = {"INFERENCE_NUM_THREADS": torch.get_num_threads()}
-        network = core.compile_model(model, "CPU", threads)
-    except RuntimeError:
-        raise ValueError(
-            f"{what}: '{path}' cannot be opened for images of {preprocess.size}; expected an OpenVINO network of one "
-            "image input; check height and width of its input"
-        ) from None
-    return lambda inputs: torch.from_numpy(network(inputs.numpy())[0].copy())
-
-
-def _onnx(path: Path, what: str) -> Forward:
-    try:
-        import onnxruntime
-    except ImportError:
-        raise ImportError(f"{what}: '{path}' needs ONNX Runtime; pip install 'mot-reid[onnx]'") from None
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's own kinds
-        raise ValueError(f"{what}: '{path}' cannot be opened by ONNX Runtime; get the file again") from error
-    name, fixed = session.get_inputs()[0].name, session.get_inputs()[0].shape[0] == 1
-
-    def run(inputs: Tensor) -> Tensor:
-        parts = inputs.split(1) if fixed else [inputs]
-        return torch.cat([torch.from_numpy(session.run(None, {name: part.numpy()})[0]) for part in parts])
-
-    return run

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional as F
+
+if TYPE_CHECKING:  # what describes a network's input is read without torch, too
+    from torch import Tensor
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -63,13 +63,15 @@ class Preprocess:
 
     def resize(self, images: Tensor) -> Tensor:
         """Maps (B, 3, h, w) uint8 or float images to (B, 3, H, W) float32 in [0, 255], unrounded."""
+        from torch.nn.functional import interpolate
+
         images = images.float()
         if tuple(images.shape[-2:]) == self.size:
             return images
         # where nothing shrinks there is nothing to smooth, and the plain bilinear kernel is several times as quick;
         # torch's two bicubic kernels differ there
         shrinks = images.shape[-2] > self.height or images.shape[-1] > self.width
-        images = F.interpolate(
+        images = interpolate(
             images, self.size, mode=self.interpolation, align_corners=False,
             antialias=shrinks or self.interpolation == "bicubic",
         )  # fmt: skip
@@ -77,6 +79,8 @@ class Preprocess:
 
     def normalise(self, images: Tensor) -> Tensor:
         """Maps (B, 3, H, W) float32 in [0, 255] to zero mean and unit deviation, in the network's channel order."""
+        import torch
+
         # filled on the device: a list copied there would make the host wait
         mean, std = (
             torch.stack([images.new_full((1, 1), x) for x in values]).mul(255) for values in (self.mean, self.std)
@@ -102,18 +106,13 @@ class Preprocess:
             ValueError: If the colour is unknown, the image is empty or no (H, W, 3) uint8, or a box is not finite or
                 reversed.
         """
-        if color not in ("rgb", "bgr"):
-            raise ValueError(f"color: got {color!r}; expected 'rgb' or 'bgr'")
-        if not isinstance(image, (np.ndarray, Tensor)):
-            raise ValueError(
-                f"image: got {type(image).__name__}; expected an array, uint8 (H, W, 3); check that it was loaded"
-            )
-        shape, dtype = tuple(image.shape), str(image.dtype).removeprefix("torch.")
-        if len(shape) != 3 or shape[2] != 3 or 0 in shape or dtype != "uint8":
-            raise ValueError(f"image: got {dtype} of shape {shape}; expected uint8 (H, W, 3)")
+        import torch
+
+        check_pixels(image, color)
         # torch warns of arrays that cannot be written to, though nobody does.
-        pixels = image if isinstance(image, Tensor) else torch.from_numpy(np.require(image, requirements=("C", "W")))
-        corners = _pixel_corners(xyxy, height=pixels.shape[0], width=pixels.shape[1])
+        array = isinstance(image, np.ndarray)
+        pixels = torch.from_numpy(np.require(image, requirements=("C", "W"))) if array else image
+        corners = pixel_corners(xyxy, height=pixels.shape[0], width=pixels.shape[1])
         planes = pixels.permute(2, 0, 1)[None]
         mean = torch.tensor(self.mean[::-1] if color == "bgr" else self.mean, device=pixels.device)
         blank = mean.mul(255)[None, :, None, None].expand(1, 3, *self.size)
@@ -140,8 +139,39 @@ class Preprocess:
         return cls(**values)
 
 
-def _pixel_corners(xyxy: np.ndarray, *, height: int, width: int) -> list[list[int]]:
-    """Returns whole-pixel corners within the image; x1 >= x2 or y1 >= y2 where nothing of the box is inside."""
+def check_pixels(image: object, color: str) -> None:
+    """Refuses what crops cannot be cut out of.
+
+    Args:
+        image: a NumPy array or a tensor, (H, W, 3) uint8.
+        color: order of its channels.
+
+    Raises:
+        ValueError: the colour is unknown, or the image is empty or of another kind.
+    """
+    if color not in ("rgb", "bgr"):
+        raise ValueError(f"color: got {color!r}; expected 'rgb' or 'bgr'")
+    tensor = any(kind.__module__ == "torch" and kind.__name__ == "Tensor" for kind in type(image).__mro__)
+    if not (tensor or isinstance(image, np.ndarray)):
+        raise ValueError(
+            f"image: got {type(image).__name__}; expected an array, uint8 (H, W, 3); check that it was loaded"
+        )
+    shape, dtype = tuple(image.shape), str(image.dtype).removeprefix("torch.")  # type: ignore[attr-defined]
+    if len(shape) != 3 or shape[2] != 3 or 0 in shape or dtype != "uint8":
+        raise ValueError(f"image: got {dtype} of shape {shape}; expected uint8 (H, W, 3)")
+
+
+def pixel_corners(xyxy: np.ndarray, *, height: int, width: int) -> list[list[int]]:
+    """Returns whole-pixel corners within the image; x1 >= x2 or y1 >= y2 where nothing of the box is inside.
+
+    Args:
+        xyxy: (N, 4) boxes.
+        height: of the image in pixels.
+        width: of the image in pixels.
+
+    Raises:
+        ValueError: a box is not finite or reversed.
+    """
     boxes = np.asarray(xyxy, dtype=np.float64)
     if boxes.size == 0:
         return []

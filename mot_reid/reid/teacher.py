@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from mot_reid.reid import checkpoint
 from mot_reid.reid.embedder import Embedder
-from mot_reid.reid.foreign import open_network
 from mot_reid.reid.preprocess import Preprocess
+from mot_reid.reid.runtimes import open_runtime
 
 
 class Teacher:
@@ -69,5 +69,5 @@ def _ours(path: Path) -> Callable[[Tensor], Tensor]:
 
 def _of_others(path: Path, preprocess: Preprocess) -> Callable[[Tensor], Tensor]:
     """Returns the forward pass of a network that takes what `preprocess` gives."""
-    run = open_network(path, preprocess, what="distill.teacher")
-    return lambda images: run(preprocess(images).contiguous())
+    run = open_runtime(path, "cpu", what="distill.teacher", size=preprocess.size).run
+    return lambda images: torch.from_numpy(run(preprocess(images).contiguous().numpy()))

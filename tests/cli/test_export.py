@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from mot_reid.cli.export import main
 from mot_reid.reid import checkpoint
@@ -16,6 +19,7 @@ from mot_reid.reid.embedder import Embedder
 from mot_reid.reid.inference import InferenceNetwork
 from mot_reid.reid.network import ReIDNetwork
 from mot_reid.reid.preprocess import Preprocess
+from mot_reid.reid.runtimes import Runtime
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +85,7 @@ def test_onnx_without_our_json_is_refused(exported: Path, tmp_path: Path, value:
 def test_onnx_that_is_none_is_refused(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     (tmp_path / "a.onnx").write_bytes(b"nothing")
-    with pytest.raises(checkpoint.CheckpointError, match="ONNX Runtime cannot open it"):
+    with pytest.raises(checkpoint.CheckpointError, match="cannot be opened by ONNX Runtime; get the file again"):
         Embedder(tmp_path / "a.onnx", device="cpu")
 
 
@@ -101,9 +105,9 @@ def test_file_that_disagrees_is_not_kept(source: Path, tmp_path: Path, monkeypat
     pytest.importorskip("onnxscript")
     monkeypatch.setattr(exporters, "AGREEMENT", 1.1)
     monkeypatch.setattr(exporters, "_write_onnx", lambda artifact, path, half: path.write_bytes(b""))
-    monkeypatch.setattr(
-        exporters, "open_onnx", lambda path: ({}, InferenceNetwork(checkpoint.load(source).network).eval())
-    )
+    network = InferenceNetwork(checkpoint.load(source).network).eval()
+    runtime = Runtime(lambda images: network(torch.from_numpy(images)).numpy(), "cpu")
+    monkeypatch.setattr(exporters, "open_own", lambda path: ({}, runtime))
     assert main([f"checkpoint={source}", "format=onnx", f"output={tmp_path / 'a.onnx'}"]) == 1
     assert list(tmp_path.iterdir()) == []
 
@@ -173,3 +177,74 @@ def test_output_that_would_mislead_is_refused(
 def test_folder_of_a_run_is_answered_with_the_model_in_it(source: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([f"checkpoint={source.parent}"]) == 2
     assert f"did you mean '{source}'?" in capsys.readouterr().err
+
+
+# 8 bits
+
+
+@pytest.fixture(scope="module")
+def crops(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("crops")
+    rng = np.random.default_rng(0)
+    for number in range(40):
+        coarse = rng.integers(0, 256, (8, 4, 3), dtype=np.uint8).repeat(4, axis=0).repeat(4, axis=1)
+        Image.fromarray(coarse).save(folder / f"{number}.png")
+    return folder
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".xml"])
+def test_int8_file_is_smaller_works_in_whole_numbers_and_stays_close(
+    source: Path, exported: Path, crops: Path, tmp_path: Path, suffix: str
+) -> None:
+    kind = {".onnx": "onnx", ".xml": "openvino"}[suffix]
+    pytest.importorskip(kind)
+    output = tmp_path / f"int8{suffix}"
+    assert main([f"checkpoint={source}", f"format={kind}", f"int8={crops}", f"output={output}"]) == 0
+    pictures = sorted(crops.glob("*.png"))
+    embedder = Embedder(output, device="cpu")
+    cosine = (embedder.embed(pictures) * Embedder(source, device="cpu").embed(pictures)).sum(axis=1)
+    assert 0.95 < np.median(cosine) < 0.999999  # were it 1, nothing would be rounded
+    assert embedder.metadata["provenance"]["int8"]["folder"] == crops.name
+    weights = output if suffix == ".onnx" else output.with_suffix(".bin")
+    assert weights.stat().st_size < 0.5 * exported.stat().st_size
+    assert sorted(tmp_path.iterdir()) == sorted({output, weights})
+
+
+def test_int8_file_that_is_too_far_off_is_not_kept(
+    source: Path, crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("onnxscript")
+    monkeypatch.setattr(exporters, "INT8_AGREEMENT", 1.1)
+    given = [f"checkpoint={source}", "format=onnx", f"int8={crops}", f"output={tmp_path / 'a.onnx'}"]
+    assert main(given) == 1
+    assert re.search(r"in 8 bits, embeddings of 8 pictures have a median cosine of 0.9", capsys.readouterr().err)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["int8=CROPS"], "with format=safetensors half=False; expected format=onnx or format=openvino, without half"),
+        (["format=onnx", "half=true", "int8=CROPS"], "with format=onnx half=True; expected format=onnx or"),
+        (["format=onnx", "int8=/nowhere"], "int8: got '/nowhere'; expected a folder with crops of people"),
+        (["format=onnx", "int8=EMPTY"], "with 0 pictures; expected a folder with 32 or more crops of people"),
+    ],
+)
+def test_int8_is_refused_where_it_is_not_to_be_had(
+    source: Path, crops: Path, tmp_path: Path, given: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [word.replace("CROPS", str(crops)).replace("EMPTY", str(tmp_path)) for word in given]
+    assert main([f"checkpoint={source}", *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_tensorrt_is_refused_in_a_sentence_where_it_is_not_installed(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    assert main([f"checkpoint={source}", "format=tensorrt", f"output={tmp_path / 'a.engine'}"]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "format: got tensorrt, but TensorRT is not installed; pip install tensorrt on a machine with an NVIDIA GPU, or "
+        "take format=onnx"
+    )
+    assert list(tmp_path.iterdir()) == []

@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from mot_reid.reid import bundled, checkpoint
-from mot_reid.reid.embedder import Embedder, _one_thread
+from mot_reid.reid.embedder import Embedder
 from mot_reid.reid.inference import InferenceNetwork
 from mot_reid.reid.network import ReIDNetwork
 from mot_reid.reid.preprocess import Preprocess
+from mot_reid.reid.torch_backend import _one_thread
 
 BOXES = np.array([[0, 0, 40, 90], [30.4, 10, 70, 80], [-20, 5, 15, 60], [100, 20, 300, 300], [500, 0, 540, 90]], float)
 
@@ -60,8 +61,10 @@ def test_call_gives_one_unit_float32_row_per_box(embedder: Embedder, image: np.n
 def test_few_crops_of_a_small_network_stay_in_the_thread_that_asks(
     embedder: Embedder, image: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    threads, forward = [], embedder._forward
-    monkeypatch.setattr(embedder, "_forward", lambda batch: threads.append(torch.get_num_threads()) or forward(batch))
+    threads, forward = [], embedder._backend._forward
+    monkeypatch.setattr(
+        embedder._backend, "_forward", lambda batch: threads.append(torch.get_num_threads()) or forward(batch)
+    )
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
@@ -75,7 +78,7 @@ def test_few_crops_of_a_small_network_stay_in_the_thread_that_asks(
 def test_few_crops_in_two_threads_at_once_leave_the_threads_of_later_ones_alone(
     embedder: Embedder, image: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    forward, inside, go_on, born = embedder._forward, Event(), Event(), []
+    forward, inside, go_on, born = embedder._backend._forward, Event(), Event(), []
 
     def waits_in_the_second(batch: torch.Tensor) -> torch.Tensor:
         if current_thread() is second:
@@ -83,7 +86,7 @@ def test_few_crops_in_two_threads_at_once_leave_the_threads_of_later_ones_alone(
             go_on.wait(60)
         return forward(batch)
 
-    monkeypatch.setattr(embedder, "_forward", waits_in_the_second)
+    monkeypatch.setattr(embedder._backend, "_forward", waits_in_the_second)
     second = Thread(target=embedder, args=(image, BOXES[:1]))
     before = torch.get_num_threads()
     torch.set_num_threads(3)
