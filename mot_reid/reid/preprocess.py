@@ -110,11 +110,11 @@ class Preprocess:
 
         check_pixels(image, color)
         # torch warns of arrays that cannot be written to, though nobody does.
-        array = isinstance(image, np.ndarray)
-        pixels = torch.from_numpy(np.require(image, requirements=("C", "W"))) if array else image
-        corners = pixel_corners(xyxy, height=pixels.shape[0], width=pixels.shape[1])
-        planes = pixels.permute(2, 0, 1)[None]
-        mean = torch.tensor(self.mean[::-1] if color == "bgr" else self.mean, device=pixels.device)
+        if isinstance(image, np.ndarray):
+            image = torch.from_numpy(np.require(image, requirements=("C", "W")))
+        corners = pixel_corners(xyxy, height=image.shape[0], width=image.shape[1])
+        planes = image.permute(2, 0, 1)[None]
+        mean = torch.tensor(self.mean[::-1] if color == "bgr" else self.mean, device=image.device)
         blank = mean.mul(255)[None, :, None, None].expand(1, 3, *self.size)
         crops = [
             self.resize(planes[:, :, y1:y2, x1:x2]) if x1 < x2 and y1 < y2 else blank for x1, y1, x2, y2 in corners
