@@ -197,6 +197,15 @@ def test_compose_builds_targets_that_the_image_has() -> None:
     assert {"cpu", "cuda"} <= set(STAGES)
 
 
+@pytest.mark.parametrize("name", ["compose.yaml", "compose.gpu.yaml"])
+def test_compose_is_valid_by_the_specification(name: str) -> None:
+    specification = pytest.importorskip("compose_spec", reason="needs pip install compose-spec")
+    text = (DOCKER / name).read_text(encoding="utf-8")
+    assert set(specification.PyCompose.from_yaml(text).service_names()) == set(yaml.safe_load(text)["services"])
+    with pytest.raises(ValueError, match="prots"):
+        specification.PyCompose.from_yaml(text.replace("  api:\n", "  api:\n    prots: []\n"))
+
+
 def test_compose_mounts_files_that_are_there_and_volumes_that_are_declared() -> None:
     volumes = [volume.split(":")[0] for service in COMPOSE["services"].values() for volume in service["volumes"]]
     ours = [Path(name) for name in volumes if name.startswith("./") and name != "./models"]
