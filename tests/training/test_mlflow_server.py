@@ -1,6 +1,6 @@
 """A run logs to a real tracking server of MLflow, and is read back over HTTP.
 
-`MOT_REID_TEST_MLFLOW` names the program `mlflow` of an environment of its own; without it, the one on the path is taken.
+`MOT_REID_TEST_MLFLOW` names the program `mlflow` of an environment of its own; without it, the one on the path is used.
 """
 
 from __future__ import annotations
