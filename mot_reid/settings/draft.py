@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import make_dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args, get_origin
 
@@ -30,18 +32,11 @@ class Draft(Generic[_T]):
     """
 
     def __init__(self, cls: type[_T], *, others: Collection[str] = ()) -> None:
-        from omegaconf import OmegaConf
-
         self.cls, self.others = cls, others
-        self.keys = schema(cls)
+        self.keys, empty = _empty(cls)
         self.origin: dict[str, str] = {}
         self._short = {key.partition(".")[0]: key for key, spec in self.keys.items() if spec.form.stands_for_section}
-        single = [(key, spec.hint) for key, spec in self.keys.items() if "." not in key]
-        self._config: DictConfig = OmegaConf.structured(make_dataclass("Single", single))
-        OmegaConf.set_struct(self._config, False)
-        for name, section in sections(cls):
-            self._config[name] = OmegaConf.structured(section)
-            OmegaConf.set_readonly(self._config[name], False)
+        self._config = deepcopy(empty)
 
     def lay(self, layer: str, body: Mapping[str, Any]) -> None:
         """Sets every value of a nested mapping, such as the content of a file.
@@ -86,7 +81,6 @@ class Draft(Generic[_T]):
         Raises:
             ConfigError: there is no such key, or the value has the wrong type.
         """
-        from omegaconf import OmegaConf
         from omegaconf.errors import OmegaConfBaseException
 
         self._check_key(layer, key)
@@ -98,8 +92,9 @@ class Draft(Generic[_T]):
             value = _strings(value)
         if spec.plain is bool and not isinstance(value, (bool, str, type(None))):
             raise _wrong(layer, key, value, spec)
+        section, _, name = key.rpartition(".")
         try:
-            OmegaConf.update(self._config, key, value)
+            (self._config[section] if section else self._config)[name] = value
         except OmegaConfBaseException:
             raise _wrong(layer, key, value, spec) from None
         self.origin[key] = layer
@@ -191,6 +186,21 @@ class Draft(Generic[_T]):
             elif section not in self.others:
                 kind = "section or key" if single else "section"
                 raise ConfigError(f"{layer}: no {kind} '{section}'{did_you_mean(str(section), [*names, *single])}")
+
+
+@cache
+def _empty(cls: type) -> tuple[dict[str, Key], DictConfig]:
+    """Returns what a tree says of its keys, and the tree without a value: it is copied, as making one takes longer."""
+    from omegaconf import OmegaConf
+
+    keys = schema(cls)
+    single = [(key, spec.hint) for key, spec in keys.items() if "." not in key]
+    empty: DictConfig = OmegaConf.structured(make_dataclass("Single", single))
+    OmegaConf.set_struct(empty, False)
+    for name, section in sections(cls):
+        empty[name] = OmegaConf.structured(section)
+        OmegaConf.set_readonly(empty[name], False)
+    return keys, empty
 
 
 def parsed(text: str, spec: Key, key: str) -> Any:

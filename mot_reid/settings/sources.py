@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
+from functools import lru_cache
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -114,20 +117,26 @@ def read_yaml(path: Path, root: Path) -> dict[str, Any]:
     Raises:
         ConfigError: it cannot be read, or is no mapping.
     """
-    from omegaconf import DictConfig, OmegaConf
-
     name = shown(path, root)
     try:
-        loaded = OmegaConf.load(path)
+        loaded = _parsed(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{name}: cannot be read: {error.strerror}") from None
     except Exception as error:  # the YAML library's own errors, which this module does not import
         problem, mark = getattr(error, "problem", error), getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}" if mark else ""
         raise ConfigError(f"{name}{place}: not valid YAML: {' '.join(str(problem).split())}") from None
-    if not isinstance(loaded, DictConfig):
+    if not isinstance(loaded, dict):
         raise ConfigError(f"{name}: got a list; expected a mapping of sections")
-    return OmegaConf.to_container(loaded, resolve=False)  # type: ignore[return-value]
+    return deepcopy(loaded)
+
+
+@lru_cache(64)
+def _parsed(text: str) -> Any:
+    """Returns the content of a YAML file; the bases are read again and again, and parsing takes longest."""
+    from omegaconf import OmegaConf
+
+    return OmegaConf.to_container(OmegaConf.load(StringIO(text)), resolve=False)
 
 
 def shown(path: Path, root: Path) -> str:
