@@ -1,24 +1,32 @@
-"""The command line of tools/prepare_mot17.py, run as a user does."""
+"""The command line of tools/prepare_mot17.py."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from mot_reid.cli.prepare_mot17 import main
 from mot_reid.data import market1501
 from mot_reid.data.motchallenge import Sequence, write_detections, write_ground_truth, write_sequence
 from mot_reid.structures import TrackTable
 
-TOOL = Path(__file__).resolve().parents[2] / "tools" / "prepare_mot17.py"
+Run = Callable[..., tuple[int, str, str]]
 
 
-def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, str(TOOL), *arguments], capture_output=True, text=True, check=False)
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs the command in this process: exit code, standard output, standard error."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = main(arguments)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
 
 
 @pytest.fixture
@@ -41,26 +49,28 @@ def source(tmp_path: Path) -> Path:
     return tmp_path / "own"
 
 
-def test_tool_prepares_then_verifies(source: Path, tmp_path: Path) -> None:
+def test_tool_prepares_then_verifies(run: Run, source: Path, tmp_path: Path) -> None:
     arguments = (f"source={source}", f"--output={tmp_path / 'out'}", "official_counts=false")
-    first, second = _run(*arguments), _run(*arguments)
-    assert first.returncode == second.returncode == 0, first.stderr + second.stderr
-    assert "train  together             60 frames      121 boxes" in first.stdout
-    assert "verified, nothing to do" in second.stdout
+    (code, first, complaint), (again, second, _) = run(*arguments), run(*arguments)
+    assert code == again == 0, complaint
+    assert "train  together             60 frames      121 boxes" in first
+    assert "verified, nothing to do" in second
 
 
-def test_tool_cuts_crops(source: Path, tmp_path: Path) -> None:
-    done = _run(f"source={source}", f"output={tmp_path / 'out'}", "crops=true", "per_second=5", "gap_seconds=0.5")
-    assert done.returncode == 0, done.stderr
+def test_tool_cuts_crops(run: Run, source: Path, tmp_path: Path) -> None:
+    code, _, said = run(
+        f"source={source}", f"output={tmp_path / 'out'}", "crops=true", "per_second=5", "gap_seconds=0.5"
+    )
+    assert code == 0, said
     train, query, _ = market1501.read(tmp_path / "out", official_counts=False)
     assert len(set(train.person_id.tolist())) == 4 and len(set(query.person_id.tolist())) == 4
 
 
-def test_tool_exits_one_and_names_the_bad_frame(source: Path, tmp_path: Path) -> None:
+def test_tool_exits_one_and_names_the_bad_frame(run: Run, source: Path, tmp_path: Path) -> None:
     (source / "b" / "img1" / "000007.jpg").unlink()
-    done = _run(f"source={source}", f"output={tmp_path / 'out'}", "official_counts=false")
-    assert done.returncode == 1
-    assert "got 1 bad file(s)" in done.stderr and "b/img1/000007.jpg" in done.stderr
+    code, _, said = run(f"source={source}", f"output={tmp_path / 'out'}", "official_counts=false")
+    assert code == 1
+    assert "got 1 bad file(s)" in said and "b/img1/000007.jpg" in said
     assert [path.name for path in tmp_path.iterdir()] == ["own"]
 
 
@@ -81,7 +91,7 @@ def test_tool_exits_one_and_names_the_bad_frame(source: Path, tmp_path: Path) ->
         ),
     ],
 )
-def test_tool_exits_two_for_wrong_arguments(arguments: list[str], message: str) -> None:
-    done = _run(*arguments)
-    assert done.returncode == 2
-    assert message in done.stderr and done.stderr.count("\n") == 1
+def test_tool_exits_two_for_wrong_arguments(run: Run, arguments: list[str], message: str) -> None:
+    code, _, said = run(*arguments)
+    assert code == 2
+    assert message in said and said.count("\n") == 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,10 +15,6 @@ import pytest
 from mot_reid.data.motchallenge import read_results
 from mot_reid.data.video import VideoReader
 from mot_reid.data.video_writer import VideoWriter
-from mot_reid.settings.load import ROOT
-
-TOOL = ROOT / "tools" / "track.py"
-
 
 tool: Any = importlib.import_module("mot_reid.cli.track")
 Say = Callable[..., tuple[int, str, str]]
@@ -54,11 +49,10 @@ def clip(tmp_path: Path) -> Path:
 # The whole way
 
 
-def test_fresh_machine_tracks_the_drawn_clip() -> None:
-    done = subprocess.run([sys.executable, str(TOOL), "max_frames=20"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "tracks in 20 frames" in done.stdout
-    assert "Traceback" not in done.stderr
+def test_fresh_machine_tracks_the_drawn_clip(say: Say) -> None:
+    code, told, complaint = say("max_frames=20")
+    assert code == 0, complaint
+    assert "tracks in 20 frames" in told
 
 
 def test_every_output_of_a_video_is_written(say: Say, clip: Path, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from typing import Any
 import httpx
 import psutil
 
+from mot_reid.cli import track
 from mot_reid.data.synthetic_clip import walkers
 from mot_reid.data.video_writer import VideoWriter
 from mot_reid.settings.load import ROOT
@@ -169,11 +169,9 @@ def draw_scene(folder: Path, *, frames: int = 60, repeat: int = 1) -> Scene:
 
 
 def mot_of_tool(scene: Scene, folder: Path, *arguments: str) -> bytes:
-    """Returns the MOT file that tools/track.py writes."""
+    """Returns the MOT file that `mot-reid track` writes."""
     results = folder / "tool.txt"
-    command = [sys.executable, "tools/track.py", f"source={scene.video}", f"results={results}", "device=cpu"]
-    environment = os.environ | {"OMP_WAIT_POLICY": "passive"}
-    subprocess.run([*command, *scene.arguments, *arguments], cwd=ROOT, env=environment, check=True, capture_output=True)
+    assert track.main([f"source={scene.video}", f"results={results}", "device=cpu", *scene.arguments, *arguments]) == 0
     return results.read_bytes()
 
 
