@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ from mot_reid.metrics.retrieval import evaluate_retrieval
 from mot_reid.metrics.verification import similarities_between
 from mot_reid.reid import checkpoint
 from mot_reid.reid.embedder import Embedder
-from mot_reid.settings.load import ROOT
 from tests.helpers.runs import small_config
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -242,11 +241,16 @@ def test_tool_exits_two_with_one_line(
     assert message in error and error.count("\n") == 1
 
 
-def test_tool_needs_no_lightning(run: Path) -> None:
-    code = (
-        "import sys; sys.argv = ['evaluate.py']; from mot_reid.cli.evaluate import main; "
-        f"assert main(['checkpoint={run / 'model.safetensors'}', 'bootstrap=0']) == 0; "
-        "print(sorted(name for name in sys.modules if 'lightning' in name or name.startswith('torchmetrics')))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert done.stdout.splitlines()[-1] == "[]"
+def test_tool_needs_no_lightning(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All modules of ours are imported anew, where Lightning and TorchMetrics cannot be."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "mot_reid"]:
+        monkeypatch.delitem(sys.modules, name)
+    for name in ("lightning", "torchmetrics"):
+        monkeypatch.setitem(sys.modules, name, None)
+    again = import_module("mot_reid.cli.evaluate").main
+    assert again is not main
+    assert again([f"checkpoint={run / 'model.safetensors'}", "bootstrap=0", "device=cpu"]) == 0
+    with pytest.raises(ImportError, match="lightning"):
+        import_module("mot_reid.training.fit")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "mot_reid"]:
+        del sys.modules[name]  # the old ones come back
