@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -158,10 +159,15 @@ def name_of(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def imports(path: Path) -> Iterator[Import]:
     """Every import of a module."""
     module = name_of(path)
-    stack: list[tuple[ast.AST, bool]] = [(ast.parse(path.read_text(encoding="utf-8")), False)]
+    stack: list[tuple[ast.AST, bool]] = [(parsed(path), False)]
     while stack:
         node, lazy = stack.pop()
         if isinstance(node, ast.Import):
@@ -345,7 +351,7 @@ class Documented:
 
 def public(path: Path) -> Iterator[Documented]:
     """The public functions, classes and methods of a module."""
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    for node in parsed(path).body:
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
             yield Documented(f"{name_of(path)}.{node.name}", ast.get_docstring(node), _parameters(node))
         elif isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
@@ -418,7 +424,5 @@ def test_public_names_document_all_their_arguments() -> None:
 
 
 def test_modules_have_docstrings() -> None:
-    silent = [
-        name_of(path) for path in MODULES if path.stat().st_size and not ast.get_docstring(ast.parse(path.read_text()))
-    ]
+    silent = [name_of(path) for path in MODULES if path.stat().st_size and not ast.get_docstring(parsed(path))]
     assert silent == []
