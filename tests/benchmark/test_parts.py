@@ -84,12 +84,15 @@ def fitted() -> tuple[list[Figure], list[Batch]]:
         "model.height=32",
         "model.width=16",
         "data.identities=2",
+        "trainer.precision=32-true",
         "engine.threads=1",
         "engine.keep_memory=false",
     ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(train.ReIDModule, "training_step", noted)
         patch.setattr(train, "median_seconds", two_seconds)
+        patch.setattr(train, "matmul_peak", lambda *_: 1e9)
+        patch.setattr(train, "bandwidth", lambda *_: 1e9)
         patch.setattr(train, "_BATCHES", (8, 16))
         return list(train.measure(keys, steps=20, device="cpu")), seen
 
