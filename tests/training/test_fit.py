@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -68,6 +69,21 @@ def whole(people: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[FitRe
     with pytest.MonkeyPatch.context() as patch:
         diary = keep_diary(patch)
         return fit(small_config(people, tmp_path_factory.mktemp("whole") / "run", *FULL)), diary
+
+
+@pytest.fixture(scope="module")
+def short(people: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of one epoch."""
+    config = small_config(
+        people, tmp_path_factory.mktemp("short") / "run", "trainer.max_epochs=1", "run.score_test=false"
+    )
+    return fit(config).folder
+
+
+@pytest.fixture
+def begun(short: Path, tmp_path: Path) -> Path:
+    """A copy of that folder, to go on from or to begin again in."""
+    return shutil.copytree(short, tmp_path / "run")
 
 
 def ctrl_c(monkeypatch: pytest.MonkeyPatch, method: str, *, epoch: int, batch: int = 0) -> None:
@@ -485,18 +501,15 @@ def test_untrained_scores_are_those_of_the_first_weights(people: Path, tmp_path:
     assert result.untrained["test/mAP"] != result.scores["test/mAP"]
 
 
-def test_earlier_run_in_the_folder_moves_aside(people: Path, tmp_path: Path) -> None:
-    config = small_config(people, tmp_path / "run", "trainer.max_epochs=1", "run.score_test=false")
-    fit(config)
-    first = (tmp_path / "run" / "model.safetensors").read_bytes()
-    fit(small_config(people, tmp_path / "run", "trainer.max_epochs=1", "run.score_test=false", "run.seed=1"))
+def test_earlier_run_in_the_folder_moves_aside(begun: Path, people: Path, tmp_path: Path) -> None:
+    first = (begun / "model.safetensors").read_bytes()
+    fit(small_config(people, begun, "trainer.max_epochs=1", "run.score_test=false", "run.seed=1"))
     assert (tmp_path / "run~1" / "model.safetensors").read_bytes() == first
     assert load_config([f"experiment={tmp_path / 'run~1' / 'config.yaml'}"]).run.seed == 0
     assert load_config([f"experiment={tmp_path / 'run' / 'config.yaml'}"]).run.seed == 1
 
 
-def test_run_that_cannot_begin_gives_the_earlier_one_its_place_back(people: Path, tmp_path: Path) -> None:
-    fit(small_config(people, tmp_path / "run", "trainer.max_epochs=1", "run.score_test=false"))
+def test_run_that_cannot_begin_gives_the_earlier_one_its_place_back(begun: Path, people: Path, tmp_path: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in sorted((tmp_path / "run").rglob("*"))}
     with pytest.raises(ValueError, match="trainer: `devices` selected with `CPUAccelerator`"):
         fit(small_config(people, tmp_path / "run", "trainer.devices=abc"))
@@ -505,15 +518,13 @@ def test_run_that_cannot_begin_gives_the_earlier_one_its_place_back(people: Path
 
 
 @pytest.mark.parametrize("setting", ["optim.lr=1e-5", "optim.weight_decay=0.3", "optim=sgd"])
-def test_resumed_run_refuses_an_optimiser_it_would_not_have(people: Path, tmp_path: Path, setting: str) -> None:
-    fit(small_config(people, tmp_path / "run", "trainer.max_epochs=1", "run.score_test=false"))
+def test_resumed_run_refuses_an_optimiser_it_would_not_have(begun: Path, people: Path, setting: str) -> None:
     with pytest.raises(ValueError, match=r"ckpt: got optim\.(name|lr|weight_decay)="):
-        fit(small_config(people, tmp_path / "run", setting), resume="last")
+        fit(small_config(people, begun, setting), resume="last")
 
 
-def test_resumed_run_refuses_other_people_of_the_same_number(people: Path, tmp_path: Path) -> None:
-    fit(small_config(people, tmp_path / "run", "trainer.max_epochs=1", "run.score_test=false"))
-    other = small_config(tmp_path / "others", tmp_path / "run", "trainer.max_epochs=2", "synthetic.seed=1")
+def test_resumed_run_refuses_other_people_of_the_same_number(begun: Path, tmp_path: Path) -> None:
+    other = small_config(tmp_path / "others", begun, "trainer.max_epochs=2", "synthetic.seed=1")
     with pytest.raises(ValueError, match=r"trained on other crops than those of '.*others'; expected the same"):
         fit(other, resume="last")
 
