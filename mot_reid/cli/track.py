@@ -72,7 +72,7 @@ def _told(job: Job, summary: dict[str, Any]) -> str:
     left_out = summary["tracks_left_out"]
     lines = [
         f"{job.name}: {summary['tracks']} tracks in {summary['frames']} frames"
-        + (f" ({left_out} short or unsure ones left out)" if left_out else ""),
+        + (f" ({left_out} short or unsure left out; min_track_length=1 min_score=0 keeps them)" if left_out else ""),
         f"speed        {summary['frames_per_second']:.1f} frames/s; ms a frame: "
         + ", ".join(f"{name} {stage['milliseconds_per_frame']:.1f}" for name, stage in summary["stages"].items()),
     ]

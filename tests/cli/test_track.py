@@ -62,7 +62,7 @@ def test_every_output_of_a_video_is_written(say: Say, clip: Path, tmp_path: Path
         f"results={out / 'a.txt'}", f"json={out / 'a.json'}", "draw.scores=true",
     )  # fmt: skip
     assert code == 0
-    assert "clip: 1 tracks in 12 frames (1 short or unsure ones left out)" in told
+    assert "clip: 1 tracks in 12 frames (1 short or unsure left out; min_track_length=1 min_score=0 keeps them)" in told
     table = read_results(out / "a.txt")
     assert table.frame.tolist() == list(range(1, 13)) and set(table.track_id.tolist()) == {1}
     with VideoReader(out / "a.mp4") as reader:
