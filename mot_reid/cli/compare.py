@@ -97,12 +97,13 @@ def _cells(settings: CompareSettings, videos: list[Video], scoring: Scoring) -> 
     from tqdm import tqdm
 
     from mot_reid.evaluation.comparison import tracked_cells
+    from mot_reid.evaluation.comparison_data import open_embedder
     from mot_reid.evaluation.leaderboard import Entry
 
     cells: dict[Entry, dict[str, Cell]] = {}
     work = [(embedder, tracker) for tracker in settings.trackers for embedder in _embedders(settings, tracker)]
     titles = _titles([name for name in dict.fromkeys(name for name, _ in work) if name])
-    models = {name: _model(name, settings.device) for name in titles}
+    models = {name: open_embedder(name, settings.device) for name in titles}
     names = list(videos[0].boxes)
     with tqdm(total=len(work) * len(names) * len(videos), desc="comparing", unit="cell", disable=None) as bar:
         for detector in names:
@@ -134,16 +135,6 @@ def _embedders(settings: CompareSettings, tracker: str) -> list[str]:
     if tracker not in USE_EMBEDDINGS:
         return [""]
     return list(settings.embedders) if tracker in NEED_EMBEDDINGS else ["", *settings.embedders]
-
-
-def _model(name: str, device: str) -> tuple[Any, bytes]:
-    """Returns an embedder, and what identifies it."""
-    from mot_reid.reid.checkpoint import find
-    from mot_reid.reid.embedder import Embedder
-
-    path = find(name)
-    weights = path.with_suffix(".bin") if path.suffix == ".xml" else path
-    return Embedder(name, device=device), weights.read_bytes()
 
 
 def _frames(settings: CompareSettings, video: Video, detector: str, model: tuple[Any, bytes] | None) -> tuple[Any, Any]:

@@ -19,7 +19,7 @@ from mot_reid.refinement.refine import refine
 from mot_reid.structures import Detections, TrackTable
 from mot_reid.tracking.tracker import Tracker
 
-_FORMAT = "1"  # of a cell; raise it where scores change
+_FORMAT = "2"  # of a cell; raise it where scores change
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,7 +30,7 @@ class Cell:
         plain: sums of the scores, (1,) draws.
         drawn: sums for each draw of blocks.
         switches: identity switches.
-        milliseconds: of association a frame; NaN where it was not measured.
+        milliseconds: of processor time for association, a frame; NaN where it was not measured.
     """
 
     plain: Resampled
@@ -105,14 +105,14 @@ def result_cell(video: Video, table: TrackTable, scoring: Scoring, *, millisecon
 def _track(
     video: Video, frames: Sequence[Detections], preset: str, gate: float | None
 ) -> tuple[TrackTable, Any, float]:
-    """Returns the tracks, the embedding of each row or None, and milliseconds a frame."""
+    """Returns the tracks, the embedding of each row or None, and milliseconds of processor time a frame."""
     given: dict[str, Any] = {} if gate is None else {"gate": gate}
     tracker = Tracker(preset, frame_rate=video.frame_rate, camera="none", **given)
     tracks, rows, spent = [], [], 0.0
     for found in frames:
-        start = time.perf_counter()
+        start = time.process_time()
         answer = tracker.update(found)
-        spent += time.perf_counter() - start
+        spent += time.process_time() - start
         tracks.append(answer)
         if found.embedding is not None and answer.detection is not None:
             rows.append(found.embedding[answer.detection])

@@ -109,6 +109,16 @@ def detector_name(path: str) -> str:
     return Path(path).parent.name if "{sequence}" in Path(path).name else Path(path).stem
 
 
+def open_embedder(name: str, device: str) -> tuple[Embedder, bytes]:
+    """Returns an embedder by its name or path, and what identifies it: its weights."""
+    from mot_reid.reid.checkpoint import find
+    from mot_reid.reid.embedder import Embedder
+
+    path = find(name)
+    weights = path.with_suffix(".bin") if path.suffix == ".xml" else path
+    return Embedder(name, device=device), weights.read_bytes()
+
+
 def embedded(
     video: Video, detector: str, embedder: Embedder, *, above: float, folder: Path, model: bytes
 ) -> list[Detections]:

@@ -1,0 +1,67 @@
+"""Trackers of other programs on our boxes: ours and theirs in one table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from docs.peers import run
+from mot_reid.structures import Detections
+from tests.helpers.sequences import write_sequences
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Sequences of 12 frames with three people, and their images."""
+    root = write_sequences(tmp_path / "truth")
+    (root / "a" / "img1").mkdir()
+    for number in range(1, 13):
+        Image.new("RGB", (300, 80)).save(root / "a" / "img1" / f"{number:06d}.png")
+    return root
+
+
+def by_place(name: str, frame_rate: float, *, looks: bool) -> run.Step:
+    """A perfect program for people who stand 60 pixels apart."""
+    return lambda found, image: np.column_stack([found.xyxy, np.rint(found.xyxy[:, 0] / 60)])
+
+
+def test_what_a_program_answers_stands_in_the_table(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Boxes and identities are those of the truth, so that HOTA is 1; the time is the one that was measured."""
+    monkeypatch.setitem(run.PROGRAMS, "perfect", by_place)
+    words = [f"ground_truth={root}", "sequences=a", "trackers=sort", "bootstrap=20", f"output={tmp_path / 'out'}"]
+    assert run.main(["perfect:one"], words) == 0
+    folder = tmp_path / "out" / "peers" / "det" / "perfect_one"
+    rows = json.loads((tmp_path / "out" / "compare.json").read_text())["rows"]
+    row = next(row for row in rows if row["tracker"] == "perfect_one")
+    assert row["combined"]["hota"] == pytest.approx(1, abs=1e-3)
+    assert row["milliseconds"] == json.loads((folder / "milliseconds.json").read_text())["a"] > 0
+
+
+@pytest.mark.parametrize(
+    ("program", "name", "modules"),
+    [
+        ("ultralytics", "bytetrack", ("ultralytics", "lap")),
+        ("trackers", "ByteTrack", ("trackers",)),
+        ("boxmot", "bytetrack", ("boxmot", "lap")),
+    ],
+)
+def test_each_program_keeps_three_people_apart(program: str, name: str, modules: tuple[str, ...]) -> None:
+    """People who stand still, 60 pixels apart, for 30 frames."""
+    for module in modules:
+        pytest.importorskip(module, reason=f"{module} is not installed")
+    step: Any = run.PROGRAMS[program](name, 30, looks=False)
+    low = np.array([[60.0, 10], [120, 10], [180, 10]])
+    found = Detections(np.concatenate([low, low + np.array([20, 40])], axis=1), np.full(3, 0.9), np.zeros(3, int))
+    rows = [step(found, np.zeros((80, 300, 3), np.uint8)) for _ in range(30)]
+    assert {len(row) for row in rows[5:]} == {3}
+    identity = np.array([row[np.argsort(row[:, 0]), 4] for row in rows[5:]])
+    assert (identity == identity[0]).all()
+    assert len(set(identity[0])) == 3
+    assert np.sort(rows[-1][:, 0]) == pytest.approx(low[:, 0], abs=1)
