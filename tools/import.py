@@ -1,12 +1,11 @@
 """The same as `mot-reid import`, for those with a checkout."""
 
 import sys
-from importlib import import_module
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-main = import_module("mot_reid.cli.import").main  # "import" is a word of Python, which a statement cannot name
+from mot_reid.cli.import_ import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from keyword import iskeyword
 
 from mot_reid.names import did_you_mean
 from mot_reid.version import __version__
 
 COMMANDS = {
     "fit": "train a Re-ID model",
+    "sweep-winner": "print the command that trains the best run of a sweep in full",
     "evaluate": "score a Re-ID model on any data set",
     "adapt": "find a Re-ID model's threshold on your own videos, without labels",
     "export": "write a Re-ID model as safetensors, ONNX or OpenVINO",
@@ -30,7 +32,7 @@ COMMANDS = {
     "benchmark": "measure speed next to what the machine can do",
     "serve": "serve tracking over HTTP",
 }
-"""What each command does, by its name; it is the `main` of the module of that name, with `_` for `-`."""
+"""What each command does, by its name; it is the `main` of the module that `module_of` names."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     name, rest = (argv[0], argv[1:]) if argv else ("", [])
     if name in COMMANDS:
-        code: int = import_module(f"mot_reid.cli.{name.replace('-', '_')}").main(rest)
+        code: int = import_module(module_of(name)).main(rest)
         return code
     if name in ("--help", "-h", "help"):
         print(describe())
@@ -54,6 +56,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     if name and not did_you_mean(name, COMMANDS):
         print(f"the commands are: {', '.join(COMMANDS)}", file=sys.stderr)
     return 2
+
+
+def module_of(name: str) -> str:
+    """Returns the module of a command: its name with `_` for `-`, and one more where it is a keyword of Python.
+
+    Args:
+        name: of the command.
+    """
+    stem = name.replace("-", "_")
+    return f"mot_reid.cli.{stem}_" if iskeyword(stem) else f"mot_reid.cli.{stem}"
 
 
 def describe() -> str:

@@ -150,6 +150,18 @@ def save_config(settings: Any, path: Path) -> None:
     write_text(path, OmegaConf.to_yaml(OmegaConf.create(_lists(asdict(settings)))))
 
 
+def by_key(settings: Any) -> dict[str, Any]:
+    """Returns the values of settings by their keys, such as `optim.lr`.
+
+    Args:
+        settings: a dataclass of sections and single keys.
+    """
+    found: dict[str, Any] = {}
+    for name, value in asdict(settings).items():
+        found |= {f"{name}.{key}": one for key, one in value.items()} if isinstance(value, dict) else {name: value}
+    return found
+
+
 def _draft_experiment(experiment: str, root: Path) -> tuple[Draft[Config], str]:
     """Returns the bases of an experiment and its body, laid over each other, and the name of its layer."""
     draft = Draft(Config)

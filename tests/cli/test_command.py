@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mot_reid.cli.command import Command, bad_data, called_as, check_source
-from mot_reid.cli.main import COMMANDS
+from mot_reid.cli.main import COMMANDS, module_of
 from mot_reid.settings.export import ExportSettings
 from mot_reid.settings.load import ROOT, ConfigError, load_config
 from mot_reid.settings.schema import schema
@@ -20,7 +20,7 @@ EXPORT = Command("export", ExportSettings, usage="checkpoint=PATH", about="Write
 
 
 def module(name: str) -> Any:
-    return import_module(f"mot_reid.cli.{name.replace('-', '_')}")
+    return import_module(module_of(name))
 
 
 def raising(error: BaseException) -> Callable[[object, object], None]:

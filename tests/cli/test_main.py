@@ -10,7 +10,7 @@ import pytest
 
 from mot_reid import __version__
 from mot_reid.cli import main as dispatcher
-from mot_reid.cli.main import COMMANDS, main
+from mot_reid.cli.main import COMMANDS, main, module_of
 from mot_reid.settings.load import ROOT
 
 HEAVY = ("torch", "lightning", "numpy", "scipy", "pandas", "PIL", "cv2", "timm", "ultralytics", "uvicorn", "fastapi")
@@ -27,10 +27,8 @@ def test_help_has_a_line_for_every_command(capsys: pytest.CaptureFixture[str]) -
 def test_every_command_has_a_module_and_a_tool() -> None:
     names = {name.replace("-", "_") for name in COMMANDS}
     assert names == {path.stem for path in (ROOT / "tools").glob("*.py")}
-    assert [name for name in names if not callable(import_module(f"mot_reid.cli.{name}").main)] == []
-    assert {name: import_module(f"mot_reid.cli.{name.replace('-', '_')}").COMMAND.name for name in COMMANDS} == {
-        name: name for name in COMMANDS
-    }
+    assert [name for name in COMMANDS if not callable(import_module(module_of(name)).main)] == []
+    assert {name: import_module(module_of(name)).COMMAND.name for name in COMMANDS} == {name: name for name in COMMANDS}
 
 
 def test_command_gets_its_arguments(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from mot_reid.cli.main import COMMANDS
+from mot_reid.cli.main import COMMANDS, module_of
 from mot_reid.settings.load import ROOT
 
 if sys.version_info >= (3, 11):
@@ -108,11 +108,11 @@ def _load(name: str) -> Check:
     """Returns what checks the arguments of a command: the loading of its settings, or of its help."""
 
     def load(argv: Sequence[str]) -> None:
-        command, rest = import_module(f"mot_reid.cli.{name}").COMMAND, [word for word in argv if word not in FLAGS]
+        command, rest = import_module(module_of(name)).COMMAND, [word for word in argv if word not in FLAGS]
         (command.load if rest == list(argv) else command.values)(rest)
 
     return load
 
 
-CHECKS: dict[str, Check] = {name.replace("-", "_"): _load(name.replace("-", "_")) for name in COMMANDS}
+CHECKS: dict[str, Check] = {name.replace("-", "_"): _load(name) for name in COMMANDS}
 """How the arguments of each command are checked, by the name of its module."""

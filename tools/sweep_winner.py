@@ -1,0 +1,11 @@
+"""The same as `mot-reid sweep-winner`, for those with a checkout."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from mot_reid.cli.sweep_winner import main
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
