@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mot_reid.cli.command import Command, Given, called_as
+from mot_reid.cli.seeds import fit_seeds, seeds_of, with_first_seed
 from mot_reid.settings.help import describe_experiments, describe_keys, experiment_schema
 from mot_reid.settings.load import (
     Config,
@@ -38,9 +39,10 @@ class _FitCommand(Command[Config]):
 
     def load(self, argv: Sequence[str]) -> Config:
         load_settings(FitCall, _call(argv), base=self.base)
-        return load_config(argv, tool_keys=schema(FitCall))
+        return load_config(with_first_seed(argv, parse_arguments(argv)), tool_keys=schema(FitCall))
 
     def values(self, argv: Sequence[str]) -> dict[str, Any]:
+        argv = with_first_seed(argv, parse_arguments(argv))
         return draft_config(argv, tool_keys=schema(FitCall))[0].values()
 
     def keys_help(self, argv: Sequence[str]) -> str:
@@ -65,6 +67,7 @@ Trains a person re-identification model and writes it, with its configuration, c
         "experiment=resnet50_market data=folders data.root=my/people data.validation=0.2",
         "experiment=resnet50_market optim.lr=1e-3 trainer.max_epochs=60 run.name=fast",
         "experiment=resnet50_market ckpt=last",
+        "experiment=quickstart run.seed=[0,1,2]",
         "experiment=resnet50_market --help",
     ),
     exits="0 done, 1 the run failed, 2 a mistake in its settings",
@@ -88,6 +91,8 @@ def _call(argv: Sequence[str]) -> list[str]:
 
 def _run(config: Config, given: Given) -> int:
     """Trains and reports; returns the exit code."""
+    if seeds_of(given):
+        return fit_seeds(config, given)
     result = _fit(config, given.get("ckpt"))
     if not result.interrupted:
         if _tells():

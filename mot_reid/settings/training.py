@@ -23,7 +23,11 @@ class Run:
 
     name: Annotated[str, "name of the run"]
     dir: Annotated[str, "folder the run writes to"]
-    seed: Annotated[int, Between(0), "seed of every random number"]
+    seed: Annotated[
+        int,
+        Between(0),
+        "seed of every random number; several as [0,1,2] train one after the other",
+    ]
     score_untrained: Annotated[bool, "also score the untrained network on the test split"]
     false_match_rate: Annotated[
         float, Between(0, 0.5, above=True), "share of pairs of different persons that the stored threshold may accept"
