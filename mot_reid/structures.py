@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mot_reid.arrays import BoolArray, Float32Array, FloatArray, IntArray, StrArray
+from mot_reid.extras import require
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -145,6 +146,7 @@ class Columns:
 
     def to_pandas(self) -> pd.DataFrame:
         """Returns a DataFrame: boxes as x1, y1, x2, y2, embeddings as a column of vectors, absent columns left out."""
+        require("pandas", "to_pandas")
         import pandas as pd
 
         frame: dict[str, Any] = {}

@@ -44,41 +44,44 @@ def room(package: str = "", *, top: str = "", lazy: str = "") -> Room:
 TABLE = {
     "arrays": room(top="numpy"),
     "boxes": room("arrays", top="numpy"),
-    "structures": room("arrays boxes", top="numpy", lazy="pandas supervision"),
+    "structures": room("extras arrays boxes", top="numpy", lazy="pandas supervision"),
     "files": room(),
+    "extras": room(),
     "names": room(),
     "environment": room(),
     "version": room(),
     "settings": room("files names", lazy="omegaconf"),
     # Calls every other room; nobody uses it.
     "cli": room(
-        "arrays boxes environment files names version settings structures data metrics tracking reid detection viewing "
-        "training pipeline linking evaluation adaptation serving benchmark refinement",
+        "arrays boxes environment extras files names version settings structures data metrics tracking reid detection "
+        "viewing training pipeline linking evaluation adaptation serving benchmark refinement",
         lazy="tqdm lightning torch numpy ultralytics uvicorn",
     ),
-    "data": room("arrays boxes structures files", top="numpy PIL", lazy="cv2 av tqdm pandas"),
+    "data": room("extras arrays boxes structures files", top="numpy PIL", lazy="cv2 av tqdm pandas"),
     "linking": room("arrays structures", top="numpy scipy"),
-    "metrics": room("arrays boxes structures", top="numpy scipy", lazy="pandas faiss"),
-    "detection": room("arrays boxes structures files data", top="numpy", lazy="ultralytics openvino onnxruntime cv2"),
+    "metrics": room("extras arrays boxes structures", top="numpy scipy", lazy="pandas faiss"),
+    "detection": room(
+        "extras arrays boxes structures files data", top="numpy", lazy="ultralytics openvino onnxruntime cv2"
+    ),
     "tracking": room("arrays boxes names structures settings", top="numpy scipy", lazy="cv2"),
     "refinement": room("arrays boxes names structures settings", top="numpy scipy"),
     "reid": room(
-        "arrays boxes names structures files",
+        "extras arrays boxes names structures files",
         top="numpy torch timm safetensors",
         lazy="onnx onnxruntime onnxscript openvino tensorrt tqdm PIL huggingface_hub",
     ),
     "training": room(
-        "arrays names structures files data reid metrics settings viewing",
+        "extras arrays names structures files data reid metrics settings viewing",
         top="numpy torch torchvision torchmetrics lightning",
         lazy="wandb tqdm",
     ),
     "evaluation": room(
-        "settings arrays boxes structures files data metrics reid refinement tracking viewing",
+        "extras settings arrays boxes structures files data metrics reid refinement tracking viewing",
         top="numpy torch",
         lazy="tqdm optuna",
     ),
     "pipeline": room(
-        "arrays boxes files settings structures data detection linking tracking refinement viewing",
+        "extras arrays boxes files settings structures data detection linking tracking refinement viewing",
         top="numpy",
         lazy="tqdm ray pandas cv2",
     ),
@@ -89,7 +92,9 @@ TABLE = {
         top="numpy scipy torch lightning PIL",
         lazy="onnxruntime onnxscript faiss",
     ),
-    "viewing": room("arrays boxes structures files metrics", top="numpy jinja2 markupsafe", lazy="cv2 matplotlib"),
+    "viewing": room(
+        "extras arrays boxes structures files metrics", top="numpy jinja2 markupsafe", lazy="cv2 matplotlib"
+    ),
     "serving": room(
         "arrays environment settings structures data detection reid tracking pipeline viewing",
         top="numpy markupsafe fastapi pydantic python_multipart prometheus_client",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from mot_reid import environment
+from mot_reid.extras import explained
 from mot_reid.files import check_writable
 from mot_reid.settings.help import describe_keys, json_schema
 from mot_reid.settings.load import COMMAND_LINE, ConfigError, draft_settings, load_settings
@@ -142,6 +143,9 @@ class Command(Generic[_T]):
             print(interrupted, file=sys.stderr)
             return 130
         except Exception as error:
+            if (sentence := explained(error, self.name)) is not error:
+                print(sentence, file=sys.stderr)
+                return 2
             judged = judge(error)
             if judged is None:
                 raise

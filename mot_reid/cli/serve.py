@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mot_reid.cli.command import Command, Given
+from mot_reid.extras import install
 from mot_reid.serving.logs import json_logs
 from mot_reid.settings.load import ConfigError, draft_settings, load_settings, parse_arguments
 from mot_reid.settings.schema import schema
@@ -95,7 +96,7 @@ def _serve(settings: ServeSettings, tracking: TrackSettings) -> None:
         from mot_reid.serving.refusal import Refusal
         from mot_reid.serving.service import Service
     except ImportError as error:
-        raise ImportError(f'serve: a package is missing ({error}); pip install "mot-reid[serve]"') from None
+        raise ImportError(f"serve: a package is missing ({error}); {install('serve')}") from None
     listening = _listen(settings)
     try:
         service = Service(settings, tracking)

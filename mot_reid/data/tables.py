@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mot_reid.data.motchallenge import RESULT_ENDINGS, read_results, write_results
+from mot_reid.extras import require
 from mot_reid.files import whole
 from mot_reid.structures import TrackTable, exact_below
 
@@ -164,7 +165,4 @@ def _table(path: Path, values: Any, where: list[str]) -> TrackTable:
 
 
 def _check_parquet() -> None:
-    from importlib.util import find_spec
-
-    if find_spec("pyarrow") is None:
-        raise ImportError('results: .parquet needs pyarrow, which is not installed; pip install "mot-reid[parquet]"')
+    require("pyarrow", "results: .parquet")

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mot_reid.extras import missing
+
 Feed = Mapping[str, NDArray[Any]]
 
 
@@ -73,9 +75,7 @@ def _onnx(path: Path, device: str) -> Network:
     try:
         import onnxruntime
     except ImportError:
-        raise ImportError(
-            f"detector: '{path}' needs ONNX Runtime, which is not installed; pip install onnxruntime"
-        ) from None
+        raise missing("onnxruntime", f"detector: '{path}'") from None
     options, providers = onnxruntime.SessionOptions(), _providers(device, onnxruntime.get_available_providers())
     options.intra_op_num_threads = 1
     options.log_severity_level = 3

@@ -21,6 +21,7 @@ from mot_reid.detection.heads import yolo
 from mot_reid.detection.letterbox import letterbox, unletterbox
 from mot_reid.detection.rectangle import fitting, reshaped, strides_of
 from mot_reid.detection.suppression import suppress
+from mot_reid.extras import missing
 from mot_reid.structures import Detections
 
 _SHAPES = 4  # networks that are kept ready, one for each shape of image
@@ -129,7 +130,7 @@ def read_model(path: Path) -> Any:
     try:
         import openvino
     except ImportError:
-        raise ImportError(f"detector: '{path}' needs OpenVINO, which is not installed; pip install openvino") from None
+        raise missing("openvino", f"detector: '{path}'") from None
     files = sorted(path.glob("*.xml")) if path.is_dir() else [path]
     if len(files) != 1:
         raise ValueError(f"detector: got '{path}' with {len(files)} .xml files; expected one exported network")

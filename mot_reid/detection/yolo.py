@@ -11,6 +11,7 @@ import numpy as np
 
 from mot_reid.arrays import Image
 from mot_reid.detection.openvino import OpenVinoYolo
+from mot_reid.extras import install
 from mot_reid.structures import Detections, as_detections
 
 PERSON = 0
@@ -158,7 +159,7 @@ def open_ultralytics(weights: str) -> Any:
     try:
         from ultralytics import YOLO
     except ImportError as error:
-        raise ImportError(f"detector: needs Ultralytics ({error}); pip install ultralytics") from None
+        raise ImportError(f"detector: needs Ultralytics ({error}); {install('yolo')}") from None
     try:
         return YOLO(weights, task="detect")
     except Exception as error:  # of torch, pickle, urllib or Ultralytics, for a bad file

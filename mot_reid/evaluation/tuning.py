@@ -8,6 +8,7 @@ from functools import reduce
 from operator import add
 from typing import TYPE_CHECKING, Any
 
+from mot_reid.extras import require
 from mot_reid.metrics.mot import MotScores, evaluate_mot
 from mot_reid.metrics.mot_rules import Benchmark
 from mot_reid.settings.tracker_parameters import PARAMETERS
@@ -216,7 +217,4 @@ def tune(
 
 def check_optuna() -> None:
     """Raises ImportError where Optuna is not installed, before there is anything to search."""
-    from importlib.util import find_spec
-
-    if find_spec("optuna") is None:
-        raise ImportError("tune: Optuna is not installed; pip install 'mot-reid[tune]'")
+    require("optuna", "tune")

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mot_reid.arrays import Float32Array, IntArray
+from mot_reid.extras import missing
 from mot_reid.metrics.retrieval import check_choice, check_embedding
 
 _ENGINES = ("numpy", "faiss")
@@ -59,8 +60,8 @@ def _by_numpy(query: Float32Array, gallery: Float32Array, count: int) -> tuple[I
 def _by_faiss(query: Any, gallery: Any, count: int) -> tuple[IntArray, Float32Array]:
     try:
         import faiss
-    except ImportError as error:
-        raise ImportError(f'search: FAISS is not installed ({error}); pip install "mot-reid[faiss]"') from None
+    except ImportError:
+        raise missing("faiss", "search") from None
     index = faiss.IndexFlatIP(gallery.shape[1])
     index.add(gallery)
     similarity, row = index.search(query, count)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from mot_reid.extras import missing
 from mot_reid.pipeline import run
 from mot_reid.pipeline.plan import Job
 from mot_reid.pipeline.steps import Step
@@ -69,7 +70,7 @@ def _by_ray(settings: TrackSettings, jobs: Sequence[Job]) -> Iterator[tuple[Job,
     try:
         import ray
     except ImportError:
-        raise ImportError('engine: ray is not installed; pip install "mot-reid[ray]"') from None
+        raise missing("ray", "engine") from None
     if not ray.is_initialized():
         ray.init(log_to_driver=False)
     task = ray.remote(attempt)

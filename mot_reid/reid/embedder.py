@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mot_reid.arrays import BoolArray, Float32Array, FloatArray, Image
+from mot_reid.extras import install
 from mot_reid.reid import checkpoint
 from mot_reid.reid.pictures import Picture, as_pictures, to_rgb
 from mot_reid.reid.preprocess import Preprocess
@@ -173,7 +174,7 @@ def _opened(path: Path, device: str, precision: str) -> Any:
         if error.name != "torch":
             raise
         raise ImportError(
-            f"checkpoint: '{path.name}' needs PyTorch, which is not installed; pip install torch, or make an ONNX "
+            f"checkpoint: '{path.name}' needs PyTorch, which is not installed; {install('reid')}, or make an ONNX "
             f"file of it where PyTorch is: mot-reid export checkpoint={path.name} format=onnx"
         ) from None
     return TorchBackend(path, device=device, precision=precision)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from mot_reid.arrays import Float32Array
+from mot_reid.extras import missing
 from mot_reid.files import writing
 from mot_reid.reid import checkpoint
 from mot_reid.reid.checkpoint import Artifact
@@ -172,8 +173,8 @@ def export_openvino(artifact: Artifact, path: str | Path, *, half: bool = False)
         raise ValueError(f"output: got '{path}'; expected a name that ends in .xml, OpenVINO's format")
     try:
         import openvino
-    except ImportError as error:
-        raise ImportError("OpenVINO is not installed; pip install 'mot-reid[openvino]'") from error
+    except ImportError:
+        raise missing("openvino", "export") from None
     with _folder_beside(path) as folder:
         source, written = folder / "model.onnx", folder / path.name
         _write_onnx(artifact, source, half=False)
@@ -226,7 +227,7 @@ def _write_onnx(artifact: Artifact, path: Path, half: bool) -> None:
         import onnx
         import onnxscript  # noqa: F401
     except ImportError as error:
-        raise ImportError(f"ONNX export needs {error.name}; pip install 'mot-reid[onnx]'") from error
+        raise missing(error.name or "onnx", "ONNX export", "onnx") from None
     network = artifact.network
     assert isinstance(network, ReIDNetwork)
     module = InferenceNetwork(network.cpu(), dtype=torch.float16 if half else torch.float32).eval()

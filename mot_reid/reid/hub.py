@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mot_reid.extras import missing
+
 PREFIX = "hf://"
 FILE = "model.safetensors"
 _ADDRESS = re.compile(r"hf://(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
@@ -152,7 +154,7 @@ def _hub() -> Any:
         import huggingface_hub
         import huggingface_hub.errors
     except ImportError:
-        raise ImportError('hf://: huggingface_hub is not installed; pip install "mot-reid[hub]"') from None
+        raise missing("huggingface_hub", "hf://") from None
     return huggingface_hub
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mot_reid.arrays import Float32Array
+from mot_reid.extras import install
 from mot_reid.reid.array_crops import prepare
 from mot_reid.reid.pictures import to_rgb
 from mot_reid.reid.preprocess import Preprocess
@@ -74,7 +75,7 @@ def quantise(source: Path, path: Path, inputs: Float32Array) -> None:
         from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
         from onnxruntime.quantization.shape_inference import quant_pre_process
     except ImportError as error:
-        raise ImportError(f"int8 needs {error.name}; pip install 'mot-reid[onnx]'") from error
+        raise ImportError(f"int8 needs {error.name}; {install('onnx')}") from error
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]
         """Hands out the pictures in batches."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from mot_reid.arrays import Float32Array
+from mot_reid.extras import install
 
 Forward = Callable[[Float32Array], Float32Array]
 
@@ -68,7 +69,7 @@ def _onnx(path: Path, device: str, what: str, damaged: type[ValueError]) -> Runt
     try:
         import onnxruntime
     except ImportError as error:
-        raise ImportError(f"{what}: '{path}' needs ONNX Runtime; pip install 'mot-reid[onnx]'") from error
+        raise ImportError(f"{what}: '{path}' needs ONNX Runtime; {install('onnx')}") from error
     providers = _providers(device, onnxruntime.get_available_providers())
     try:
         options = onnxruntime.SessionOptions()
@@ -108,7 +109,7 @@ def _openvino(path: Path, device: str, what: str, size: tuple[int, int] | None, 
     try:
         import openvino
     except ImportError:
-        raise ImportError(f"{what}: '{path}' needs OpenVINO; pip install 'mot-reid[openvino]'") from None
+        raise ImportError(f"{what}: '{path}' needs OpenVINO; {install('openvino')}") from None
     try:
         core = openvino.Core()
         model = core.read_model(path)

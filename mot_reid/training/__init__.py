@@ -1,1 +1,5 @@
 """How is a Re-ID model made?"""
+
+from mot_reid.extras import require
+
+require("lightning", "training", "train")

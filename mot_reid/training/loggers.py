@@ -15,12 +15,13 @@ from urllib.request import urlopen
 
 from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 
+from mot_reid.extras import install
 from mot_reid.settings.load import Config
 
 log = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 20
-MLFLOW_HINT = 'pip install "mot-reid[mlflow]"'
+MLFLOW_HINT = install("mlflow")
 
 
 def build_loggers(config: Config, folder: Path, *, resumed_step: int | None = None) -> list[Logger]:

@@ -49,7 +49,7 @@ def test_other_ending_is_refused(tmp_path: Path) -> None:
 
 
 def test_parquet_without_its_package_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("mot_reid.extras.find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"pip install \"mot-reid\[parquet\]\""):
         tables.check_ending(tmp_path / "a.parquet")
 

@@ -180,7 +180,7 @@ def test_files_that_are_none_are_one_sentence(tmp_path: Path) -> None:
 def test_missing_package_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.onnx").write_bytes(b"x")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(ImportError, match="needs ONNX Runtime, which is not installed; pip install onnxruntime"):
+    with pytest.raises(ImportError, match=r"onnxruntime is not installed; pip install \"mot-reid\[onnx\]\""):
         OnnxDetector(tmp_path / "a.onnx")
 
 

@@ -168,7 +168,7 @@ def test_letterbox_is_that_of_ultralytics(shape: tuple[int, int]) -> None:
 
 def test_missing_package_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
-    with pytest.raises(ImportError, match="needs OpenVINO, which is not installed; pip install openvino"):
+    with pytest.raises(ImportError, match=r"openvino is not installed; pip install \"mot-reid\[openvino\]\""):
         openvino.read_model(tmp_path)
 
 

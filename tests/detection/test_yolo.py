@@ -125,7 +125,7 @@ def test_file_that_is_no_model_is_one_sentence(tmp_path: Path, monkeypatch: pyte
 def test_missing_package_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ultralytics", None)
     (tmp_path / "a.pt").write_bytes(b"x")
-    with pytest.raises(ImportError, match="pip install ultralytics"):
+    with pytest.raises(ImportError, match=r"pip install \"mot-reid\[yolo\]\""):
         YoloDetector(tmp_path / "a.pt")
 
 
