@@ -12,7 +12,6 @@ from mot_reid.version import __version__
 
 COMMANDS = {
     "fit": "train a Re-ID model",
-    "sweep-winner": "print the command that trains the best run of a sweep in full",
     "evaluate": "score a Re-ID model on any data set",
     "adapt": "find a Re-ID model's threshold on your own videos, without labels",
     "export": "write a Re-ID model as safetensors, ONNX or OpenVINO",
@@ -25,6 +24,7 @@ COMMANDS = {
     "evaluate-mot": "score tracks by the rules of MOTChallenge",
     "convert": "take tracks to annotation tools and back, and to benchmarks",
     "compare": "compare trackers, Re-ID models and detectors on the same videos",
+    "sweep-winner": "print the command that trains the best run of a sweep in full",
     "tune-tracker": "search the parameters of a tracker",
     "fit-detector": "fine-tune a YOLO detector on people",
     "prepare-market1501": "check and unpack Market-1501",
