@@ -194,7 +194,7 @@ table.save("tracks.txt")
 scores = evaluate_mot(table, table, benchmark="MOT15")
 image = Annotator()(np.zeros((150, 300, 3), np.uint8), tables[-1][1])
 heavy = [name for name in ("torch", "ultralytics", "pandas", "matplotlib", "lightning") if name in sys.modules]
-print(f"{seconds:.2f}", len(set(table.track_id.tolist())), scores.combined.hota, image.any(), heavy)
+print(f"{seconds:.2f}", len(set(table.track_id.tolist())), scores.to_dict()["combined"]["hota"], image.any(), heavy)
 """
 
 
