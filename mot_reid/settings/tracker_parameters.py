@@ -13,7 +13,7 @@ from mot_reid.settings.schema import Between, Key, OneOf, Share, schema
 
 PresetName = Literal[
     "sort", "bytetrack", "ocsort", "botsort", "bytetrack_reid", "cbiou", "deepocsort", "strongsort", "tracktrack",
-    "fasttrack",
+    "fasttrack", "hybridsort",
 ]  # fmt: skip
 CameraMethod = Literal["none", "sparse_flow", "ecc"]
 AppearanceMode = Literal["on_demand", "always"]
@@ -33,6 +33,7 @@ IN_PLAIN_WORDS: dict[PresetName, str] = {
     "tracktrack": "For crowds: heights, scores and looks together (TrackTrack)",
     "deepocsort": "For people who turn and look different (Deep OC-SORT)",
     "strongsort": "For people who are told apart by their looks (StrongSORT)",
+    "hybridsort": "For people who cross closely (Hybrid-SORT)",
     "cbiou": "For people who move fast or in leaps (C-BIoU)",
     "sort": "The plainest one (SORT)",
 }

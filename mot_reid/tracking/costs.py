@@ -7,12 +7,14 @@ Most pairs of a frame do not overlap and can never be matched, so candidates are
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from mot_reid.arrays import FloatArray, IntArray
+from mot_reid.tracking.confidence import continued
 from mot_reid.tracking.cues import corner_steps, height_overlap, turn
+from mot_reid.tracking.presets import Bands
 from mot_reid.tracking.store import Store
 
 # Above this many comparisons, sorting by x and looking only at neighbours is faster than comparing all with all.
@@ -72,6 +74,7 @@ class Scene:
         boxes: `(4, m)` boxes found.
         high: the first `high` boxes are the high band.
         store: the tracks, for costs that look at their past.
+        bands: the score bands of this frame.
         in_gate: the pairs that the filter thinks possible, overlapping or not; only with `appearance_in_gate`.
     """
 
@@ -82,6 +85,7 @@ class Scene:
     boxes: FloatArray = field(default_factory=_no_boxes)
     high: int = 0
     store: Store | None = None
+    bands: Bands | None = None
     in_gate: Pairs | None = None
 
 
@@ -210,6 +214,31 @@ def several_cues(pairs: Pairs, scene: Scene) -> FloatArray:
     return np.where(pairs.iou > _LEAST_OVERLAP, np.minimum(cost, 1.0), np.inf)
 
 
+def height_iou(pairs: Pairs, scene: Scene) -> FloatArray:
+    """Returns 1 - IoU of boxes x IoU of their vertical extents.
+
+    Reference:
+        Yang et al., Hybrid-SORT: Weak Cues Matter for Online Multi-Object Tracking, AAAI 2024, section 3.4.
+    """
+    tracks, boxes = scene.tracks.take(pairs.row, axis=1), scene.boxes.take(pairs.column, axis=1)
+    return 1.0 - pairs.iou * height_overlap(tracks, boxes)
+
+
+def height_score(pairs: Pairs, scene: Scene) -> FloatArray:
+    """Returns `height_iou` plus the distance of the score from what the track's last two make one expect; at most 1."""
+    store, bands = scene.store, scene.bands
+    assert store is not None and bands is not None and bands.high is not None and bands.low is not None
+    expected = continued(store.score, store.score_before, low=bands.low, high=bands.high)
+    change = np.abs(expected.take(pairs.row) - scene.score.take(pairs.column))
+    return np.minimum(height_iou(pairs, scene) + change, 1.0)
+
+
+def height_last_observed(pairs: Pairs, scene: Scene) -> FloatArray:
+    """Returns `height_iou` with the boxes in which the tracks were last observed."""
+    assert scene.store is not None
+    return height_iou(pairs, replace(scene, tracks=scene.store.observed))
+
+
 COSTS: dict[str, Callable[[Pairs, Scene], FloatArray]] = {
     "iou": iou,
     "last_observed": iou,
@@ -219,6 +248,9 @@ COSTS: dict[str, Callable[[Pairs, Scene], FloatArray]] = {
     "blend": blend,
     "appearance_in_gate": appearance_in_gate,
     "several_cues": several_cues,
+    "weak_cues": height_iou,
+    "height_score": height_score,
+    "height_last_observed": height_last_observed,
 }
 
 
@@ -240,6 +272,24 @@ def direction_bonus(
     cosine = np.clip((direction[:, :, None] * step).sum(axis=0), -1, 1)
     bonus = (np.pi / 2 - np.arccos(cosine)) / np.pi * score
     return np.nan_to_num(bonus)
+
+
+def corner_bonus(reference: FloatArray, corners: FloatArray, boxes: FloatArray, *, score: FloatArray) -> FloatArray:
+    """Returns the `(n, m)` sums of the agreement, in [-0.5, 0.5] each, of the steps of four corners with their ways.
+
+    Args:
+        reference: `(4, n)` earlier observed box of each track; NaN where it was never observed.
+        corners: `(4, 2, n)` sums of unit vectors; zero where unknown.
+        boxes: `(4, m)`.
+        score: `(m,)`.
+
+    Reference:
+        Yang et al., Hybrid-SORT, AAAI 2024, section 3.5. As in the authors' code the unit vectors of three steps are
+        added, so a corner that keeps its way agrees fully up to an angle of 70 degrees.
+    """
+    step = corner_steps(reference[:, :, None], boxes[:, None, :])
+    cosine = np.clip((corners[:, :, :, None] * step).sum(axis=1), -1, 1)
+    return ((np.pi / 2 - np.arccos(cosine)) / np.pi).sum(axis=0) * score
 
 
 def adaptive_weight(cosine: FloatArray, *, weight: float, boost: float) -> FloatArray:

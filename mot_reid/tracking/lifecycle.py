@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from mot_reid.arrays import BoolArray, FloatArray, IntArray
-from mot_reid.tracking import occlusion
+from mot_reid.tracking import confidence, occlusion
 from mot_reid.tracking.costs import overlapping_pairs, unit_step
-from mot_reid.tracking.cues import corner_directions
+from mot_reid.tracking.cues import corner_directions, corner_steps
 from mot_reid.tracking.matching import Boxes, Matches, reference_boxes
 from mot_reid.tracking.motion import VELOCITY, Filter
 from mot_reid.tracking.presets import Preset
@@ -30,9 +30,11 @@ def observe(
     row, column = matches.row, matches.column
     xyxy = boxes.xyxy.take(column, axis=1)
     store.missed += 1
+    if "score_state" in store.names:
+        _observe_weak_cues(store, xyxy, boxes.score.take(column), row=row, clock=clock)
     if "observed" in store.names:
         state = _observe_path(store, state, xyxy, row=row, motion=motion, clock=clock)
-    if "corners" in store.names:
+    if "corner_boxes" in store.names:
         _observe_corners(store, xyxy, row=row)
     if len(row):
         state[:, :, row] = motion.update(state.take(row, axis=2), motion.measure(xyxy), boxes.score.take(column))
@@ -59,9 +61,8 @@ def _observe_path(
         back = np.flatnonzero(known[row] & (store.missed[row] > 1))
         if len(back):
             again = row[back]
-            gap = np.maximum(np.rint(clock - store.seen[again]).astype(np.int64), 2)
             state[:, :, again] = motion.replay(
-                store.frozen[:, :, again], store.observed[:, again], xyxy[:, back], gap=gap
+                store.frozen[:, :, again], store.observed[:, again], xyxy[:, back], gap=_gap(store, again, clock)
             )
         leaving = known & (store.missed == 1)
         leaving[row] = False
@@ -75,6 +76,11 @@ def _observe_path(
     return state
 
 
+def _gap(store: Store, row: IntArray, clock: float) -> IntArray:
+    """Returns the `(k,)` frames since tracks at `(k,)` positions, which missed one or more, were seen; 2 or more."""
+    return np.maximum(np.rint(clock - store.seen[row]).astype(np.int64), 2)
+
+
 def _observe_corners(store: Store, xyxy: FloatArray, *, row: IntArray) -> None:
     """Keeps the latest boxes, where their corners go, and the score before the one of this frame."""
     store.corners[:, :, row] = corner_directions(store.corner_boxes.take(row, axis=2), xyxy)
@@ -82,6 +88,25 @@ def _observe_corners(store: Store, xyxy: FloatArray, *, row: IntArray) -> None:
     latest = np.full((4, len(store)), np.nan)
     latest[:, row] = xyxy
     store.corner_boxes = np.concatenate((store.corner_boxes[1:], latest[None]))
+
+
+def _observe_weak_cues(store: Store, xyxy: FloatArray, score: FloatArray, *, row: IntArray, clock: float) -> None:
+    """Takes scores of matched tracks at `(k,)` positions, and where their corners went; before the boxes are kept."""
+    steps = np.stack([corner_steps(before.take(row, axis=1), xyxy) for before in store.recent]).sum(axis=0)
+    unseen = np.isnan(store.recent[:, 0].take(row, axis=1)).all(axis=0)
+    store.corners[:, :, row] = np.where(unseen, corner_steps(store.observed.take(row, axis=1), xyxy), steps)
+    known = ~np.isnan(store.observed[0])
+    back = np.flatnonzero(known[row] & (store.missed[row] > 1))
+    if len(back):
+        again = row[back]
+        store.score_state[:, again] = confidence.replay(
+            store.score_frozen[:, again], store.score[again], score[back], gap=_gap(store, again, clock)
+        )
+    leaving = known & (store.missed == 1)
+    leaving[row] = False
+    store.score_frozen[:, leaving] = store.score_state[:, leaving]
+    store.score_before = store.score.copy()
+    store.score_state[:, row] = confidence.update(store.score_state.take(row, axis=1), score)
 
 
 def age(
@@ -144,6 +169,7 @@ def give_birth(
             class_id=boxes.class_id.take(column),
             score=boxes.score.take(column),
             score_before=boxes.score.take(column),
+            score_state=confidence.begin(boxes.score.take(column)),
             born=time,
             seen=time,
         )

@@ -19,11 +19,12 @@ from mot_reid.tracking.costs import (
     Pairs,
     Scene,
     adaptive_weight,
+    corner_bonus,
     direction_bonus,
     overlap,
     overlapping_pairs,
 )
-from mot_reid.tracking.motion import Filter
+from mot_reid.tracking.motion import POSITION, Filter
 from mot_reid.tracking.presets import Bands, Preset, Stage, TrackGroup
 from mot_reid.tracking.store import Store
 
@@ -162,7 +163,7 @@ def associate(preset: Preset, store: Store, boxes: Boxes, *, pairs: Pairs, scene
         tracks = None if all_confirmed and stage.tracks == "confirmed" else _members(store, stage.tracks)
         if stage.cost == "appearance_in_gate":
             candidate = NO_PAIRS if scene.in_gate is None else scene.in_gate
-        elif stage.cost == "last_observed":
+        elif stage.cost in ("last_observed", "height_last_observed"):
             candidate = candidates(store.observed, store, boxes, pixel=preset.pixel)
         elif stage.buffer:
             grown = replace(boxes, xyxy=_grown(boxes.xyxy, stage.buffer))
@@ -235,6 +236,8 @@ def _choose(
     some = pairs.take(usable_index)
     if stage.cost == "direction":
         best = _best_total(preset, store, boxes, pairs=some)
+    elif stage.cost == "weak_cues":
+        best = _best_of_weak_cues(preset, store, boxes, pairs=some, gain=1.0 - cost.take(usable_index))
     else:
         best = cut(some.row, some.column, 1.0 - cost.take(usable_index))
     chosen = usable_index.take(best)
@@ -257,6 +260,26 @@ def _best_total(preset: Preset, store: Store, boxes: Boxes, *, pairs: Pairs) -> 
         alike = np.zeros_like(total)
         alike[pairs.row, pairs.column] = np.nan_to_num(pairs.cosine)
         total += adaptive_weight(alike, weight=look.weight, boost=look.boost) * alike
+    return _best(total, store, boxes, pairs=pairs)
+
+
+def _best_of_weak_cues(preset: Preset, store: Store, boxes: Boxes, *, pairs: Pairs, gain: FloatArray) -> IntArray:
+    """Returns the indices of the pairs in the matching of the largest total of gain, corners and scores (Hybrid-SORT).
+
+    Args:
+        gain: `(K,)` overlap of each pair; all other tracks and boxes count with 0, and with their corners and scores.
+    """
+    assert preset.direction is not None and preset.bands.high is not None
+    score = boxes.score[: boxes.high]
+    bonus = corner_bonus(reference_boxes(store), store.corners, boxes.xyxy[:, : boxes.high], score=score)
+    expected = np.clip(store.score_state[POSITION], preset.bands.high, 1.0)
+    total = preset.direction.inertia * bonus - np.abs(expected[:, None] - score)
+    total[pairs.row, pairs.column] += gain
+    return _best(total, store, boxes, pairs=pairs)
+
+
+def _best(total: FloatArray, store: Store, boxes: Boxes, *, pairs: Pairs) -> IntArray:
+    """Returns the indices of the pairs in the matching of the largest sum of an `(n, m)` matrix; changes the matrix."""
     # More than any total can gain, so that classes mix only where the matrix must be filled; those pairs have no index.
     total[store.class_id[:, None] != boxes.class_id[None, : boxes.high]] = -1e3
     index = np.full(total.shape, -1)

@@ -139,7 +139,7 @@ class Filter:
             new[POSITION_VARIANCE] += new[CROSS]
             new[VELOCITY_VARIANCE:] += noise
         else:
-            _predict_steps(new, noise, steps)
+            predict_steps(new, noise, steps)
         sizes = new[POSITION, 2:]
         if sizes.size and sizes.min() <= 0:
             gone = sizes <= 0
@@ -277,7 +277,7 @@ def _variances(*noises: Noise) -> tuple[FloatArray, FloatArray]:
     return relative, absolute
 
 
-def _predict_steps(state: FloatArray, noise: FloatArray, steps: float) -> None:
+def predict_steps(state: FloatArray, noise: FloatArray, steps: float) -> None:
     """Moves `state` in place by `steps` frames of random-walk velocity, in closed form."""
     velocity_noise, position_noise = noise[0], noise[1]
     # Sums of i and of i squared for i < steps: how the velocity noise of the earlier frames reaches the position.

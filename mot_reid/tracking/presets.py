@@ -30,6 +30,8 @@ Where our value differs from the code that its authors published:
   first frame while it still treats them as tentative.
 - *FastTracker* is as Ultralytics has it, with ByteTrack's limit of 0.9 and without the late expiry. Of new boxes that
   overlap, the one with the higher score begins the track.
+- *Hybrid-SORT* has the values of its authors' commands for MOT17, without their branch for appearance. Pairs of the
+  second stage whose scores differ by more than they overlap are worth nothing, not less.
 - *Score bands* of ByteTrack and BoT-SORT (0.6 / 0.1, birth 0.7) were made for a detector trained on MOT17. Here
   `shares` lowers `high` and `birth` where the detector's scores are lower; `Tracker(bands="published")` does not.
 """
@@ -45,7 +47,7 @@ from mot_reid.tracking.motion import Motion, Noise, ScoreNoise
 BoxBand = Literal["high", "low", "both"]
 TrackGroup = Literal["all", "confirmed", "seen", "tentative", "recent"]
 CostName = Literal["iou", "iou_score", "direction", "last_observed", "appearance", "blend", "appearance_in_gate",
-                   "several_cues"]  # fmt: skip
+                   "several_cues", "weak_cues", "height_score", "height_last_observed"]  # fmt: skip
 Policy = Literal["gated", "cut", "clear_or_cut", "mutual"]
 
 
@@ -413,6 +415,19 @@ FASTTRACK = replace(
 )
 """Hashempoor et al., FastTracker: Real-Time and Accurate Visual Tracking, 2025."""
 
+HYBRIDSORT = replace(
+    OCSORT,
+    name="hybridsort",
+    bands=Bands(high=0.6, low=0.1),
+    stages=(
+        Stage("high", "all", "weak_cues", 0.75, "clear_or_cut"),
+        Stage("low", "all", "height_score", 0.75, "cut"),
+        Stage("high", "all", "height_last_observed", 0.75, "cut"),
+    ),
+    direction=Direction(inertia=0.05, span=3),
+)
+"""Yang et al., Hybrid-SORT: Weak Cues Matter for Online Multi-Object Tracking, AAAI 2024."""
+
 PRESETS: dict[str, Preset] = {
     preset.name: preset
     for preset in (
@@ -426,5 +441,6 @@ PRESETS: dict[str, Preset] = {
         STRONGSORT,
         TRACKTRACK,
         FASTTRACK,
+        HYBRIDSORT,
     )
 }

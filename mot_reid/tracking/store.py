@@ -47,8 +47,10 @@ class Store:
         frozen: `(5, 4, n)` state at the first miss of the present absence (likewise).
         last: `(4, n)` box of the last sight, births included (presets that recall people or look at corners).
         corner_boxes: `(span, 4, n)` boxes of the last `span` updates, births included, NaN where unseen (with corners).
-        corners: `(4, 2, n)` mean direction in which each corner moved (with corners).
-        score_before: `(n,)` score of the sight before the last one (with corners).
+        corners: `(4, 2, n)` mean direction in which each corner moved (with corners); sum of such (with weak cues).
+        score_before: `(n,)` score of the sight before the last one (with corners), or of the update before (weak cues).
+        score_state: `(5, n)` state of the score, see `confidence.py` (with weak cues).
+        score_frozen: `(5, n)` that state at the first miss of the present absence (with weak cues).
         past: `(5, 5, 4, n)` states after the last five sights, oldest first, NaN where there was none (with occlusion).
         lost: `(n,)` given up for now: found again by strong boxes only (with occlusion).
         hidden: `(n,)` updates since somebody stepped in front; 0: nobody (with occlusion).
@@ -58,7 +60,7 @@ class Store:
 
     __slots__ = ("born", "class_id", "confirmed", "corner_boxes", "corners", "direction", "filter", "frozen", "hidden",
                  "hidden_at", "hits", "last", "late", "lost", "missed", "names", "observed", "past", "recent", "score",
-                 "score_before", "seen", "track_id")  # fmt: skip
+                 "score_before", "score_frozen", "score_state", "seen", "track_id")  # fmt: skip
 
     filter: FloatArray
     track_id: IntArray
@@ -77,6 +79,8 @@ class Store:
     corner_boxes: FloatArray
     corners: FloatArray
     score_before: FloatArray
+    score_frozen: FloatArray
+    score_state: FloatArray
     past: FloatArray
     hidden: IntArray
     hidden_at: FloatArray
@@ -90,6 +94,7 @@ class Store:
         late: bool = False,
         last: bool = False,
         corners: int = 0,
+        weak_cues: bool = False,
         occlusion: bool = False,
     ) -> None:
         shapes = dict(_ALWAYS)
@@ -105,6 +110,13 @@ class Store:
                 "corner_boxes": ((corners, 4), np.float64),
                 "corners": ((4, 2), np.float64),
                 "score_before": ((), np.float64),
+            }
+        if weak_cues:
+            shapes |= {
+                "corners": ((4, 2), np.float64),
+                "score_before": ((), np.float64),
+                "score_state": ((5,), np.float64),
+                "score_frozen": ((5,), np.float64),
             }
         if occlusion:
             shapes |= {

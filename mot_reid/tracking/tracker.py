@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mot_reid.arrays import BoolArray, FloatArray, Image, IntArray
 from mot_reid.settings.tracker_parameters import AppearanceMode, BandsMode, CameraMethod, PresetName
 from mot_reid.structures import Decisions, Tracks, as_detections
-from mot_reid.tracking import lifecycle, occlusion
+from mot_reid.tracking import confidence, lifecycle, occlusion
 from mot_reid.tracking.appearance import AppearanceState
 from mot_reid.tracking.camera import CameraMotion
 from mot_reid.tracking.costs import Pairs, Scene
@@ -37,7 +37,7 @@ class Tracker:
 
     Args:
         preset: `sort`, `bytetrack`, `ocsort`, `botsort`, `bytetrack_reid`, `cbiou`, `deepocsort`, `strongsort`,
-            `tracktrack` or `fasttrack`; or a `presets.Preset` of your own.
+            `tracktrack`, `fasttrack` or `hybridsort`; or a `presets.Preset` of your own.
         reid: what computes embeddings: the path or name of an exported checkpoint, or a callable
             `(image, xyxy (N, 4)) -> (N, D)` with an optional attribute `threshold` (the calibrated cosine
             similarity). `None`: embeddings come with the detections, or appearance is not used.
@@ -162,6 +162,7 @@ class Tracker:
                 boxes=boxes.xyxy,
                 high=boxes.high,
                 store=self._store,
+                bands=preset.bands,
                 in_gate=self._in_gate(state, expected, boxes) if self._asks_gate else None,
             )
             matches = associate(preset, self._store, boxes, pairs=pairs, scene=scene)
@@ -272,6 +273,7 @@ class Tracker:
             late=bool(self.preset.expiry_slip),
             last=look is not None and look.max_lost_seconds > 0,
             corners=self.preset.corners,
+            weak_cues=any(stage.cost == "weak_cues" for stage in self.preset.stages),
             occlusion=self.preset.occlusion is not None,
         )
         scores = None if self.preset.shares is None else ScoreLevel()
@@ -289,6 +291,9 @@ class Tracker:
     def _predict(self, steps: float, image: Image | None, boxes: Boxes) -> tuple[FloatArray, Image | None]:
         """Returns where the filter expects the tracks now, and the frame for the camera to remember."""
         store = self._store
+        if "score_state" in store.names:
+            self._store = store = copy(store)
+            store.score_state = confidence.predict(store.score_state, steps)
         state = store.filter
         if self.preset.motion.predicts_tentative or store.confirmed.all():
             state = self._filter.predict(state, steps)

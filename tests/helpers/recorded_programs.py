@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.optimize import linear_sum_assignment
 
 from mot_reid.tracking import appearance, lifecycle, matching
+from mot_reid.tracking.confidence import continued
 from mot_reid.tracking.memory import Embeddings
 from mot_reid.tracking.motion import POSITION, VELOCITY, Filter
 from mot_reid.tracking.store import Store
@@ -96,3 +98,38 @@ def tentative_sizes_and_posteriors(patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr(lifecycle, "confirm", confirmed)
     patch.setattr(lifecycle, "observe", observed)
+
+
+def accept_weak_boxes_by_overlap(patch: pytest.MonkeyPatch) -> None:
+    """boxmot's Hybrid-SORT: weak boxes are assigned by overlap less change of score, but accepted by overlap alone.
+
+    All free tracks and weak boxes take part in the assignment, also those that do not overlap.
+    """
+    taken_tracks: list[np.ndarray] = []
+    usable, choose = matching._usable, matching._choose
+
+    def remember(pairs: Any, tracks: Any, taken: Any, *, begin: int, end: int) -> np.ndarray:
+        taken_tracks[:] = [taken[0].copy()]
+        return usable(pairs, tracks, taken, begin=begin, end=end)
+
+    def assign(stage: Any, preset: Any, store: Any, boxes: Any, *, pairs: Any, cost: Any, usable: Any) -> np.ndarray:
+        if stage.cost != "height_score":
+            return choose(stage, preset, store, boxes, pairs=pairs, cost=cost, usable=usable)
+        free = np.flatnonzero(~taken_tracks[0])
+        expected = continued(store.score, store.score_before, low=preset.bands.low, high=preset.bands.high)
+        change = np.abs(expected[free, None] - boxes.score[boxes.high :])
+        overlap, index = np.zeros(change.shape), np.full(change.shape, -1)
+        at = {row: number for number, row in enumerate(free.tolist())}
+        for pair in np.flatnonzero(usable):
+            place = at[int(pairs.row[pair])], pairs.column[pair] - boxes.high
+            overlap[place], index[place] = 1.0 - cost[pair], pair
+        total = overlap - change
+        if not total.size or total.max() <= 1.0 - stage.limit:
+            return np.zeros(0, np.int64)
+        column, row = linear_sum_assignment(total.T, maximize=True)
+        kept = (index[row, column] >= 0) & (overlap[row, column] >= 1.0 - stage.limit)
+        return index[row, column][kept]
+
+    patch.setattr(matching, "_usable", remember)
+    patch.setattr(matching, "_choose", assign)
+    patch.setitem(matching.COSTS, "height_score", matching.COSTS["weak_cues"])

@@ -104,3 +104,21 @@ def test_direction_bonus_of_a_track_never_observed_is_zero():
 def test_unit_step_of_no_movement_is_zero():
     box = random_boxes(7, 1)
     np.testing.assert_array_equal(unit_step(box, box), [[0.0], [0.0]])
+
+
+def test_height_iou_weighs_the_overlap_with_that_of_the_heights():
+    """By hand: 10 x 50 of 10 x 100 is shared, and 50 of 100 in height."""
+    track, box = np.array([[0.0], [0], [10], [100]]), np.array([[0.0], [50], [10], [100]])
+    pairs = overlapping_pairs(track, box)
+    cost = costs.height_iou(pairs, Scene(np.array([0.9]), tracks=track, boxes=box))
+    np.testing.assert_allclose(cost, [1 - 0.5 * 0.5])
+
+
+def test_corner_bonus_adds_the_agreement_of_four_corners():
+    """By hand: the box moved right; two corners were going right (0.5 each), one down (0) and one left (-0.5)."""
+    start, end = np.array([[0.0], [0], [10], [20]]), np.array([[5.0], [0], [15], [20]])
+    corners = np.array([[1.0, 0], [1, 0], [0, 1], [-1, 0]])[:, :, None]
+    bonus = costs.corner_bonus(start, corners, end, score=np.array([0.8]))
+    np.testing.assert_allclose(bonus, [[(0.5 + 0.5 + 0 - 0.5) * 0.8]], atol=1e-3)
+    unseen = costs.corner_bonus(np.full((4, 1), np.nan), corners, end, score=np.array([0.8]))
+    np.testing.assert_allclose(unseen, [[0.0]])

@@ -69,7 +69,7 @@ def test_place_of_a_parameter_is_the_one_that_changes(name):
     row = PARAMETERS[name]
     preset = next(preset for preset in reversed(PRESETS.values()) if fits(preset, row))
     camera = "none" if preset.camera == "ecc" else "ecc"
-    value = {"camera": camera, "confirm_hits": 3, "max_missed": 7}.get(name, 0.55)
+    value = {"camera": camera, "confirm_hits": 4, "max_missed": 7}.get(name, 0.55)
     changed = Tracker(preset, **{name: value} | ({"birth": preset.life.birth} if name == "high" else {})).preset
     assert value_of(changed, row) == value
     before, after = repr(preset), repr(changed)
@@ -106,6 +106,7 @@ def test_tuner_searches_what_has_a_value_in_the_preset():
         "deepocsort": ("high", "limit", "confirm_hits", "max_missed", "gate", "max_lost_seconds"),
         "tracktrack": (*byte[:-1], "gate", "max_lost_seconds"),
         "fasttrack": byte,
+        "hybridsort": ("high", "low", "limit", "confirm_hits", "max_missed"),
         "strongsort": ("high", "limit", "confirm_hits", "max_missed", "gate", "max_lost_seconds"),
     }
 
