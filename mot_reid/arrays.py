@@ -1,4 +1,4 @@
-"""The types of arrays that annotations name."""
+"""The types of arrays that annotations name, and a question that is asked of arrays in every frame."""
 
 from __future__ import annotations
 
@@ -14,3 +14,8 @@ BoolArray = NDArray[np.bool_]
 StrArray = NDArray[np.str_]
 Image = NDArray[np.uint8]
 """Rows, columns, and channels if any."""
+
+
+def all_true(array: NDArray[Any]) -> bool:
+    """Returns whether no element is False or 0, which of a few elements is faster than `array.all()`."""
+    return np.count_nonzero(array) == array.size

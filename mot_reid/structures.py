@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mot_reid.arrays import BoolArray, Float32Array, FloatArray, IntArray, StrArray
+from mot_reid.arrays import BoolArray, Float32Array, FloatArray, IntArray, StrArray, all_true
 from mot_reid.extras import require
 
 if TYPE_CHECKING:
@@ -638,8 +638,7 @@ def _check_boxes(what: str, xyxy: FloatArray) -> None:
     # A NaN fails the comparison too, so one pass finds every fault; the reasons are sorted out only then.
     if not len(xyxy):
         return
-    inside = xyxy.min() >= -_COORDINATE_LIMIT and xyxy.max() <= _COORDINATE_LIMIT
-    if inside and (xyxy[:, 2:] >= xyxy[:, :2]).all():
+    if all_true(np.abs(xyxy) <= _COORDINATE_LIMIT) and all_true(xyxy[:, 2:] >= xyxy[:, :2]):
         return
     finite = np.isfinite(xyxy).all(axis=1) & (np.abs(np.nan_to_num(xyxy)).max(axis=1) <= _COORDINATE_LIMIT)
     _check_rows(what, xyxy, ~finite, rule=f"finite pixels within {_COORDINATE_LIMIT:.0e}")
@@ -647,8 +646,9 @@ def _check_boxes(what: str, xyxy: FloatArray) -> None:
 
 
 def _check_score(what: str, score: FloatArray) -> None:
-    if len(score) and not (score.min() >= 0 and score.max() <= 1):
-        _check_rows(what, score, ~((score >= 0) & (score <= 1)), rule="a score in [0, 1]")
+    valid = (score >= 0) & (score <= 1)
+    if not all_true(valid):
+        _check_rows(what, score, ~valid, rule="a score in [0, 1]")
 
 
 def _check_unit(what: str, vectors: Array) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mot_reid.arrays import BoolArray, FloatArray, IntArray
+from mot_reid.arrays import BoolArray, FloatArray, IntArray, all_true
 from mot_reid.tracking import confidence, occlusion
 from mot_reid.tracking.costs import overlapping_pairs, unit_step
 from mot_reid.tracking.cues import corner_directions, corner_steps
@@ -141,7 +141,7 @@ def expired(store: Store, *, preset: Preset, clock: float, max_missed: float) ->
 def confirm(store: Store, *, preset: Preset, frame: int) -> None:
     """Confirms the tracks that were seen often enough, and in the first frames all."""
     life = preset.life
-    if life.sticky and store.confirmed.all():
+    if life.sticky and all_true(store.confirmed):
         return
     enough = (store.missed == 0) if frame <= life.warmup else (store.hits >= life.confirm_hits) & (store.missed == 0)
     store.confirmed = store.confirmed | enough if life.sticky else enough

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from mot_reid.arrays import BoolArray, Float32Array, FloatArray, IntArray
+from mot_reid.arrays import BoolArray, Float32Array, FloatArray, IntArray, all_true
 from mot_reid.structures import Detections
 from mot_reid.tracking.assignment import cut, gated, mutual, one_to_one
 from mot_reid.tracking.costs import (
@@ -112,7 +112,7 @@ def arrange(found: Detections, bands: Bands) -> Boxes:
         order, score = order[:used], score[:used]
     xyxy = found.xyxy.T.take(order, axis=1)
     sides = xyxy[2:] - xyxy[:2]
-    if used and sides.min() < _THINNEST:
+    if not all_true(sides >= _THINNEST):
         real = np.flatnonzero(sides.min(axis=0) >= _THINNEST)
         high = int((real < high).sum())
         order, score, xyxy = order.take(real), score.take(real), xyxy.take(real, axis=1)
@@ -131,7 +131,7 @@ def candidates(rows: FloatArray, store: Store, boxes: Boxes, *, pixel: float) ->
     if not len(pairs):
         return pairs
     same = store.class_id.take(pairs.row) == boxes.class_id.take(pairs.column)
-    return pairs if same.all() else pairs.take(same.nonzero()[0])
+    return pairs if all_true(same) else pairs.take(same.nonzero()[0])
 
 
 def pairs_in_gate(motion: Filter, state: FloatArray, rows: FloatArray, store: Store, boxes: Boxes) -> Pairs:
@@ -154,7 +154,7 @@ def associate(preset: Preset, store: Store, boxes: Boxes, *, pairs: Pairs, scene
         return matches
     taken = (np.zeros(len(store), np.bool_), np.zeros(len(boxes.score), np.bool_))
     costs: dict[tuple[str, float], FloatArray] = {}
-    all_confirmed = bool(store.confirmed.all())
+    all_confirmed = all_true(store.confirmed)
     for number, stage in enumerate(preset.stages):
         begin = boxes.high if stage.boxes == "low" else 0
         end = boxes.high if stage.boxes == "high" else len(boxes.score)

@@ -141,8 +141,8 @@ class Filter:
         else:
             predict_steps(new, noise, steps)
         sizes = new[POSITION, 2:]
-        if sizes.size and sizes.min() <= 0:
-            gone = sizes <= 0
+        gone = sizes <= 0
+        if np.count_nonzero(gone):
             sizes[gone] = state[POSITION, 2:][gone]
             new[VELOCITY, 2:][gone] = 0
         return new

@@ -7,6 +7,7 @@ there are, nor from which score on the detector reports boxes; and if all scores
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -75,12 +76,12 @@ def level_of(counts: FloatArray) -> float:
     Args:
         counts: (100,) of the scores in each hundredth, not all zero.
     """
-    reached = counts[::-1].cumsum()  # how many scores are in the best k + 1 hundredths
+    reached = counts[::-1].cumsum().tolist()  # how many scores are in the best k + 1 hundredths
     last = len(counts) - 1
-    found = last - int(reached.searchsorted(_TOP * reached[-1]))
+    found = last - bisect_left(reached, _TOP * reached[-1])
     while True:
         half = (found + 1) // 2
-        lower = last - int(reached.searchsorted(reached[last - half] / 2))
+        lower = last - bisect_left(reached, reached[last - half] / 2)
         if lower >= found:
             return max((found + 0.5) / len(counts), _LOWEST)
         found = lower

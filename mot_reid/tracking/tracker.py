@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from mot_reid.arrays import BoolArray, FloatArray, Image, IntArray
+from mot_reid.arrays import BoolArray, FloatArray, Image, IntArray, all_true
 from mot_reid.settings.tracker_parameters import AppearanceMode, BandsMode, CameraMethod, PresetName
 from mot_reid.structures import Decisions, Tracks, as_detections
 from mot_reid.tracking import confidence, lifecycle, occlusion
@@ -295,7 +295,7 @@ class Tracker:
             self._store = store = copy(store)
             store.score_state = confidence.predict(store.score_state, steps)
         state = store.filter
-        if self.preset.motion.predicts_tentative or store.confirmed.all():
+        if self.preset.motion.predicts_tentative or all_true(store.confirmed):
             state = self._filter.predict(state, steps)
         else:
             rows = np.flatnonzero(store.confirmed)
@@ -349,7 +349,7 @@ class Tracker:
             matched = matches.row[store.confirmed[matches.row] & ~was_lost[matches.row]]
             occlusion.hide(store, matched, rule=preset.occlusion, motion=self._filter, clock=clock)
         unseen = store.missed > 0
-        any_unseen = bool(unseen.any())
+        any_unseen = np.count_nonzero(unseen) > 0
         born = lifecycle.give_birth(store, boxes, matches, motion=self._filter, preset=preset, clock=clock)
         column = np.full(len(store), -1)
         column[matches.row] = matches.column
@@ -372,7 +372,7 @@ class Tracker:
         recalled = self._name(reported, dropped)
         if self.explain:
             self._explain(boxes, matches, recalled, column)
-        if any_unseen and dropped.any():
+        if any_unseen and np.count_nonzero(dropped):
             kept = self._drop(dropped, clock)
             reported, column, xyxy = reported.take(kept), column.take(kept), xyxy.take(kept, axis=1)
         rows = reported.nonzero()[0]
@@ -383,7 +383,7 @@ class Tracker:
     def _name(self, reported: BoolArray, dropped: BoolArray) -> Recalled:
         """Gives identities to the tracks that are reported for the first time; returns those that were recognised."""
         store = self._store
-        if store.track_id.all():
+        if all_true(store.track_id):
             return NOBODY
         unnamed = (reported & (store.track_id == 0) & ~dropped).nonzero()[0]
         recalled = NOBODY
