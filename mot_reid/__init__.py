@@ -13,6 +13,7 @@ from mot_reid.version import __version__ as __version__
 if TYPE_CHECKING:
     from mot_reid.detection.onnx import OnnxDetector as OnnxDetector
     from mot_reid.detection.yolo import YoloDetector as YoloDetector
+    from mot_reid.linking.link import link as link
     from mot_reid.metrics.mot import evaluate_mot as evaluate_mot
     from mot_reid.metrics.retrieval import evaluate_retrieval as evaluate_retrieval
     from mot_reid.pipeline.track import track as track
@@ -35,6 +36,7 @@ _HOME = {
     "evaluate_mot": "mot_reid.metrics.mot",
     "evaluate_retrieval": "mot_reid.metrics.retrieval",
     "fit": "mot_reid.training.experiment",
+    "link": "mot_reid.linking.link",
     "refine": "mot_reid.refinement.refine",
     "track": "mot_reid.pipeline.track",
 }

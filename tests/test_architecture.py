@@ -308,6 +308,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
         ("Tracker", {"numpy", "scipy"}),
         ("fit", set()),
         ("evaluate_mot", {"numpy", "scipy"}),
+        ("link", {"numpy", "scipy"}),
         ("evaluate_retrieval", {"numpy", "scipy"}),
     ],
 )

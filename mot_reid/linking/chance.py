@@ -13,9 +13,9 @@ from mot_reid.arrays import Float32Array, FloatArray, IntArray
 _SAMPLED_ROWS = 1000
 _TRUSTED_PAIRS = 1000
 """At so many pairs the footage counts as much as the stored calibration."""
-_BULK = (0.75, 0.5)
+BULK = (0.75, 0.5)
 """The shares of strangers whose similarity is compared: below the middle, where hardly any pair is of one person."""
-_CAUTION = 2.0
+CAUTION = 2.0
 """Strangers are counted twice, since the tail is an extrapolation; chosen on held-out persons (experiments/LOG.md)."""
 _BLOCK = 1024
 
@@ -72,20 +72,41 @@ def chance(calibration: Mapping[str, Any], embedding: Float32Array, *, seed: int
     Raises:
         ValueError: The model was never calibrated.
     """
+    known = stored(calibration)
+    rows = np.random.default_rng(seed).permutation(len(embedding))[:_SAMPLED_ROWS]
+    pairs = (embedding[rows] @ embedding[rows].T)[np.triu_indices(len(rows), 1)]
+    return moved(known, np.quantile(pairs, 1 - np.array(BULK)), len(pairs)) if len(pairs) else known
+
+
+def stored(calibration: Mapping[str, Any]) -> Chance:
+    """Returns the chance of strangers that the model's file states, as it is.
+
+    Args:
+        calibration: what the model's file says of itself, with `roc`.
+
+    Raises:
+        ValueError: The model was never calibrated.
+    """
     points = np.array((calibration or {}).get("roc", ()), dtype=float).reshape(-1, 3)
     points = points[(points[:, 1] > 0) & (points[:, 0] > -1)]
     if len(points) < 4:
         raise ValueError("calibration: got none; expected the calibration of a model; use a calibrated checkpoint")
-    similarity, log_rate = points[:, 0], np.log(points[:, 1])
-    stored = np.interp(np.log(_BULK), log_rate[::-1], similarity[::-1])
-    rows = np.random.default_rng(seed).permutation(len(embedding))[:_SAMPLED_ROWS]
-    pairs = (embedding[rows] @ embedding[rows].T)[np.triu_indices(len(rows), 1)]
-    if not len(pairs):
-        return Chance(similarity, log_rate)
-    weight = len(pairs) / (len(pairs) + _TRUSTED_PAIRS)
-    here = weight * np.quantile(pairs, 1 - np.array(_BULK)) + (1 - weight) * stored
-    scale = (here[1] - here[0]) / (stored[1] - stored[0])
-    return Chance(here[0] + scale * (similarity - stored[0]), log_rate)
+    return Chance(points[:, 0], np.log(points[:, 1]))
+
+
+def moved(known: Chance, bulk: FloatArray, pairs: int) -> Chance:
+    """Returns the stored chance, moved and scaled to the similarities of this footage.
+
+    Args:
+        known: The stored one.
+        bulk: (2,) the similarities that the shares of `BULK` of this footage's pairs reach.
+        pairs: How many pairs these come from; the fewer, the more the stored ones count.
+    """
+    before = np.interp(np.log(BULK), known.log_rate[::-1], known.similarity[::-1])
+    weight = pairs / (pairs + _TRUSTED_PAIRS)
+    here = weight * bulk + (1 - weight) * before
+    scale = (here[1] - here[0]) / (before[1] - before[0])
+    return Chance(here[0] + scale * (known.similarity - before[0]), known.log_rate)
 
 
 def pairs_above(embedding: Float32Array, least: float) -> tuple[IntArray, IntArray, FloatArray]:
@@ -124,6 +145,6 @@ def false_shares(similarity: FloatArray, strangers: Chance, pairs: int) -> Float
     Reference:
         Storey, A Direct Approach to False Discovery Rates, JRSS B 2002; Efron, Large-Scale Inference, 2010, chapter 6.
     """
-    expected = _CAUTION * pairs * strangers.rate(similarity)
+    expected = CAUTION * pairs * strangers.rate(similarity)
     share = np.minimum(expected / np.arange(1, len(similarity) + 1), 1)
     return np.minimum.accumulate(share[::-1])[::-1]

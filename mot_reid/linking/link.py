@@ -105,7 +105,9 @@ def link(
     threshold = float(similarity[kept - 1]) if kept else 2.0
     allowed = constraints.allow(a[:kept], b[:kept])
     merges = groups.join(a[:kept][allowed], b[:kept][allowed], threshold)
-    links = tuple(_explain(merge, tracklets, similarity, share) for merge in merges)
+    place = np.searchsorted(-similarity, [-merge.similarity for merge in merges], side="right") - 1
+    expected = share[np.maximum(place, 0)].tolist() if merges else []
+    links = tuple(explain(merge, tracklets, one) for merge, one in zip(merges, expected))
     return Linked(_numbered(groups.groups(), rows), links, threshold, max_false_links)
 
 
@@ -140,20 +142,26 @@ def _must_groups(must: frozenset[tuple[int, int]], constraints: Constraints) -> 
     return [group.tolist() for group in groups]
 
 
-def _explain(merge: Merge, tracklets: Tracklets, similarity: Any, share: Any) -> Link:
+def explain(merge: Merge, tracklets: Tracklets, expected_false: float) -> Link:
+    """Returns why two groups were joined.
+
+    Args:
+        merge: What was joined.
+        tracklets: The tracklets.
+        expected_false: Share of strangers expected among pairs that are at least as similar.
+    """
     left, right = np.array(merge.left), np.array(merge.right)
     table = tracklets.embedding[left] @ tracklets.embedding[right].T
     row, column = np.unravel_index(np.argmax(table), table.shape)
     a, b = int(left[row]), int(right[column])
     begin, end = tracklets.begin_seconds, tracklets.end_seconds
-    place = int(np.searchsorted(-similarity, -merge.similarity, side="right")) - 1
     return Link(
         left=a,
         right=b,
         similarity=merge.similarity,
         best=float(table[row, column]),
         runner_up=merge.runner_up,
-        expected_false=float(share[max(place, 0)]),
+        expected_false=expected_false,
         gap_seconds=float(max(begin[a], begin[b]) - min(end[a], end[b])),
     )
 
