@@ -6,7 +6,7 @@ machine that has neither a video nor a detector.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,18 +42,46 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class _Walk:
-    """One person's way: x, in widths, between points of time in frames; and the depth `feet`, 0 (far) to 1 (near)."""
+    """One person's way: x, in widths, between points of time in frames; and the depth `feet`, 0 (far) to 1 (near).
+
+    `facing` is the side that a camera sees of somebody who stands.
+    """
 
     person: Person
     times: tuple[float, ...]
     places: tuple[float, ...]
     feet: float
+    facing: View = "front"
 
     def x(self, time: float) -> float:
         return float(np.interp(time, self.times, self.places))
 
     def heading(self, time: float) -> float:
         return self.x(time + 1) - self.x(time - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Camera:
+    """Where a camera stands: x of its left edge on the street, the side of the street, and the light (BGR)."""
+
+    left: float
+    opposite: bool
+    light: tuple[float, float, float]
+
+    def sees(self, walk: _Walk) -> _Walk:
+        """Returns a way as it looks from here."""
+        places = tuple(1 - x + self.left if self.opposite else x - self.left for x in walk.places)
+        if not self.opposite:
+            return replace(walk, places=places)
+        return replace(walk, places=places, feet=1 - walk.feet, facing="back")
+
+
+_CAMERAS = (
+    _Camera(0.0, opposite=False, light=(1.0, 1.0, 1.0)),
+    _Camera(0.1, opposite=True, light=(0.8, 0.86, 0.92)),
+    _Camera(0.45, opposite=False, light=(0.74, 0.86, 0.98)),
+)
+CAMERAS = len(_CAMERAS)
 
 
 def walkers(*, frames: int = 100, people: int = 8, width: int = 480, height: int = 270, seed: int = 0) -> Clip:
@@ -72,22 +100,63 @@ def walkers(*, frames: int = 100, people: int = 8, width: int = 480, height: int
     Raises:
         ValueError: Fewer than 3 people, no frame, or a picture below 64 pixels.
     """
-    for name, value, least in (
-        ("frames", frames, 1),
-        ("people", people, 3),
-        ("width", width, 64),
-        ("height", height, 64),
-    ):
-        if value < least:
-            raise ValueError(f"walkers {name}: got {value}; expected {least} or more; raise it")
-    street = _street(np.random.default_rng([seed, 0]), width, height)
+    _check(frames=frames, people=people, width=width, height=height)
     walks = _ways(np.random.default_rng([seed, 1]), frames, people)
-    noise = np.random.default_rng([seed, 2])
+    street = _street(np.random.default_rng([seed, 0]), width, height)
+    return _film(street, walks, np.random.default_rng([seed, 2]), frames=frames)
+
+
+def walkers_seen_by(
+    camera: int, *, frames: int = 100, people: int = 6, width: int = 480, height: int = 270, seed: int = 0
+) -> Clip:
+    """The street scene of several synchronised cameras as one of them sees it; identities are the same in all.
+
+    The second camera stands on the other side of the street, in less light; the third, further down the street, sees
+    those who leave the first to the right, in warmer light.
+
+    Args:
+        camera: From 0 to 2.
+        frames: Length of the clip.
+        people: How many, 3 or more.
+        width: Of the picture in pixels.
+        height: Of the picture in pixels.
+        seed: Chooses looks and ways.
+
+    Raises:
+        ValueError: There is no such camera, or as for `walkers`.
+    """
+    if not 0 <= camera < CAMERAS:
+        raise ValueError(f"walkers camera: got {camera}; expected 0 to {CAMERAS - 1}")
+    _check(frames=frames, people=people, width=width, height=height)
+    view = _CAMERAS[camera]
+    walks = [view.sees(walk) for walk in _ways(np.random.default_rng([seed, 1]), frames, people)]
+    street = _street(np.random.default_rng([seed, 3, camera]), width, height)
+    return _film(street, walks, np.random.default_rng([seed, 4, camera]), frames=frames, light=view.light)
+
+
+def _check(**given: int) -> None:
+    """Refuses a scene that cannot be."""
+    for name, least in (("frames", 1), ("people", 3), ("width", 64), ("height", 64)):
+        if given[name] < least:
+            raise ValueError(f"walkers {name}: got {given[name]}; expected {least} or more; raise it")
+
+
+def _film(
+    street: Image.Image,
+    walks: list[_Walk],
+    noise: np.random.Generator,
+    *,
+    frames: int,
+    light: tuple[float, float, float] = (1.0, 1.0, 1.0),
+) -> Clip:
+    """Returns the clip of one camera."""
+    width, height = street.size
     images, detections, tables, visible = [], [], [], []
     for time in range(frames):
         xyxy = np.array([_box(walk, time, width, height) for walk in walks])
         seen = _visibility(xyxy, width, height)
-        images.append(_draw(street, walks, time, width, height))
+        drawn = _draw(street, walks, time, width, height)
+        images.append(drawn if min(light) == 1 else (drawn * np.array(light)).astype(np.uint8))
         detections.append(_detect(xyxy, seen, noise, width, height))
         center = xyxy[:, [0, 2]].mean(axis=1)
         inside = (center > 0) & (center < width)
@@ -176,8 +245,8 @@ def _draw(street: Image.Image, walks: list[_Walk], time: int, width: int, height
         if x2 < 0 or x1 > width:
             continue
         heading = walk.heading(time)
-        view: View = "front" if abs(heading) < 1e-4 else "right" if heading > 0 else "left"
-        pose = Pose(view, phase=40 * walk.x(time), stride=0.02 if view == "front" else 0.13, lift=0.0)
+        view: View = walk.facing if abs(heading) < 1e-4 else "right" if heading > 0 else "left"
+        pose = Pose(view, phase=40 * walk.x(time), stride=0.02 if view == walk.facing else 0.13, lift=0.0)
         figure = draw_person(walk.person, pose, 2 * round(y2 - y1)).reduce(2)
         paste_person(canvas, figure, (x1 + x2) / 2, y2)
     return np.ascontiguousarray(np.asarray(canvas)[..., ::-1])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mot_reid import boxes
-from mot_reid.data.synthetic_clip import Clip, walkers
+from mot_reid.data.synthetic_clip import CAMERAS, Clip, walkers, walkers_seen_by
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +77,34 @@ def test_walkers_images_are_blue_green_red(clip: Clip) -> None:
     """The house wall is a warm grey: more red than blue."""
     wall = clip.images[0][:25].mean(axis=(0, 1))
     assert wall[2] > wall[1] > wall[0] > 100
+
+
+def test_cameras_see_the_same_people_at_the_same_time_from_two_sides() -> None:
+    """The opposite camera sees people walk the other way, at the mirrored place, and far people near."""
+    here, opposite = (walkers_seen_by(camera, frames=40).truth for camera in (0, 1))
+    compared = 0
+    for person in np.unique(here.track_id):
+        mine, other = (table[table.track_id == person] for table in (here, opposite))
+        frames, a, b = np.intersect1d(mine.frame, other.frame, return_indices=True)
+        if len(frames) < 10:
+            continue
+        x, y = (t.xyxy[rows][:, [0, 2]].mean(axis=1) / 480 for t, rows in ((mine, a), (other, b)))
+        np.testing.assert_allclose(x + y, 1.1, atol=1e-9)
+        tall = [np.diff(t.xyxy[:1, [1, 3]])[0, 0] / 270 for t in (mine, other)]
+        assert sum(tall) == pytest.approx(0.84)
+        compared += 1
+    assert compared >= 4
+
+
+def test_third_camera_sees_who_left_the_first_one() -> None:
+    first, third = (walkers_seen_by(camera).truth for camera in (0, 2))
+    gone = np.setdiff1d(np.arange(1, 101), first.frame[first.track_id == 3])
+    assert len(gone) > 25
+    assert np.isin(gone, third.frame[third.track_id == 3]).all()
+
+
+def test_cameras_differ_in_light_and_are_refused_beyond_the_last() -> None:
+    bright, dim, warm = (walkers_seen_by(camera, frames=1).images[0].mean(axis=(0, 1)) for camera in range(CAMERAS))
+    assert (dim < 0.95 * bright).all() and warm[2] / warm[0] > 1.2 * bright[2] / bright[0]
+    with pytest.raises(ValueError, match="walkers camera: got 3; expected 0 to 2"):
+        walkers_seen_by(CAMERAS)
