@@ -47,7 +47,7 @@ def _link(settings: LinkSettings, given: Given) -> None:
         cannot=known["cannot"],
     )
     folder = Path(settings.output)
-    for path in write_linked(folder, cameras, tracklets, linked, pictures=pictures):
+    for path in write_linked(folder, cameras, tracklets, linked, pictures=pictures, known=known):
         print(f"written  {path}")
     print(f"links    {write_json(folder / 'links.json', report(cameras, tracklets, linked))}")
     people = len(set(linked.global_id.tolist()))

@@ -11,14 +11,16 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from mot_reid.arrays import Float32Array, FloatArray, Image
+from mot_reid.arrays import Float32Array, FloatArray, Image, IntArray
 from mot_reid.data.tables import read_tracks, write_tracks
-from mot_reid.data.video import VideoReader
-from mot_reid.files import whole
+from mot_reid.files import whole, write_text
 from mot_reid.linking.link import Linked
 from mot_reid.linking.tracklets import Tracklets
+from mot_reid.pipeline.plan import SYNTHETIC_CAMERAS
+from mot_reid.pipeline.source import Source
 from mot_reid.structures import TrackTable
 from mot_reid.viewing.draw import montage
+from mot_reid.viewing.html.links import Join, Sighting, links_html
 
 _CELL = (64, 128)
 _MOST_PICTURES = 400
@@ -63,7 +65,7 @@ def read_cameras(tracks: Sequence[str], videos: Sequence[str]) -> list[Camera]:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise ValueError(f"tracks: got two files called '{twice}'; expected different names; rename one")
-    missing = next((video for video in videos if not Path(video).exists()), None)
+    missing = next((video for video in videos if video not in SYNTHETIC_CAMERAS and not Path(video).exists()), None)
     if missing is not None:
         raise FileNotFoundError(f"videos: got '{missing}'; expected an existing video; check the path")
     return [Camera(name, video, read_tracks(path)) for name, video, path in zip(names, videos, tracks)]
@@ -102,9 +104,9 @@ def _look_at(camera: Camera, number: int, embed: Embeds, *, crops: int) -> tuple
             wanted[int(table.frame[row])].append(int(row))
     vectors: dict[int, list[Float32Array]] = defaultdict(list)
     shown: dict[int, Image] = {}
-    with VideoReader(camera.video) as reader:
-        rate = reader.frame_rate
-        for frame in reader:
+    with Source(camera.video, max_frames=int(table.frame.max())) as source:
+        rate = source.frame_rate
+        for frame in source:
             for row, vector in zip(
                 wanted.get(frame.number, ()), _embedded(embed, frame.image, table, wanted, frame.number)
             ):
@@ -218,10 +220,29 @@ def report(cameras: Sequence[Camera], tracklets: Tracklets, linked: Linked) -> d
     }
 
 
+def with_global_ids(table: TrackTable, track_id: IntArray, global_id: IntArray) -> TrackTable:
+    """Returns the tracks of a camera with global identities.
+
+    Args:
+        table: The tracks.
+        track_id: (N,) identities of the camera's tracks, rising.
+        global_id: (N,) what each becomes.
+    """
+    if not len(table):
+        return table
+    return table.replace(track_id=global_id[np.searchsorted(track_id, table.track_id)])
+
+
 def write_linked(
-    folder: Path, cameras: Sequence[Camera], tracklets: Tracklets, linked: Linked, *, pictures: Sequence[Image]
+    folder: Path,
+    cameras: Sequence[Camera],
+    tracklets: Tracklets,
+    linked: Linked,
+    *,
+    pictures: Sequence[Image],
+    known: Mapping[str, Sequence[tuple[int, int]]] | None = None,
 ) -> list[Path]:
-    """Writes the tracks of each camera with global identities, and the montage; returns the paths.
+    """Writes the tracks of each camera with global identities, the montage and the page; returns the paths.
 
     Args:
         folder: Where to.
@@ -229,16 +250,14 @@ def write_linked(
         tracklets: The tracklets.
         linked: The answer of `link`.
         pictures: A picture of each tracklet; those of one identity stand side by side.
+        known: Pairs of rows that were known, as `read_constraints` returns them; the page adds answers to them.
     """
     import cv2
 
     paths = []
     for number, camera in enumerate(cameras):
         here = tracklets.camera_id == number
-        table = camera.table
-        if len(table):
-            place = np.searchsorted(tracklets.track_id[here], table.track_id)
-            table = table.replace(track_id=linked.global_id[here][place])
+        table = with_global_ids(camera.table, tracklets.track_id[here], linked.global_id[here])
         paths.append(write_tracks(folder / f"{camera.name}.txt", table))
     order = np.argsort(linked.global_id, kind="stable")[:_MOST_PICTURES]
     names = [cameras[n].name for n in tracklets.camera_id[order].tolist()]
@@ -246,4 +265,28 @@ def write_linked(
     sheet = montage([pictures[n] for n in order.tolist()], titles=titles)
     with whole(folder / "montage.jpg") as partial:
         cv2.imwrite(str(partial), sheet)
-    return [*paths, folder / "montage.jpg"]
+    page = _page(cameras, tracklets, linked, pictures, known or {})
+    return [*paths, folder / "montage.jpg", write_text(folder / "links.html", page)]
+
+
+def _page(
+    cameras: Sequence[Camera],
+    tracklets: Tracklets,
+    linked: Linked,
+    pictures: Sequence[Image],
+    known: Mapping[str, Sequence[tuple[int, int]]],
+) -> str:
+    """Returns the page of timelines and links."""
+    names, t = track_names(tracklets, cameras), tracklets
+    columns = zip(names, t.camera_id.tolist(), linked.global_id.tolist(), t.begin_seconds.tolist(),
+                  t.end_seconds.tolist(), pictures)  # fmt: skip
+    sightings = [
+        Sighting(name, cameras[camera].name, identity, begin, end, picture[:, :, ::-1])
+        for name, camera, identity, begin, end, picture in columns
+    ]
+    joins = [
+        Join(one.left, one.right, one.similarity, one.runner_up, one.expected_false, one.gap_seconds)
+        for one in linked.links
+    ]
+    by_name = {kind: [(names[a], names[b]) for a, b in pairs] for kind, pairs in known.items()}
+    return links_html(sightings, joins, known=by_name)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from mot_reid.settings.schema import COMMAS, Between, Count
 
-_LEAST = 1e-6
+MAX_FALSE_LINKS = Between(1e-6, 0.5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class LinkSettings:
     reid: Annotated[str | None, "a calibrated model file, or the name of a bundled model; null: the one trackers use"]
     max_false_links: Annotated[
         float,
-        Between(_LEAST, 0.5),
+        MAX_FALSE_LINKS,
         "largest share of joined pairs of tracks that may show two persons; with less, fewer are joined",
     ]
     constraints: Annotated[

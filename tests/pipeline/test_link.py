@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +13,10 @@ import pytest
 from mot_reid.cli.link import main
 from mot_reid.data.tables import write_tracks
 from mot_reid.data.video_writer import VideoWriter
-from mot_reid.linking.link import Link, Linked
+from mot_reid.linking.link import Link, Linked, link
 from mot_reid.pipeline.link import look, read_cameras, read_constraints, report, write_linked
 from mot_reid.structures import TrackTable
+from tests.linking.test_link import CALIBRATION
 
 COLOURS = {"red": (0, 0, 250), "green": (0, 250, 0), "blue": (250, 0, 0)}
 BOX = {"red": [4, 4, 24, 44], "green": [34, 4, 54, 44], "blue": [64, 4, 84, 44]}
@@ -59,7 +62,9 @@ def test_files_hold_the_global_identities(files, tmp_path: Path) -> None:
     tracklets, pictures = look(cameras, by_colour, crops=3)
     linked = Linked(np.array([1, 2, 1, 3]), (Link(0, 2, 0.9, 0.9, None, 0.01, -0.9),), 0.8, 0.05)
     paths = write_linked(tmp_path / "out", cameras, tracklets, linked, pictures=pictures)
-    assert [path.name for path in paths] == ["a.txt", "b.txt", "montage.jpg"] and all(p.is_file() for p in paths)
+    assert [path.name for path in paths] == ["a.txt", "b.txt", "montage.jpg", "links.html"] and all(
+        p.is_file() for p in paths
+    )
     a, b = (TrackTable.load(path) for path in paths[:2])
     for table, boxes in ((a, {1: BOX["green"], 2: BOX["red"]}), (b, {1: BOX["green"], 3: BOX["blue"]})):
         assert set(table.track_id.tolist()) == set(boxes)
@@ -84,6 +89,37 @@ def test_known_pairs_are_found_by_their_names(files, tmp_path: Path) -> None:
         known.write_text(text)
         with pytest.raises(ValueError, match=message):
             read_constraints(str(known), tracklets, cameras)
+
+
+def saved_by_page(page: str, answers: list[dict[str, object]]) -> dict[str, list[list[str]]]:
+    """What the page's own script writes into known.json when these answers are given."""
+    script = page.rpartition("<script>")[2].partition("</script>")[0]
+    known = page.partition('id="known">')[2].partition("</script>")[0]
+    call = f"{script}\nconsole.log(JSON.stringify(merged({known}, {json.dumps(answers)})))"
+    return json.loads(subprocess.run(["node", "-e", call], capture_output=True, text=True, check=True).stdout)
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node runs the page's script")
+def test_answers_of_the_page_are_kept_by_the_next_run_and_by_those_after_it(files, tmp_path: Path) -> None:
+    """Green is joined by its looks and split, red and blue are confirmed to be one, then green is as well."""
+    cameras = read_cameras(*files)
+    tracklets, pictures = look(cameras, by_colour, crops=3)
+    known = {"must": [], "cannot": []}
+    found = []
+    for answer in (
+        {"pair": ["b:1", "a:2"], "kind": "cannot"},
+        {"pair": ["a:5", "b:9"], "kind": "must"},
+        {"pair": ["a:2", "b:1"], "kind": "must"},
+        None,
+    ):
+        linked = link(tracklets, CALIBRATION, max_false_links=0.05, **known)
+        found.append(linked.global_id.tolist())
+        write_linked(tmp_path, cameras, tracklets, linked, pictures=pictures, known=known)
+        page = (tmp_path / "links.html").read_text(encoding="utf-8")
+        (tmp_path / "known.json").write_text(json.dumps(saved_by_page(page, [answer] if answer else [])))
+        known = read_constraints(str(tmp_path / "known.json"), tracklets, cameras)
+    # Rows: a:2 green, a:5 red, b:1 green, b:9 blue.
+    assert found == [[1, 2, 1, 3], [1, 2, 3, 4], [1, 2, 3, 2], [1, 2, 1, 2]]
 
 
 def test_tracks_of_another_video_are_refused(files) -> None:

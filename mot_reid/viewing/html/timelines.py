@@ -51,6 +51,17 @@ class Row:
     marks: Sequence[Mark] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """Somebody in front of a camera, from one second to another."""
+
+    identity: int
+    camera: str
+    begin: float
+    end: float
+    title: str
+
+
 def person_rows(truth: TrackTable, pairs: ClearPairs) -> list[Row]:
     """Returns a row for each person that was ever matched or could have been: pale where annotated, else the tracks."""
     return _rows(truth, pairs.person, pairs.frame, pairs.track)
@@ -106,6 +117,28 @@ def seen_svg(table: TrackTable, *, length: int, frame_rate: float, most: int, wi
     return _framed(parts, floor, "Who was seen when, over the seconds of the video", width)
 
 
+def presence_svg(presences: Sequence[Presence], *, width: int = WIDTH) -> Markup:
+    """Returns who was in front of which camera when: a row for each identity and camera, in the identity's colour.
+
+    Args:
+        presences: In any order.
+        width: Of the drawing in its own units.
+    """
+    lines = sorted({(one.identity, one.camera) for one in presences})
+    axis = Axis("second", min(0.0, *(one.begin for one in presences)), max(1e-3, *(one.end for one in presences)))
+    floor = TOP + ROW * len(lines)
+    parts = _grid(axis, floor, axis.ticks(), width=width, unit=" s")
+    for place, line in enumerate(lines):
+        y = TOP + ROW * place
+        if not place or lines[place - 1][0] != line[0]:
+            parts.append(f'<text x="{LEFT - 7}" y="{y + 11}" text-anchor="end">{line[0]}</text>')
+        for one in presences:
+            if (one.identity, one.camera) == line:
+                x, end = (_x(axis, value, width) for value in (one.begin, one.end))
+                parts.append(_coloured(x, end, y, one.identity, one.title, text=one.camera))
+    return _framed(parts, floor, "Who was in front of which camera, over the seconds of the videos", width)
+
+
 def _grid(axis: Axis, floor: int, ticks: Sequence[float], *, width: int = WIDTH, unit: str = "") -> list[str]:
     """Returns a line and a label for each tick."""
     parts = []
@@ -155,17 +188,17 @@ def _bar(axis: Axis, bar: Bar, y: int, whose: str, other: str) -> str:
     return _coloured(x, end, y, bar.identity, f"{title}: {other} {bar.identity}")
 
 
-def _coloured(x: float, end: float, y: int, identity: int, title: str) -> str:
-    """Returns a bar in the colour of an identity, whose number is in it where there is room."""
+def _coloured(x: float, end: float, y: int, identity: int, title: str, *, text: str = "") -> str:
+    """Returns a bar in the colour of an identity; its number, or the text, is in it where there is room."""
     blue, green, red = colour(identity)
-    text = ""
-    if end - x > 9 * len(str(identity)) + 4:
+    written, inside = text or str(identity), ""
+    if end - x > 9 * len(written) + 4:
         dark = 0.299 * red + 0.587 * green + 0.114 * blue < 140
         ink = "#fff" if dark else "#111"
-        text = f'<text class="in" x="{x + 4:.1f}" y="{y + 11}" style="fill:{ink}">{identity}</text>'
+        inside = f'<text class="in" x="{x + 4:.1f}" y="{y + 11}" style="fill:{ink}">{escape(written)}</text>'
     return (
         f'<rect x="{x:.1f}" y="{y + 1}" width="{max(end - x, 0.8):.1f}" height="{ROW - 2}" '
-        f'fill="rgb({red},{green},{blue})"><title>{escape(title)}</title></rect>{text}'
+        f'fill="rgb({red},{green},{blue})"><title>{escape(title)}</title></rect>{inside}'
     )
 
 
