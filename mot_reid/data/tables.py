@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,17 @@ _OPTIONAL = {"score": 1.0, "class_id": 0.0, FILLED: np.nan}
 _ALL = (*COLUMNS, FILLED)
 
 
-def write_tracks(path: str | Path, table: TrackTable) -> Path:
+def write_tracks(path: str | Path, table: TrackTable, *, more: Mapping[str, Any] | None = None) -> Path:
     """Write tracks, by frame and identity; the file appears whole or not at all. Returns its path.
 
     `.txt` is the format of MOTChallenge's server (left, top, width, height, to a hundredth of a pixel); `.csv` and
     `.parquet` have the columns frame, track_id, x1, y1, x2, y2, score and class_id, and filled (0 or 1) where the table
     was refined offline.
+
+    Args:
+        path: Of the file.
+        table: The tracks.
+        more: (M,) further columns by name; text of MOTChallenge has no place for them.
 
     Raises:
         ValueError: Another ending.
@@ -37,7 +43,7 @@ def write_tracks(path: str | Path, table: TrackTable) -> Path:
     if path.suffix == ".txt":
         return write_results(path, table)
     names = COLUMNS if table.filled is None else (*COLUMNS, FILLED)
-    rows = table.to_pandas()[list(names)].sort_values(["frame", "track_id"], kind="stable")
+    rows = table.to_pandas()[list(names)].assign(**(more or {})).sort_values(["frame", "track_id"], kind="stable")
     rows = rows.astype({FILLED: np.int64} if FILLED in rows else {})
     with whole(path) as partial:
         if path.suffix == ".csv":
