@@ -53,11 +53,12 @@ TABLE = {
     "settings": room("files names", lazy="omegaconf"),
     # Calls every other room; nobody uses it.
     "cli": room(
-        "arrays boxes environment extras files names version settings structures data metrics tracking reid detection "
-        "viewing training pipeline linking evaluation adaptation serving benchmark refinement",
+        "actions arrays boxes environment extras files names version settings structures data metrics tracking reid "
+        "detection viewing training pipeline linking evaluation adaptation serving benchmark refinement",
         lazy="tqdm lightning torch numpy ultralytics uvicorn",
     ),
     "data": room("extras arrays boxes structures files", top="numpy PIL", lazy="cv2 av tqdm pandas"),
+    "actions": room("arrays structures", top="numpy"),
     "linking": room("arrays structures", top="numpy scipy"),
     "metrics": room("extras arrays boxes structures", top="numpy scipy", lazy="pandas faiss"),
     "detection": room(
@@ -81,7 +82,7 @@ TABLE = {
         lazy="tqdm optuna",
     ),
     "pipeline": room(
-        "extras arrays boxes files settings structures data detection linking tracking refinement viewing",
+        "actions extras arrays boxes files settings structures data detection linking tracking refinement viewing",
         top="numpy",
         lazy="tqdm ray pandas cv2",
     ),
@@ -96,7 +97,7 @@ TABLE = {
         "extras arrays boxes structures files metrics", top="numpy jinja2 markupsafe", lazy="cv2 matplotlib"
     ),
     "serving": room(
-        "arrays environment settings structures data detection reid tracking pipeline viewing",
+        "arrays environment linking settings structures data detection reid tracking pipeline viewing",
         top="numpy markupsafe fastapi pydantic python_multipart prometheus_client",
         lazy="gradio uvicorn cv2",
     ),
@@ -116,8 +117,9 @@ SERVING = {
     "jobs": "content folder prometheus refusal sqlite worker",
     "sweeper": "refusal",
     "weights": "",
-    "live": "folder prometheus refusal worker",
-    "service": "folder galleries jobs live prometheus refusal sweeper weights worker",
+    "sites": "refusal",
+    "live": "folder prometheus refusal sites worker",
+    "service": "folder galleries jobs live prometheus refusal sites sweeper weights worker",
     "http": "content folder galleries jobs live prometheus refusal service worker",
     "demo": "folder galleries http jobs refusal service",
 }

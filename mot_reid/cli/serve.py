@@ -20,7 +20,21 @@ from mot_reid.settings.serving import ServeSettings
 from mot_reid.settings.tracking import TrackSettings
 
 # These say what one run of mot-reid track works on; here, requests do.
-_REQUESTS_SAY = ("source", "output", "results", "json", "montage", "compare", "max_frames", "workers", "engine", "reid")
+_REQUESTS_SAY = (
+    "source",
+    "output",
+    "results",
+    "json",
+    "montage",
+    "compare",
+    "actions",
+    "zones",
+    "link",
+    "max_frames",
+    "workers",
+    "engine",
+    "reid",
+)
 _EMPTY_KEY = (
     "api_key: got an empty text; expected a key, or null for a server that asks for none; check the variable of the "
     "environment that it comes from"

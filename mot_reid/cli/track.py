@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +28,8 @@ sources, several presets (compare=) or both, output= and results= are folders, o
         "source=video.mp4 output=annotated.mp4 results=tracks.txt",
         "source=video.mp4 tracker.preset=bytetrack_reid reid=osnet_x0_25_market1501 json=summary.json",
         "source=video.mp4 results=tracks.csv refine=recommended",
+        "source=video.mp4 results=tracks.csv actions=true zones=zones.json",
+        "link=true output=street montage=street.mp4",
         "source=videos/*.mp4 detector.weights=yolov8n.pt output=annotated workers=2",
     ),
     exits="0 done, 1 some sources failed, 2 a mistake in the arguments or every source failed",
@@ -50,21 +54,39 @@ def _track(settings: TrackSettings, given: Given) -> int:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
         jobs = plan(settings, folder)
         check_outputs(settings, jobs)
-        done, failed = {}, {}
-        for job, answer in run_all(settings, jobs):
+        asked, done, failed = {job.name: job for job in jobs}, {}, {}
+        if settings.link:
+            kept = stack.enter_context(tempfile.TemporaryDirectory())
+            jobs = [replace(job, results=job.results or f"{kept}/{job.name}.txt") for job in jobs]
+        # Tracks that are joined are drawn afterwards, with their identities of all sources.
+        for job, answer in run_all(settings, [replace(job, output=None) for job in jobs] if settings.link else jobs):
             if isinstance(answer, str):
                 failed[job.name] = answer
                 print(answer if len(jobs) == 1 else f"{job.name}: {answer}", file=sys.stderr)
             else:
                 done[job.name] = answer
-                print(_told(job, answer))
+                print(_told(asked[job.name], answer))
+        linked = _linked(settings, [job for job in jobs if job.name in done]) if settings.link and done else {}
         if settings.json is not None:
             totals = {name: sum(summary[name] for summary in done.values()) for name in ("frames", "tracks")}
-            write_json(settings.json, {**totals, "sources": done, "failed": failed})
+            write_json(settings.json, {**totals, "sources": done, "failed": failed, **linked})
         if settings.montage and done:
             parts = {job.name: job.output for job in jobs if job.name in done and job.output}
             print(f"montage      {write_montage(Path(settings.montage), parts)}")
     return 0 if not failed else 1 if done else 2
+
+
+def _linked(settings: TrackSettings, jobs: Sequence[Job]) -> dict[str, Any]:
+    """Joins the tracks of all sources, and says how many people there are."""
+    from mot_reid.pipeline.link_sources import link_sources
+    from mot_reid.reid.embedder import Embedder
+    from mot_reid.settings.tracker_parameters import BUNDLED_MODEL
+
+    embedder = Embedder(settings.reid or BUNDLED_MODEL, device=settings.device)
+    told = link_sources(settings, jobs, embedder)
+    tracks = sum(len(names) for names in told["identities"].values())
+    print(f"linked       {tracks} tracks of {len(jobs)} sources, {len(told['identities'])} identities")
+    return {"linked": told}
 
 
 def _told(job: Job, summary: dict[str, Any]) -> str:
@@ -82,5 +104,12 @@ def _told(job: Job, summary: dict[str, Any]) -> str:
             f"refined      offline, by {', '.join(done['parts'])}: {done['tracks_before']} tracks before, "
             f"{done['boxes_filled']} boxes filled in"
         )
+    if "actions" in summary:
+        seconds = ", ".join(f"{name} {value:.1f} s" for name, value in summary["actions"]["seconds"].items())
+        lines.append(f"actions      {seconds or 'none'}")
+        counts = Counter((one["line"], one["direction"]) for one in summary["actions"]["crossings"])
+        lines += [f"line         {line}: {count} {direction}" for (line, direction), count in sorted(counts.items())]
+        stays = Counter(one["zone"] for one in summary["actions"]["visits"])
+        lines += [f"zone         {zone}: {count} visits" for zone, count in sorted(stays.items())]
     lines += [f"{name:<12} {path}" for name, path in (("results", job.results), ("video", job.output)) if path]
     return "\n".join(lines)

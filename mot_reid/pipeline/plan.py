@@ -13,6 +13,8 @@ from mot_reid.settings.tracker_parameters import BUNDLED_MODEL, NEED_EMBEDDINGS,
 from mot_reid.settings.tracking import TrackSettings
 
 SYNTHETIC = "synthetic"
+SYNTHETIC_CAMERAS = ("synthetic-1", "synthetic-2", "synthetic-3")
+"""Three cameras of one street; what `link` joins where no source is named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,7 @@ class Job:
 
     Attributes:
         name: a short one, no two of a run the same.
-        source: a video file, a folder, a camera's index, an address, or "synthetic".
+        source: a video file, a folder, a camera's index, an address, "synthetic", or one of the synthetic cameras.
         preset: of the tracker.
         reid: the Re-ID model; None for none.
         output: the annotated video; None for none.
@@ -49,6 +51,15 @@ def plan(settings: TrackSettings, folder: str | None = None) -> list[Job]:
     from mot_reid.tracking.parameters import find_preset
 
     sources = expanded(settings.source)
+    if settings.link:
+        sources = list(SYNTHETIC_CAMERAS) if sources == [SYNTHETIC] else sources
+        live = next((source for source in sources if _live(source)), None)
+        if live is not None:
+            raise ConfigError(f"link: got it for '{live}', which is live; expected videos that end; leave it out")
+        if settings.actions or settings.zones:
+            raise ConfigError("actions: got it with link; expected one of them; leave one out")
+        if settings.compare:
+            raise ConfigError("link: got it with compare; expected one preset, whose tracks are joined; leave one out")
     preset = settings.tracker.preset or default_preset(settings.reid)
     presets = {chosen: find_preset(chosen) for chosen in (preset, *settings.compare)}
     needing = [chosen for chosen in presets if chosen in NEED_EMBEDDINGS]
@@ -60,9 +71,11 @@ def plan(settings: TrackSettings, folder: str | None = None) -> list[Job]:
     for source, stem in zip(sources, names):
         for chosen in presets:
             name = f"{stem}-{chosen}" if len(presets) > 1 else stem
-            # A comparison may include presets that have no use for the model, and those that are nothing without one.
+            # A comparison may include presets that have no use for the model, and those that are nothing without one;
+            # with link, the model may be for linking only.
             given = settings.reid or (BUNDLED_MODEL if chosen in needing else None)
-            reid = given if len(presets) == 1 or presets[chosen].appearance else None
+            used = presets[chosen].appearance or (len(presets) == 1 and not settings.link)
+            reid = given if used else None
             output = _placed("output", settings.output or folder, name, ".mp4", several=several or folder is not None)
             results = _placed("results", settings.results, name, ".txt", several=several)
             jobs.append(Job(name, source, chosen, reid, output, results))
@@ -121,12 +134,20 @@ def short_names(sources: Sequence[str]) -> list[str]:
     names: list[str] = []
     for source in sources:
         path = Path(source)
-        camera = source.isdecimal() and not path.exists()
+        camera = _camera(source)
         name = f"camera{source}" if camera else path.name if path.is_dir() else path.stem
         name = path.resolve().parent.name if name in ("img1", "") else name
         twins = sum(name == other.rpartition("~")[0] or name == other for other in names)
         names.append(f"{name}~{twins + 1}" if twins else name)
     return names
+
+
+def _camera(source: str) -> bool:
+    return source.isdecimal() and not Path(source).exists()
+
+
+def _live(source: str) -> bool:
+    return "://" in source or _camera(source)
 
 
 def _placed(key: str, given: str | None, name: str, ending: str, *, several: bool) -> str | None:

@@ -126,8 +126,18 @@ def redraw(
     for frame in frames:
         if video.stopped is not None:
             return
-        rows = table[table.frame == frame.number]
         with watch("draw"):
-            picture = annotate(frame.image, Tracks(rows.xyxy, rows.track_id, np.clip(rows.score, 0, 1), rows.class_id))
+            picture = annotate(frame.image, tracks_at(table, frame.number))
         with watch("write"):
             video.write(picture, frame.number)
+
+
+def tracks_at(table: TrackTable, number: int) -> Tracks:
+    """Returns the tracks of one frame.
+
+    Args:
+        table: of a sequence.
+        number: of the frame, from 1.
+    """
+    rows = table[table.frame == number]
+    return Tracks(rows.xyxy, rows.track_id, np.clip(rows.score, 0, 1), rows.class_id)

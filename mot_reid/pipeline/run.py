@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ from mot_reid.data.video_writer import VideoWriter
 from mot_reid.detection.onnx import OnnxDetector, is_onnx
 from mot_reid.detection.public import PublicDetector
 from mot_reid.detection.yolo import YoloDetector
+from mot_reid.pipeline.doing import Doing
 from mot_reid.pipeline.embed_ahead import EmbedAhead
 from mot_reid.pipeline.plan import Job
 from mot_reid.pipeline.refining import Looks, mended, redraw, refuse_live
@@ -75,7 +76,7 @@ def run(
         OSError: results cannot be written; a video that cannot is left out with a warning.
         RuntimeError: the detector failed.
     """
-    watch, found = Stopwatch(), _Found(settings, job)
+    watch, found, doing = Stopwatch(), _Found(settings, job), Doing(settings)
     with ExitStack() as stack:
         source = stack.enter_context(
             Source(job.source, frame_rate=settings.tracker.frame_rate, max_frames=settings.max_frames)
@@ -119,11 +120,13 @@ def run(
         seconds = time.perf_counter() - start
         if video is not None:
             video.close()
+    described = doing(table, rate)
     if job.results:
-        _write(job.results, table)
+        _write(job.results, table, more=None if described is None else described.columns())
     frames = len(found.frames)
     summary = {"source": job.source, "preset": job.preset, **summarise(table, frames)}
     summary["tracks_left_out"] = summarise(everything, frames)["tracks"] - summary["tracks"]
+    told |= {} if described is None else {"actions": described.summary()}
     told |= source.told() | (video.told() if video is not None else {})
     return summary | told | _speed(frames, seconds, watch, source.busy_seconds)
 
@@ -202,9 +205,9 @@ class _Video:
         )
 
 
-def _write(path: str, table: TrackTable) -> None:
+def _write(path: str, table: TrackTable, *, more: Mapping[str, Any] | None = None) -> None:
     try:
-        write_tracks(path, table)
+        write_tracks(path, table, more=more)
     except OSError as error:
         reason = error.strerror or error
         raise OSError(f"results: got '{path}' ({reason}); expected a file that can be written") from None

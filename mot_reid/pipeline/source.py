@@ -1,4 +1,4 @@
-"""The frames of a job: those of a file, a folder, a camera or a stream, or the synthetic clip."""
+"""The frames of a job: those of a file, a folder, a camera or a stream, or a synthetic clip."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, TypeVar
 
-from mot_reid.data.synthetic_clip import walkers
+from mot_reid.data.synthetic_clip import walkers, walkers_seen_by
 from mot_reid.data.video import Frame, VideoReader
-from mot_reid.pipeline.plan import SYNTHETIC
+from mot_reid.pipeline.plan import SYNTHETIC, SYNTHETIC_CAMERAS
 
 Found = TypeVar("Found")
 log = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ class Source:
     """Yields the frames of one source, and knows how it ended.
 
     Args:
-        source: what a `VideoReader` opens, or "synthetic".
+        source: what a `VideoReader` opens, "synthetic", or a synthetic camera such as "synthetic-1".
         frame_rate: frames per second; None for what the source says.
         max_frames: where to stop; None for at the end.
 
@@ -41,8 +41,8 @@ class Source:
         self._reader: VideoReader | None = None
         self._ended: str | None = None
         self._frames: Iterable[Frame]
-        if source == SYNTHETIC:
-            clip = walkers()
+        if source == SYNTHETIC or source in SYNTHETIC_CAMERAS:
+            clip = walkers() if source == SYNTHETIC else walkers_seen_by(SYNTHETIC_CAMERAS.index(source))
             self.frame_rate, self.detections = clip.frame_rate, clip.detections
             self._frames = [
                 Frame(number, (number - 1) / clip.frame_rate, image) for number, image in enumerate(clip.images, 1)

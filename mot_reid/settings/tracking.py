@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, get_args
 
+from mot_reid.settings.linking import MAX_FALSE_LINKS
 from mot_reid.settings.refinement import PARTS
 from mot_reid.settings.schema import COMMAS, Between, Count, OneOf, Positive, Share
 from mot_reid.settings.tracker_parameters import (
@@ -114,6 +115,24 @@ class TrackSettings:
         OneOf(("recommended", *PARTS)),
         COMMAS,
         "mend the tracks once the video is over, as recommended or a,b: what is done; the results are then offline",
+    ]
+    actions: Annotated[
+        bool,
+        "say what everybody is doing (standing, walking, running, loitering) in the summary, and in .csv and .parquet "
+        "results",
+    ]
+    zones: Annotated[
+        str | None,
+        "JSON file with zones and lines in pixels, for visits and counts: "
+        '{"zones": {"door": [[0, 0], [80, 0], [80, 60]]}, "lines": {"gate": [[0, 90], [80, 90]]}}',
+    ]
+    link: Annotated[
+        bool,
+        "join the tracks of all sources once they are over, so that a person has one identity in all of them; without "
+        "a source: three synthetic cameras",
+    ]
+    max_false_links: Annotated[
+        float, MAX_FALSE_LINKS, "with link: largest share of joined pairs of tracks that may show two persons"
     ]
     device: Annotated[str, "auto, cpu, cuda, cuda:1 or mps"]
     max_frames: Annotated[int | None, Count, "stop each source after this many frames; null: at its end"]

@@ -12,9 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mot_reid import boxes
 from mot_reid.data.motchallenge import read_results
+from mot_reid.data.synthetic_clip import CAMERAS, walkers_seen_by
 from mot_reid.data.video import VideoReader
 from mot_reid.data.video_writer import VideoWriter
+from mot_reid.metrics.linking import evaluate_links
 
 tool: Any = importlib.import_module("mot_reid.cli.track")
 Say = Callable[..., tuple[int, str, str]]
@@ -315,3 +318,40 @@ def test_file_that_was_cut_off_is_named_in_the_summary(say: Say, clip: Path, cap
     assert code == 0 and summary["truncated"] and summary["expected_frames"] == 12
     assert summary["frames"] + summary["lost"] + summary["broken"] == 12 and summary["frames"] < 12
     assert f"truncated: ended after {summary['frames']} of 12 frames" in caplog.text
+
+
+def test_link_gives_a_person_one_identity_in_three_synthetic_cameras(say: Say, tmp_path: Path) -> None:
+    """Whom a track shows is looked up in the truth: nobody is joined to somebody else, and most are joined."""
+    wanted = [f"{key}={tmp_path / value}" for key, value in (("results", "r"), ("output", "v"), ("json", "s.json"))]
+    code, out, err = say("link=true", "tracker.preset=bytetrack", "reid=person_small", "device=cpu", *wanted)
+    assert code == 0, err
+    assert "linked       " in out
+    person, identity = [], []
+    for camera in range(CAMERAS):
+        name = f"synthetic-{camera + 1}"
+        assert (tmp_path / "v" / f"{name}.mp4").stat().st_size > 1000
+        truth, found = walkers_seen_by(camera).truth, read_results(tmp_path / "r" / f"{name}.txt")
+        for track in np.unique(found.track_id):
+            rows = found[found.track_id == track]
+            seen = []
+            for frame, box in zip(rows.frame, rows.xyxy):
+                here = truth[truth.frame == frame]
+                seen.append(here.track_id[boxes.iou(box[None], here.xyxy)[0].argmax()])
+            person.append(np.bincount(seen).argmax())
+            identity.append(track)
+    scores = evaluate_links(person, identity)
+    assert scores.precision == 1 and scores.recall > 0.6
+    told = json.loads((tmp_path / "s.json").read_text())["linked"]
+    assert len(told["identities"]) == len(set(identity)) and told["links"][0]["expected_false"] <= 0.05
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ("source=rtsp://door/1", "link: got it for 'rtsp://door/1', which is live; expected videos that end"),
+        ("compare=[sort]", "link: got it with compare; expected one preset"),
+    ],
+)
+def test_link_is_refused_where_it_makes_no_sense(say: Say, more: str, message: str) -> None:
+    code, _, err = say("link=true", more)
+    assert code == 2 and message in err

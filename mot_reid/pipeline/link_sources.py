@@ -1,0 +1,67 @@
+"""One identity for each person over all sources of a run: tracks are joined, written and drawn once all are over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from mot_reid.arrays import Float32Array, FloatArray, Image
+from mot_reid.data.tables import read_tracks, write_tracks
+from mot_reid.data.video_writer import VideoWriter
+from mot_reid.linking.link import link
+from mot_reid.pipeline.link import Camera, look, report, with_global_ids
+from mot_reid.pipeline.plan import Job
+from mot_reid.pipeline.refining import tracks_at
+from mot_reid.pipeline.run import build_annotator
+from mot_reid.pipeline.source import Source
+from mot_reid.settings.tracking import TrackSettings
+from mot_reid.structures import TrackTable
+
+CROPS = 8
+"""Crops of each track that are embedded, evenly spaced."""
+
+
+class CalibratedEmbedder(Protocol):
+    """What embeds boxes, and says how alike strangers are."""
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """What the model's file says of itself, with `calibration`."""
+
+    def __call__(self, image: Image, xyxy: FloatArray) -> Float32Array:
+        """Returns `(N, D)` unit vectors of `(N, 4)` boxes."""
+
+
+def link_sources(settings: TrackSettings, jobs: Sequence[Job], embedder: CalibratedEmbedder) -> dict[str, Any]:
+    """Writes the tracks of each job with global identities, draws its video, and returns what was joined and why.
+
+    Args:
+        settings: of the run.
+        jobs: that are done; each has its tracks in `results`. A video is drawn where `output` says so.
+        embedder: a calibrated one.
+
+    Raises:
+        ValueError: the model was never calibrated, or nobody was tracked.
+        OSError: a file cannot be written.
+    """
+    cameras = [Camera(job.name, job.source, read_tracks(str(job.results))) for job in jobs]
+    tracklets, _ = look(cameras, embedder, crops=CROPS)
+    linked = link(tracklets, embedder.metadata["calibration"], max_false_links=settings.max_false_links)
+    for number, (job, camera) in enumerate(zip(jobs, cameras)):
+        here = tracklets.camera_id == number
+        table = with_global_ids(camera.table, tracklets.track_id[here], linked.global_id[here])
+        write_tracks(str(job.results), table)
+        if job.output:
+            _draw(settings, job, table)
+    return report(cameras, tracklets, linked)
+
+
+def _draw(settings: TrackSettings, job: Job, table: TrackTable) -> None:
+    """Draws the tracks on the frames of a source, which is read once more."""
+    with (
+        Source(job.source, frame_rate=settings.tracker.frame_rate, max_frames=settings.max_frames) as source,
+        VideoWriter(str(job.output), frame_rate=source.frame_rate) as writer,
+    ):
+        annotate = build_annotator(settings, source.frame_rate)
+        for frame in source:
+            writer.write_fitted(annotate(frame.image, tracks_at(table, frame.number)))
