@@ -11,6 +11,7 @@ from typing import Any
 from mot_reid.serving.folder import random_id
 from mot_reid.serving.prometheus import Metrics
 from mot_reid.serving.refusal import Refusal
+from mot_reid.serving.sites import Camera, Site
 from mot_reid.serving.worker.pool import Worker, WorkerLost
 from mot_reid.settings.serving import Limits
 
@@ -23,13 +24,14 @@ class LiveSession:
     Attributes:
         id: random letters.
         worker: the process that holds the tracker.
+        camera: its part in a site; None where it shares people with nobody.
     """
 
-    def __init__(self, id: str, worker: Worker, sessions: LiveSessions) -> None:
-        self.id, self.worker, self._sessions = id, worker, sessions
+    def __init__(self, id: str, worker: Worker, sessions: LiveSessions, camera: Camera | None = None) -> None:
+        self.id, self.worker, self.camera, self._sessions = id, worker, camera, sessions
 
     def track(self, encoded: bytes, *, time_seconds: float | None = None) -> dict[str, Any]:
-        """Returns frame, width, height and the tracks of the next frame.
+        """Returns frame, width, height and the tracks of the next frame, at a site with global identities.
 
         Args:
             encoded: an image: JPEG, PNG, WebP or BMP.
@@ -65,8 +67,13 @@ class LiveSessions:
         """How many are open."""
         return len(self._open)
 
-    def open(self, preset: str, frame_rate: float) -> LiveSession:
+    def open(self, preset: str, frame_rate: float, site: Site | None = None) -> LiveSession:
         """Returns a new session on the worker with the fewest.
+
+        Args:
+            preset: of the tracker.
+            frame_rate: frames per second.
+            site: whose people it shares; None: nobody's.
 
         Raises:
             Refusal: there are as many as there may be, or the worker is not ready.
@@ -79,7 +86,8 @@ class LiveSessions:
                     retry_seconds=30,
                 )
             used = [session.worker for session in self._open.values()]
-            session = LiveSession(random_id(), min(self._workers, key=used.count), self)
+            camera = None if site is None else Camera(site)
+            session = LiveSession(random_id(), min(self._workers, key=used.count), self, camera)
             self._open[session.id] = session
         try:
             self._do(session, "open_live", preset, frame_rate)
@@ -95,13 +103,14 @@ class LiveSessions:
     def track(self, session: LiveSession, encoded: bytes, time_seconds: float | None) -> dict[str, Any]:
         """Returns the answer to the next frame of a session, see `LiveSession.track`."""
         try:
-            answer: dict[str, Any] = self._do(session, "track_live", encoded, time_seconds)
+            look = session.camera is not None
+            answer: dict[str, Any] = self._do(session, "track_live", encoded, time_seconds, look)
         except Refusal as refusal:
             if refusal.kind == "not_found":
                 raise WorkerLost("its process died under another request") from None
             raise
         self._metrics.frames.inc()
-        return answer
+        return answer if session.camera is None else session.camera.identify(answer)
 
     def close(self, session: LiveSession) -> None:
         """Ends a session; one that has ended is left alone."""

@@ -19,6 +19,7 @@ from mot_reid.serving.jobs.video_jobs import VideoJobs
 from mot_reid.serving.live import LiveSession, LiveSessions
 from mot_reid.serving.prometheus import Metrics
 from mot_reid.serving.refusal import Refusal, stopping
+from mot_reid.serving.sites import Sites
 from mot_reid.serving.sweeper import Sweeper
 from mot_reid.serving.weights import check_weights
 from mot_reid.serving.worker.pool import Worker, WorkerLost
@@ -82,6 +83,7 @@ class Service:
         folder: that uploads, results, galleries and the list of jobs are kept in.
         jobs: of videos; `submit_video` adds one.
         galleries: of known people; `enrol` and `search` below take images.
+        sites: whose live sessions share their people.
     """
 
     def __init__(self, settings: ServeSettings, tracking: TrackSettings) -> None:
@@ -101,6 +103,7 @@ class Service:
             {"jobs": lambda: self.jobs.sweep(spared_seconds=_SWEEP_SECONDS), "galleries": self.galleries.sweep},
             pause_seconds=_SWEEP_SECONDS,
         )
+        self.sites = Sites(self.limits, max_false_links=tracking.max_false_links)
         self._live = LiveSessions(self._callers, self.limits, self.metrics)
         self._calls = threading.BoundedSemaphore(self.limits.calls)
         self._turn = 0
@@ -249,18 +252,21 @@ class Service:
         answer = self.galleries.search(gallery, embedding, model=seen["model"], threshold=least)
         return Sighting(answer, seen["xyxy"][0])
 
-    def open_live(self, *, preset: str | None = None, frame_rate: float = 30.0) -> LiveSession:
+    def open_live(self, *, preset: str | None = None, frame_rate: float = 30.0, site: str | None = None) -> LiveSession:
         """Returns a new live session: frames in, tracks out.
 
         Args:
             preset: of the tracker; None is the service's.
             frame_rate: frames per second.
+            site: name of the site whose sessions share their people; None: the session is alone.
 
         Raises:
-            Refusal: there are as many as there may be, or the server stops.
+            Refusal: there are as many as there may be, the site cannot be, or the server stops.
         """
         self._check_open()
-        return self._live.open(self._checked_preset(preset), frame_rate)
+        chosen = self._checked_preset(preset)
+        place = None if site is None else self.sites.open(site, self.facts.get("calibration"))
+        return self._live.open(chosen, frame_rate, place)
 
     # ---- inside -------------------------------------------------------------------------------------------------
 

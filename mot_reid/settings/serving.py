@@ -49,6 +49,8 @@ class Limits:
     ]
     live_idle_seconds: Annotated[float, Positive, "time without a frame after which a live session is closed"]
     live_seconds: Annotated[float, Positive, "longest live session in seconds"]
+    sites: Annotated[int, Count, "sites whose live sessions share their people"]
+    site_tracklets: Annotated[int, Count, "tracks that a site remembers; those that ended first are forgotten"]
     galleries: Annotated[int, Count, "galleries of known people"]
     persons: Annotated[int, Count, "people in one gallery"]
     crops: Annotated[int, Count, "crops that are kept of one person"]

@@ -14,7 +14,15 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import Response
 
 from mot_reid import __version__
-from mot_reid.serving.http import docs, gallery_routes, image_routes, live_routes, status_routes, video_routes
+from mot_reid.serving.http import (
+    docs,
+    gallery_routes,
+    image_routes,
+    live_routes,
+    site_routes,
+    status_routes,
+    video_routes,
+)
 from mot_reid.serving.http.gate import Gate, Pages, problem_body, problem_headers
 from mot_reid.serving.http.uploads import Uploads
 from mot_reid.serving.refusal import STATUS, Kind, Refusal
@@ -49,7 +57,7 @@ def build_app(service: Service, *, pages: Pages | None = None) -> FastAPI:
     )
     app.include_router(docs.build_router())
     app.state.uploads = Uploads(service.folder / "uploads", service.limits)
-    for module in (status_routes, video_routes, image_routes, gallery_routes, live_routes):
+    for module in (status_routes, video_routes, image_routes, gallery_routes, live_routes, site_routes):
         app.include_router(module.build_router(service))
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(StarletteHTTPException, _http_error)

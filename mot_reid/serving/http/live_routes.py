@@ -29,11 +29,15 @@ def build_router(service: Service) -> APIRouter:
         preset: PresetName | None = None,
         frame_rate: Annotated[float, Query(gt=0, le=1000)] = 30.0,
         timed: bool = False,
+        site: Annotated[str | None, Query(max_length=80)] = None,
     ) -> None:
-        """Each binary message is a frame, each answer its tracks; with `timed`, frames count by when they come."""
+        """Each binary message is a frame, each answer its tracks; with `timed`, frames count by when they come.
+
+        With `site`, a person has one `global_id` in all sessions of that site; `events` tell what was learned later.
+        """
         await socket.accept()
         try:
-            session = await run_in_threadpool(service.open_live, preset=preset, frame_rate=frame_rate)
+            session = await run_in_threadpool(service.open_live, preset=preset, frame_rate=frame_rate, site=site)
         except Refusal as refusal:
             await _close(socket, _LATER if refusal.kind == "busy" else _REFUSED, refusal.sentence)
             return

@@ -172,6 +172,20 @@ class KnownPersons(BaseModel):
     persons: list[KnownPerson]
 
 
+class SitePerson(BaseModel):
+    """Somebody who was seen by live sessions of a site."""
+
+    global_id: int = Field(examples=[3], description="the same in all sessions of the site")
+    tracks: int = Field(description="tracks that show this person")
+    cameras: int = Field(description="sessions that saw this person")
+
+
+class SitePersons(BaseModel):
+    """The people of a site, by identity."""
+
+    persons: list[SitePerson]
+
+
 class NewName(BaseModel):
     """What a person is to be called."""
 

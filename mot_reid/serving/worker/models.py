@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from mot_reid.structures import Detections, Tracks, as_detections
 from mot_reid.tracking.parameters import find_preset
 from mot_reid.tracking.tracker import Tracker
 
+_LOOK_FRAMES = 10
+"""Frames from one look at a track of a site to the next."""
 _SURE = 0.4
 """The least score of a person who is looked for in an image."""
 
@@ -56,6 +58,7 @@ class Models:
                 "reid_digest": _digest(settings.reid),
                 "embedding_dim": self._embedder.embedding_dim,
                 "threshold": self._embedder.threshold,
+                "calibration": self._embedder.metadata.get("calibration"),
             }
         self._sessions: dict[str, _Session] = {}
 
@@ -156,13 +159,14 @@ class Models:
         except ValueError as error:
             raise Refusal("invalid", f"live: {error}") from None
 
-    def track_live(self, session: str, encoded: bytes, time_seconds: float | None) -> dict[str, Any]:
+    def track_live(self, session: str, encoded: bytes, time_seconds: float | None, look: bool) -> dict[str, Any]:
         """Returns the tracks of the next frame of a live session.
 
         Args:
             session: its name.
             encoded: the frame, as JPEG or another image format that is taken.
             time_seconds: when it came; None goes by the frame rate.
+            look: whether tracks get an embedding: each when it is first seen, and again every ten frames.
 
         Raises:
             Refusal: it is no image that is taken.
@@ -177,14 +181,25 @@ class Models:
         except ValueError as error:
             raise Refusal("invalid", f"live: {error}") from None
         state.frames += 1
+        rows = [{"track_id": int(number)} | row for number, row in zip(tracks.track_id, _listed(tracks), strict=True)]
+        if look:
+            self._look(state, image, tracks, rows)
         return {
             "frame": state.frames,
             "width": image.shape[1],
             "height": image.shape[0],
-            "tracks": [
-                {"track_id": int(number)} | row for number, row in zip(tracks.track_id, _listed(tracks), strict=True)
-            ],
+            "tracks": rows,
         }
+
+    def _look(self, state: _Session, image: Image, tracks: Tracks, rows: list[dict[str, Any]]) -> None:
+        """Adds an embedding to the rows of tracks that were not looked at for a while."""
+        state.looked = {row["track_id"]: state.looked.get(row["track_id"], -_LOOK_FRAMES) for row in rows}
+        due = [n for n, row in enumerate(rows) if state.frames - state.looked[row["track_id"]] >= _LOOK_FRAMES]
+        if not due:
+            return
+        for n, vector in zip(due, self._embedder(image, tracks.xyxy[due])):
+            rows[n]["embedding"] = [round(float(value), 5) for value in vector]
+            state.looked[rows[n]["track_id"]] = state.frames
 
     def close_live(self, session: str) -> None:
         """Ends a live session; one that is not known is none."""
@@ -244,6 +259,7 @@ class Models:
 class _Session:
     tracker: Tracker
     frames: int = 0
+    looked: dict[int, int] = field(default_factory=dict)
 
 
 def _listed(found: Detections | Tracks) -> list[dict[str, Any]]:
