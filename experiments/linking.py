@@ -52,13 +52,24 @@ def embedded(embedder: Embedder, files: list[Path], cache: Path | None) -> np.nd
     return np.concatenate(found)
 
 
-def tracklets(root: Path, folders: list[str], model: str, cache: Path | None) -> tuple[Tracklets, np.ndarray, Embedder]:
-    """Returns the tracklets, who they show, and the model."""
+def held_out_persons(files: list[Path]) -> set[int]:
+    """Returns the persons of the training set that the bundled models never saw."""
+    known = np.unique([int(NAME.match(path.name)[1]) for path in files])
+    return set(np.random.default_rng(SPLIT_SEED).permutation(known)[: round(HELD_OUT * len(known))].tolist())
+
+
+def tracklets(root: Path, split: str, model: str, cache: Path | None) -> tuple[Tracklets, np.ndarray, Embedder]:
+    """Returns the tracklets of a split, who they show, and the model."""
+    folders = [FOLDERS["gallery"], FOLDERS["query"]] if split == "test" else [FOLDERS["train"]]
+    suffix = "_held_out" if split == "held_out" else ""
     embedder, vectors, groups = Embedder(model), [], defaultdict(list)
     for folder in folders:
         files = [path for path in list_images(root / folder) if not path.name.startswith("-1")]
-        rows = sum(len(part) for part in vectors)
-        vectors.append(embedded(embedder, files, None if cache is None else cache / f"{model}_{folder}.npz"))
+        if split == "held_out":
+            chosen = held_out_persons(files)
+            files = [path for path in files if int(NAME.match(path.name)[1]) in chosen]
+        rows = sum(len(vector) for vector in vectors)
+        vectors.append(embedded(embedder, files, None if cache is None else cache / f"{model}_{folder}{suffix}.npz"))
         for row, path in enumerate(files, start=rows):
             person, camera, sequence, frame = map(int, NAME.match(path.name).groups())
             groups[person, camera, sequence, path.name if person == 0 else ""].append((frame, row))
@@ -137,14 +148,8 @@ def main(argv: list[str]) -> None:
     given = dict(word.split("=") for word in argv if "=" in word)
     root = find_root(next(word for word in argv if "=" not in word))
     split, model = given.get("split", "held_out"), given.get("model", "osnet_x0_25_market1501")
-    folders = [FOLDERS["gallery"], FOLDERS["query"]] if split == "test" else [FOLDERS["train"]]
     cache = Path(given["cache"]) if "cache" in given else None
-    seen, person, embedder = tracklets(root, folders, model, cache)
-    if split == "held_out":
-        known = np.unique(person)
-        chosen = np.random.default_rng(SPLIT_SEED).permutation(len(known))[: round(HELD_OUT * len(known))]
-        keep = np.isin(person, known[chosen])
-        seen, person = seen[keep], person[keep]
+    seen, person, embedder = tracklets(root, split, model, cache)
     calibration, least = embedder.metadata["calibration"], embedder.threshold
     print(f"{model}, {split}: {len(seen):,} tracklets, {len(np.unique(person[person > 0])):,} persons")
     report("threshold on mean embeddings", "", seen, person, lambda: threshold_only(seen, least))

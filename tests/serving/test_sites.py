@@ -17,7 +17,6 @@ from mot_reid.settings.load import load_settings
 from mot_reid.settings.serving import ServeSettings
 from tests.helpers.server import Server, draw_scene
 from tests.linking.test_link import CALIBRATION, tracklets
-from tests.serving.conftest import SMALL
 from tests.serving.test_live import ask, session
 
 LIMITS = load_settings(ServeSettings, ["limits.sites=1"], base="serve").limits
@@ -95,7 +94,8 @@ def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that waits for slow clients."""
     folder: Path = tmp_path_factory.mktemp("site")
     scene = draw_scene(folder, frames=20)
-    with Server(folder / "served", *scene.arguments, *SMALL, "limits.live_idle_seconds=100") as running:
+    limits = ("limits.callers=1", "limits.jobs=1", "limits.live_frames_per_second=10000", "limits.free_bytes=0")
+    with Server(folder / "served", *scene.arguments, "nice=0", *limits) as running:
         yield running
 
 
