@@ -30,6 +30,7 @@ from mot_reid.data.market1501 import FOLDERS, find_root, list_images
 from mot_reid.linking.agglomerate import Groups
 from mot_reid.linking.chance import pairs_above
 from mot_reid.linking.link import link
+from mot_reid.linking.online import OnlineLinker
 from mot_reid.linking.tracklets import Constraints, Tracklets
 from mot_reid.metrics.linking import evaluate_links
 from mot_reid.reid.embedder import Embedder
@@ -129,6 +130,17 @@ def average_linkage(seen: Tracklets, least: float) -> np.ndarray:
     return identity
 
 
+def online(seen: Tracklets, calibration: dict, rate: float) -> np.ndarray:
+    """Joins tracklets as they come, fifty at a time in the order of their begin."""
+    linker = OnlineLinker(calibration, max_false_links=rate, most_tracklets=len(seen))
+    order = np.argsort(seen.begin_seconds, kind="stable")
+    for start in range(0, len(seen), 50):
+        linker.update(seen[order[start : start + 50]])
+    identity = np.zeros(len(seen), np.int64)
+    identity[order] = linker.global_id
+    return identity
+
+
 def report(name: str, asked: str, seen: Tracklets, person: np.ndarray, work: Callable[[], np.ndarray]) -> None:
     """Does one method and prints its row."""
     start = time.perf_counter()
@@ -158,6 +170,9 @@ def main(argv: list[str]) -> None:
     for rate in (0.005, 0.01, 0.05, 0.2):
         work = lambda rate=rate: link(seen, calibration, max_false_links=rate).global_id  # noqa: E731
         report("link", f"{100 * rate:g}", seen, person, work)
+    for rate in (0.05, 0.2):
+        work = lambda rate=rate: online(seen, calibration, rate)  # noqa: E731
+        report("online", f"{100 * rate:g}", seen, person, work)
     for share in (0.25, 0.5):
         part = np.random.default_rng(0).permutation(len(seen))[: int(share * len(seen))]
         start = time.perf_counter()
