@@ -22,7 +22,7 @@ from mot_reid.reid import checkpoint
 from mot_reid.settings.load import ROOT, experiment_names
 from mot_reid.training.fit import FitResult
 from mot_reid.training.module import ReIDModule
-from tests.helpers.runs import SMALL, small_arguments, teacher_of
+from tests.helpers.runs import small_arguments
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -86,27 +86,6 @@ def test_help_lists_experiments_and_keys(capsys: pytest.CaptureFixture[str]) -> 
         assert (code, err) == (0, "")
         assert all(name in out for name in experiment_names())
         assert "  optim.lr: " in out
-
-
-@pytest.mark.parametrize("name", experiment_names())
-def test_every_experiment_runs_dry_on_drawn_people(
-    name: str, people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    small = [key for key in SMALL if key.startswith(("synthetic.", "data.", "trainer.accelerator"))]
-    code, _, complaint = run(
-        capsys,
-        f"experiment={name}",
-        "data=synthetic",
-        f"data.root={people}",
-        f"run.dir={tmp_path / 'run'}",
-        *small,
-        "model.weights=none",
-        "model.height=64",
-        "model.width=32",
-        "trainer.fast_dev_run=true",
-        *teacher_of(name),
-    )
-    assert code == 0, complaint
 
 
 # Mistakes: one line, exit code 2
