@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
+
+from mot_reid.data.synthetic_clip import walkers
+
+
+@pytest.fixture(scope="session", autouse=True)
+def clip_drawn_once() -> Iterator[None]:
+    """Draws the synthetic clip, which dozens of tests track in place of a video, for the first of them alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mot_reid.pipeline.source.walkers", cache(walkers))
+        yield
 
 
 @pytest.fixture(scope="session")
