@@ -15,7 +15,7 @@ from mot_reid.tracking.presets import PRESETS
 from tests.helpers.boxes_world import walking_people
 
 EVERY_PRESET = pytest.mark.parametrize("preset", PRESETS)
-SEARCH = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SEARCH = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 SEEDS = st.integers(0, 10_000)
 
 
