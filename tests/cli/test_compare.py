@@ -11,6 +11,7 @@ import pytest
 
 from mot_reid.cli import compare as tool
 from mot_reid.data.motchallenge import read_ground_truth, write_results
+from mot_reid.data.synthetic_clip import walkers
 from mot_reid.evaluation import comparison
 from tests.helpers.sequences import NAMES, write_sequences
 
@@ -150,7 +151,8 @@ def test_refined_rows_are_marked(root: Path, tmp_path: Path, capsys: pytest.Capt
     assert "refined" in capsys.readouterr().out
 
 
-def test_without_anything_the_synthetic_clip_is_compared(tmp_path: Path) -> None:
+def test_without_anything_the_synthetic_clip_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mot_reid.evaluation.comparison_data.walkers", lambda: walkers(frames=20))
     words = ["trackers=sort,bytetrack,bytetrack_reid", f"output={tmp_path / 'out'}", "bootstrap=20"]
     assert tool.main(words) == 0
     found = board(tmp_path / "out")
