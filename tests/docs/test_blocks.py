@@ -141,9 +141,14 @@ def test_quick_blocks_run(path: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     run_page(path, tmp_path, (None,), shell=False)
 
 
+def needs_shell(path: Path) -> bool:
+    """Whether a page has a block that the quick test leaves out, or does not run in a shell."""
+    return any(block.mark == "slow" or (block.mark is None and block.language == "bash") for block in blocks(path))
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("path", pages(None, "slow"), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", filter(needs_shell, PAGES), ids=lambda path: path.stem)
 def test_all_blocks_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     run_page(path, tmp_path, (None, "slow"), shell=True)

@@ -64,10 +64,11 @@ def mutated(state: State, rng: np.random.Generator) -> State:
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_changed_state_is_refused_or_harmless(preset: str) -> None:
-    """300 changes for each preset: a sentence and an unchanged tracker, or identities from 1, each once per frame."""
+    """100 changes for each preset: a sentence and an unchanged tracker, or identities from 1, each once per frame."""
     state, rng = trained(preset).state_dict(), np.random.default_rng(7)
+    later = walking_people(3, frames=14, embedding=4)[8:]
     taken = 0
-    for _ in range(300):
+    for _ in range(100):
         tracker = Tracker(preset)
         message = refused(tracker, mutated(state, rng))
         if message is not None:
@@ -75,13 +76,13 @@ def test_changed_state_is_refused_or_harmless(preset: str) -> None:
             continue
         taken += 1
         seen = set()
-        for frame in walking_people(3, frames=14, embedding=4)[8:]:
+        for frame in later:
             tracks = tracker.update(frame)
             assert (tracks.track_id >= 1).all() and len(set(tracks.track_id.tolist())) == len(tracks)
             assert np.isfinite(tracks.xyxy).all()
             seen |= set(tracks.track_id.tolist())
         assert len(seen) <= tracker.state_dict()["next_id"] - 1
-    assert taken < 150
+    assert taken < 50
 
 
 @pytest.mark.parametrize(
