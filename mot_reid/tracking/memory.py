@@ -78,8 +78,11 @@ class Embeddings:
         self.widen(embedding.shape[1])
         old = self.mean[row]
         mixed = ema * old + np.float32(1 - ema) * embedding
-        mixed /= np.linalg.norm(mixed, axis=1, keepdims=True)
-        self.mean[row] = np.where(np.isnan(mixed), embedding, mixed)
+        mixed /= np.sqrt(np.add.reduce(mixed * mixed, axis=1, keepdims=True))
+        unknown = np.isnan(mixed[:, 0])
+        if np.count_nonzero(unknown):
+            mixed[unknown] = embedding[unknown]
+        self.mean[row] = mixed
         self.updated[row] = clock
         if self.slots:
             self._keep_exemplar(row, embedding)

@@ -11,6 +11,7 @@ in short videos with embeddings on demand; and the best candidate must be clearl
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -48,8 +49,8 @@ class Impostors:
 
     def observe(self, embedding: Float32Array) -> None:
         """Adds every pair of `(k, D)` embeddings of people seen apart from each other in one frame."""
-        cosine = (embedding @ embedding.T)[np.triu_indices(len(embedding), 1)]
-        bins = np.clip(((cosine + 1) * (_BINS / 2)).astype(np.int64), 0, _BINS - 1)
+        cosine = (embedding @ embedding.T).take(_pairs(len(embedding)))
+        bins = np.minimum(np.maximum(((cosine + 1) * (_BINS / 2)).astype(np.int64), 0), _BINS - 1)
         self.counts += np.bincount(bins, minlength=_BINS)
         if self.counts.sum() > _MANY_PAIRS:
             self.counts /= 2
@@ -61,6 +62,15 @@ class Impostors:
             return unknown
         above = np.cumsum(self.counts[::-1])[::-1]
         return float(np.count_nonzero(above > _CHANCE * total) / (_BINS / 2) - 1)
+
+
+@lru_cache(maxsize=64)
+def _pairs(count: int) -> IntArray:
+    """Returns where in a flat square matrix the pairs of two different rows are, each once; nearly always the same."""
+    row, column = np.triu_indices(count, 1)
+    flat = row * count + column
+    flat.flags.writeable = False
+    return flat
 
 
 class Edges:
