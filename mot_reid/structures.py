@@ -347,6 +347,12 @@ class TrackTable(Columns):
 
         return read_tracks(path)
 
+    def rows_by_frame(self) -> dict[int, IntArray]:
+        """Returns the rows of each frame that has any, by its number; frames grow, and rows keep their order."""
+        order = np.argsort(self.frame, kind="stable")
+        number, start = np.unique(self.frame[order], return_index=True)
+        return dict(zip(number.tolist(), np.split(order, start[1:])))
+
     def save(self, path: str | Path) -> Path:
         """Writes the tracks, by frame and identity, and returns the path; the file appears whole or not at all.
 

@@ -354,3 +354,10 @@ def test_arrays_of_several_images_are_not_taken_for_boxes_and_scores(images, rem
 def test_as_detections_takes_what_numpy_has_no_type_for():
     torch = pytest.importorskip("torch")
     assert as_detections(torch.tensor([[0, 0, 8, 16, 0.5]], dtype=torch.bfloat16)).xyxy.tolist() == [[0, 0, 8, 16]]
+
+
+def test_rows_by_frame_are_those_of_each_frame_in_their_order():
+    table = TrackTable([5, 2, 5, 2], [1, 1, 2, 2], np.repeat(XYXY[:1], 4, axis=0))
+    assert {number: rows.tolist() for number, rows in table.rows_by_frame().items()} == {2: [1, 3], 5: [0, 2]}
+    assert list(table.rows_by_frame()) == [2, 5]
+    assert TrackTable.empty().rows_by_frame() == {}

@@ -57,11 +57,11 @@ class Footage:
         Args:
             table: of this video.
         """
+        rows = table.rows_by_frame()
         with self.open() as source:
             for frame in source:
-                rows = np.flatnonzero(table.frame == frame.number)
-                if len(rows):
-                    yield rows, frame.image
+                if frame.number in rows:
+                    yield rows[frame.number], frame.image
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mot_reid.adaptation.footage import Footage, Watched
-from mot_reid.adaptation.tracklets import Rules, Tracklets, find_tracklets
+from mot_reid.adaptation.tracklets import Rules, VideoTracklets, find_tracklets
 from mot_reid.arrays import FloatArray, IntArray
 from mot_reid.structures import TrackTable
 
@@ -26,7 +26,7 @@ class Seen:
 
     footage: Footage
     watched: Watched
-    tracklets: Tracklets
+    tracklets: VideoTracklets
     images: IntArray
 
     @property

@@ -36,7 +36,7 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Tracklets:
+class VideoTracklets:
     """The tracklets of one video.
 
     Attributes:
@@ -65,7 +65,7 @@ class Tracklets:
         return np.concatenate([np.zeros(0), *chosen]).astype(np.int64)
 
 
-def find_tracklets(table: TrackTable, frame_rate: float, rules: Rules) -> Tracklets:
+def find_tracklets(table: TrackTable, frame_rate: float, rules: Rules) -> VideoTracklets:
     """Returns the tracklets of one video.
 
     Args:
@@ -80,7 +80,7 @@ def find_tracklets(table: TrackTable, frame_rate: float, rules: Rules) -> Trackl
     table = table[kept]
     _, tracklet = np.unique(piece[kept], return_inverse=True)
     together = _together(table, tracklet, least=max(1, round(rules.min_together * frame_rate)))
-    return Tracklets(table, tracklet.astype(np.int64), together)
+    return VideoTracklets(table, tracklet.astype(np.int64), together)
 
 
 def covered(table: TrackTable) -> FloatArray:

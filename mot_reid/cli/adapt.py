@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mot_reid.cli.command import Command, Given, check_output
 from mot_reid.files import write_json
-from mot_reid.settings.adaptation import AdaptSettings, LinkSettings
+from mot_reid.settings.adaptation import AdaptSettings, EvidenceSettings
 from mot_reid.settings.load import ConfigError
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _files(settings: AdaptSettings) -> tuple[Path, Path]:
     return model, output
 
 
-def _rules(links: LinkSettings) -> Rules:
+def _rules(links: EvidenceSettings) -> Rules:
     """Returns what counts as a tracklet."""
     from mot_reid.adaptation.tracklets import Rules
 

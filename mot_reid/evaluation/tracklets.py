@@ -19,7 +19,7 @@ CROPS = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Tracklets:
+class TruthTracklets:
     """Short pieces of the paths of persons.
 
     Attributes:
@@ -35,7 +35,7 @@ class Tracklets:
     last_frame: IntArray
 
 
-def cut_tracklets(truth: TrackTable, *, length: int) -> Tracklets:
+def cut_tracklets(truth: TrackTable, *, length: int) -> TruthTracklets:
     """Returns tracklets of at most `length` frames; those with boxes in less than a third of them are left out.
 
     Args:
@@ -57,7 +57,7 @@ def cut_tracklets(truth: TrackTable, *, length: int) -> Tracklets:
     if not found:
         raise ValueError(f"re-association: got no person with boxes in {length / 3:g} of {length} frames; expected one")
     identities, first, last, chosen_rows = zip(*found)
-    return Tracklets(np.array(chosen_rows), np.array(identities), np.array(first), np.array(last))
+    return TruthTracklets(np.array(chosen_rows), np.array(identities), np.array(first), np.array(last))
 
 
 def score_reassociation(
@@ -81,15 +81,14 @@ def score_reassociation(
     wanted = np.unique(tracklets.row)
     source = sequence.folder / sequence.images if video is None else video
     embedding = np.zeros((len(truth), 0), dtype=np.float32)
-    left = set(truth.frame[wanted].tolist())
+    left = truth[wanted].rows_by_frame()
     for frame in frames(source):
-        rows = wanted[truth.frame[wanted] == frame.number]
-        if len(rows):
+        if frame.number in left:
+            rows = wanted[left.pop(frame.number)]
             found = embedder(frame.image, truth.xyxy[rows] * (frame.image.shape[1] / sequence.width))
             if not embedding.shape[1]:
                 embedding = np.zeros((len(truth), found.shape[1]), dtype=np.float32)
             embedding[rows] = found
-        left.discard(frame.number)
         if not left:
             break
     if left:

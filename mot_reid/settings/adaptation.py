@@ -12,7 +12,7 @@ _Rate = Between(0, 1, above=True, below=True)
 
 
 @dataclass(frozen=True, kw_only=True)
-class LinkSettings:
+class EvidenceSettings:
     """What the videos must show to count as evidence."""
 
     max_cover: Annotated[
@@ -53,5 +53,5 @@ class AdaptSettings:
     device: Annotated[str, "auto, cpu, cuda, cuda:1 or mps"]
     frame_rate: Annotated[float | None, Positive, "frames per second; null: those of the source"]
     max_frames: Annotated[int | None, Count, "stop each source after this many frames; null: at its end"]
-    links: LinkSettings
+    links: EvidenceSettings
     detector: DetectorSettings
