@@ -41,10 +41,14 @@ class Server:
         with self.log.open("a") as log, self.said.open("w") as said:
             start = log.tell()
             self.process = subprocess.Popen(command, cwd=ROOT, stderr=log, stdout=said, start_new_session=True)
-        self.url = f"http://127.0.0.1:{self._port(start)}"
-        self.client = httpx.Client(base_url=self.url, timeout=120)
-        if ready:
-            self.wait_ready()
+        try:
+            self.url = f"http://127.0.0.1:{self._port(start)}"
+            self.client = httpx.Client(base_url=self.url, timeout=120)
+            if ready:
+                self.wait_ready()
+        except BaseException:
+            self.process.kill()  # nobody else knows of it yet
+            raise
 
     def _port(self, start: int) -> int:
         for _ in _attempts():

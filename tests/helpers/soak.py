@@ -1,7 +1,7 @@
-"""Many frames through one live session, and the memory of the server meanwhile.
+"""Many frames through one live session and many jobs after each other, and the memory of the server meanwhile.
 
-`python -m tests.helpers.soak FRAMES PRESET [argument of tools/serve.py ...]` prints it; without a detector named, the
-detections are those of the drawn scene, over and over.
+`python -m tests.helpers.soak FRAMES JOBS PRESET [argument of tools/serve.py ...]` prints it; without a detector named,
+the detections are those of the drawn scene, over and over.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from PIL import Image
 from websockets.sync.client import connect
 
 from mot_reid.data.synthetic_clip import walkers
-from tests.helpers.server import Server
+from tests.helpers.server import Server, draw_scene
 
 _LIMITS = (
     "limits.live_frames_per_second=100000",
@@ -86,26 +86,50 @@ def soak(server: Server, frames: int, *, every: int, preset: str = "bytetrack") 
                 yield Sample(number, time.monotonic() - start, most, memory(server))
 
 
+def soak_jobs(server: Server, video: Path, jobs: int, *, every: int) -> Iterator[tuple[int, float, dict[str, float]]]:
+    """Has one job after the other done, and yields now and then how many, the seconds and the memory.
+
+    Args:
+        server: that runs.
+        video: of each job.
+        jobs: how many.
+        every: after how many there is a sample.
+    """
+    start = time.monotonic()
+    for number in range(1, jobs + 1):
+        job = server.ended(server.upload(video)["id"])
+        assert job["state"] == "done", job
+        assert server.client.delete(f"/api/jobs/{job['id']}").status_code == 204
+        if number % every == 0:
+            yield number, time.monotonic() - start, memory(server)
+
+
 def memory(server: Server) -> dict[str, float]:
     """Returns the resident megabytes of the server and of each of its workers."""
     processes = {"server": server.process.pid} | server.workers()
     return {name: psutil.Process(pid).memory_info().rss / 1e6 for name, pid in processes.items()}
 
 
-def main(frames: int, preset: str, *arguments: str) -> None:
+def main(frames: int, jobs: int, preset: str, *arguments: str) -> None:
     """Prints the memory of a server on the way."""
     with tempfile.TemporaryDirectory() as folder:
         given = arguments if any(text.startswith("detector.") for text in arguments) else None
         detector = given or (detections(Path(folder), frames), *arguments)
         with Server(Path(folder) / "served", *detector, *_LIMITS) as server:
             for sample in soak(server, frames, every=max(frames // 20, 1), preset=preset):
-                told = ", ".join(f"{name} {size:.1f}" for name, size in sample.megabytes.items())
                 print(
                     f"{sample.frames:>7} frames {sample.frames / sample.seconds:6.1f}/s, {sample.tracks} tracks; "
-                    f"MB: {told}",
+                    f"MB: {_told(sample.megabytes)}",
                     flush=True,
                 )
+            video = draw_scene(Path(folder), frames=20).video
+            for done, seconds, megabytes in soak_jobs(server, video, jobs, every=max(jobs // 20, 1)):
+                print(f"{done:>7} jobs {done / seconds:6.2f}/s; MB: {_told(megabytes)}", flush=True)
+
+
+def _told(megabytes: dict[str, float]) -> str:
+    return ", ".join(f"{name} {size:.1f}" for name, size in megabytes.items())
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), *sys.argv[2:])
+    main(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:])

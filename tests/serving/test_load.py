@@ -8,7 +8,7 @@ import pytest
 
 from tests.helpers.load import load
 from tests.helpers.server import Scene, Server, draw_scene, mot_of_tool
-from tests.helpers.soak import soak
+from tests.helpers.soak import soak, soak_jobs
 
 
 @pytest.mark.slow
@@ -27,6 +27,15 @@ def test_memory_of_a_long_session_stays_as_it_is(tmp_path: Path) -> None:
     assert samples[-1].tracks > 5 * samples[0].tracks > 0  # people came and went all the time
     for name in ("server", "calls-1"):
         assert samples[-1].megabytes[name] < samples[0].megabytes[name] + 5
+
+
+@pytest.mark.slow
+def test_memory_stays_as_it_is_over_many_jobs(tmp_path: Path) -> None:
+    scene = draw_scene(tmp_path, frames=20)
+    with Server(tmp_path / "served", *scene.arguments, "reid=null", "limits.requests_per_minute=100000") as server:
+        samples = list(soak_jobs(server, scene.video, 40, every=10))
+    for name in ("server", "checks", "jobs-1"):
+        assert samples[-1][2][name] < samples[0][2][name] + 10
 
 
 @pytest.mark.slow
