@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers import container
-from tests.helpers.server import draw_scene, mot_of_tool
+from tests.helpers.server import PATIENT, draw_scene, mot_of_tool
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(container.missing()), reason=str(container.missing()))]
 NAME = "localhost/mot-reid:lite"
@@ -51,7 +51,7 @@ def test_lite_image_serves_without_torch_and_stops_when_asked(store: container.S
     models = tmp_path / "models"
     models.mkdir()
     scene = draw_scene(models)
-    given = [f"detector.public=/models/{Path(scene.arguments[0].partition('=')[2]).name}", "limits.free_bytes=0"]
+    given = [f"detector.public=/models/{Path(scene.arguments[0].partition('=')[2]).name}", *PATIENT]
     served = container.Container(store, NAME, tmp_path, free_port(), given)
     try:
         seconds, size = served.wait_ready(), store.megabytes(served.root)

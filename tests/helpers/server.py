@@ -23,6 +23,9 @@ from mot_reid.settings.load import ROOT
 
 START_SECONDS = 120.0
 
+PATIENT = ("nice=0", "limits.check_seconds=600", "limits.free_bytes=0")
+"""Arguments for tests that are run beside other work, on a disk that others fill."""
+
 
 class Server:
     """`tools/serve.py` on a free port.

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from mot_reid.settings.load import ROOT
-from tests.helpers.server import Server, draw_scene
+from tests.helpers.server import PATIENT, Server, draw_scene
 
 pytestmark = [
     pytest.mark.slow,
@@ -46,7 +46,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     scene = draw_scene(folder, frames=20)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         address = f"127.0.0.1:{listening.getsockname()[1]}"
-    with Server(folder / "served", *scene.arguments, f"api_key={KEY}", "reid=null", ready=False) as server:
+    with Server(folder / "served", *scene.arguments, f"api_key={KEY}", "reid=null", *PATIENT, ready=False) as server:
         server.client.headers["X-API-Key"] = KEY
         server.wait_ready()
         command = ["prometheus", f"--config.file={configured(folder, server)}", f"--storage.tsdb.path={folder / 'db'}",

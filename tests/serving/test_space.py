@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mot_reid.settings.load import ROOT
-from tests.helpers.server import Server, draw_scene
+from tests.helpers.server import PATIENT, Server, draw_scene
 
 SPACE = (ROOT / "docker/space/Dockerfile").read_text(encoding="utf-8")
 _ELSEWHERE = ("host", "port", "folder", "detector.weights")  # of the container; here others
@@ -21,7 +21,7 @@ def test_space_answers_at_its_address_and_tracks_a_video(tmp_path: Path) -> None
     scene = draw_scene(tmp_path, frames=20)
     command = json.loads(re.findall(r"^CMD (\[.*\])$", SPACE, re.MULTILINE)[-1])
     given = [text for text in command[2:] if text.partition("=")[0] not in _ELSEWHERE]
-    with Server(tmp_path / "served", *given, *scene.arguments, "limits.free_bytes=0", ready=False) as server:
+    with Server(tmp_path / "served", *given, *scene.arguments, *PATIENT, ready=False) as server:
         server.client.headers["Host"] = "someone-people.hf.space"
         server.wait_ready()
         page = server.client.get("/demo/")
