@@ -81,6 +81,7 @@ class Draft(Generic[_T]):
         Raises:
             ConfigError: there is no such key, or the value has the wrong type.
         """
+        from omegaconf import OmegaConf
         from omegaconf.errors import OmegaConfBaseException
 
         self._check_key(layer, key)
@@ -92,9 +93,8 @@ class Draft(Generic[_T]):
             value = _strings(value)
         if spec.plain is bool and not isinstance(value, (bool, str, type(None))):
             raise _wrong(layer, key, value, spec)
-        section, _, name = key.rpartition(".")
         try:
-            (self._config[section] if section else self._config)[name] = value
+            OmegaConf.update(self._config, key, value, merge=False)  # converts; since 2.4 an assignment warns of it
         except OmegaConfBaseException:
             raise _wrong(layer, key, value, spec) from None
         self.origin[key] = layer
