@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from mot_reid.settings.load import ROOT
 from mot_reid.version import __version__
-from tests.test_packaging import project
+from tests.test_packaging import brings, project
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
@@ -30,6 +31,20 @@ def requirements() -> list[Requirement]:
 def test_citation_names_the_version_and_the_licence() -> None:
     citation = read("CITATION.cff")
     assert (citation["version"], citation["license"]) == (__version__, project()["license"])
+
+
+def test_constraints_are_versions_that_the_package_allows() -> None:
+    lines = [line for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines() if line[:1] != "#"]
+    pinned = {}
+    for line in lines:
+        found = re.fullmatch(r"([a-z0-9-]+)==([\w.]+)", line)
+        assert found, f"constraints.txt: {line}"
+        pinned[found[1]] = found[2]
+    asked = [(canonicalize_name(one.name), one) for one in requirements() if one.name != "mot-reid"]
+    refused = [str(one) for name, one in asked if name in pinned and not one.specifier.contains(pinned[name])]
+    assert refused == []
+    needed = {re.split("[><=]", one)[0].partition(";")[0] for one in [*project()["dependencies"], *brings("test")]}
+    assert {canonicalize_name(name) for name in needed} - set(pinned) == set()
 
 
 @pytest.mark.parametrize(
