@@ -29,10 +29,10 @@ def start(folder: Path, scene: Scene, *arguments: str) -> Server:
     return Server(folder / "served", *{text.partition("=")[0]: text for text in given}.values())
 
 
-def test_process_that_dies_takes_its_job_and_nothing_else(long_scene: Scene, tmp_path: Path) -> None:
+def test_process_that_dies_takes_its_job_and_nothing_else(long_scene: Scene, scene: Scene, tmp_path: Path) -> None:
     with start(tmp_path, long_scene) as server:
         first = server.upload(long_scene.video, visualize="true")["id"]
-        second = server.upload(long_scene.video)["id"]
+        second = server.upload(scene.video)["id"]
         server.running(first)
         psutil.Process(server.workers()["jobs-1"]).kill()
         failed = server.ended(first)
