@@ -286,7 +286,7 @@ def test_sweep_optimises_a_validation_score_that_is_logged(path: Path, monkeypat
         given = config.tracking_metric
         assert None not in (given.video, given.detections, given.ground_truth)
         assert config.trainer.check_val_every_n_epoch % given.every_n_epochs == 0
-    assert config.logger.name == "wandb"
+    assert config.logger.name == ("wandb",)
 
 
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)

@@ -329,10 +329,16 @@ class Logger:
     """Where the curves go, in addition to the CSV file that is always written."""
 
     name: Annotated[
-        str, OneOf(("csv", "wandb", "tensorboard", "mlflow")), "logger of the curves, in addition to metrics.csv"
+        tuple[str, ...],
+        OneOf(("csv", "wandb", "tensorboard", "mlflow")),
+        "logger of the curves, in addition to metrics.csv, or several as [wandb,tensorboard]",
     ]
     project: Annotated[str, "name of the project (W&B) or experiment (MLflow)"]
     entity: Annotated[str | None, "W&B account; null: the default one"]
+    group: Annotated[str | None, "group of the run (W&B)"]
+    tags: Annotated[tuple[str, ...], "tags of the run (W&B)"]
+    notes: Annotated[str | None, "what is remarkable about the run (W&B)"]
+    log_model: Annotated[bool, "store the exported model as an artifact with the aliases latest and best (W&B)"]
     uri: Annotated[str | None, "MLflow tracking address; null: a database in the folder of the run"]
 
 

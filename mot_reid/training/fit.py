@@ -37,6 +37,7 @@ from mot_reid.training.length import check_length
 from mot_reid.training.loggers import close_loggers
 from mot_reid.training.module import ReIDModule
 from mot_reid.training.provenance import check_same_crops, fingerprint, go_on
+from mot_reid.training.published import Ranked, publish
 from mot_reid.training.resuming import find_checkpoint, read_resumable
 from mot_reid.training.run_folder import LOG_NAME, opened, own_folder
 from mot_reid.training.run_log import written_to
@@ -162,7 +163,10 @@ def _run(
     """Trains, chooses, calibrates, scores and exports."""
     result = FitResult(Path(config.run.dir))
     if config.run.score_untrained and resumed is None and data.test is not None:
-        result = replace(result, untrained=_scores(trainer.test(module, datamodule=data, verbose=False)))
+        module.test_name = "untrained"  # in the curves, where test/mAP is that of the model
+        first = _scores(trainer.test(module, datamodule=data, verbose=False))
+        result = replace(result, untrained={name.replace("untrained/", "test/"): value for name, value in first.items()})
+        module.test_name = "test"
     trainer.fit(module, datamodule=data, ckpt_path=resumed)
     speed = trainer.callback_metrics.get("train/images_per_second")
     result = replace(result, images_per_second=None if speed is None else float(speed))
@@ -179,6 +183,7 @@ def _run(
     result = replace(result, scores=found, model=result.folder / "model.safetensors", exported=exported)
     if trainer.is_global_zero:
         _export(config, module, result, calibration, minutes=(time.perf_counter() - started) / 60)
+        _publish(config, trainer, module, data, result)
         log.info("exported: %s", exported)
         if len(config.data.root) > 1 and config.run.score_test:
             log.info("test: several data sets are scored one by one: mot-reid evaluate checkpoint=%s", result.model)
@@ -188,6 +193,24 @@ def _run(
                 "on videos of your own by `mot-reid adapt`, or set the tracker's gate yourself"
             )
     return result
+
+
+def _publish(config: Config, trainer: Trainer, module: ReIDModule, data: ReIDDataModule, result: FitResult) -> None:
+    """Gives the services what they keep of a run besides its curves."""
+    assert result.model is not None
+    tables = data.test if data.test is not None and config.run.score_test else data.validation
+    embedding = module.gathering.embeddings
+    untrained = {name.replace("test/", "untrained/"): value for name, value in result.untrained.items()}
+    publish(
+        trainer.loggers,
+        result.folder,
+        model=result.model,
+        name=config.run.name,
+        scores={**untrained, **result.scores},
+        exported=None if result.exported is None else asdict(result.exported),
+        ranked=None if tables is None or embedding is None else Ranked(*tables, embedding),
+        log_model=config.logger.log_model,
+    )
 
 
 def _scores(found: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Where the curves go: a CSV file always, and one service if asked for."""
+"""Where the curves go: a CSV file always, and the services that are asked for."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MLFLOW_HINT = install("mlflow")
 
 
 def build_loggers(config: Config, folder: Path, *, resumed_step: int | None = None) -> list[Logger]:
-    """Returns the CSV logger, and the one that the configuration names.
+    """Returns the CSV logger, and those that the configuration names.
 
     Args:
         config: Of the run.
@@ -36,8 +36,10 @@ def build_loggers(config: Config, folder: Path, *, resumed_step: int | None = No
         ModuleNotFoundError: The package of the logger is not installed; the message names it.
     """
     loggers: list[Logger] = [_csv(folder, resumed_step)]
-    if config.logger.name in SERVICES and not config.trainer.fast_dev_run:
-        service = SERVICES[config.logger.name](config, folder)
+    for name in dict.fromkeys(config.logger.name):
+        if name not in SERVICES or config.trainer.fast_dev_run:
+            continue
+        service = SERVICES[name](config, folder)
         service.log_hyperparams(asdict(config))
         loggers.append(service)
     return loggers
@@ -74,6 +76,9 @@ def _wandb(config: Config, folder: Path) -> WandbLogger:
         name=config.run.name,
         project=settings.project,
         entity=settings.entity,
+        group=settings.group,
+        tags=list(settings.tags),
+        notes=settings.notes,
         save_dir=folder,
         offline=offline,
         settings={"silent": offline},

@@ -91,6 +91,7 @@ class ReIDModule(LightningModule):
         self.seed, self.metadata = seed, metadata or {}
         self.average = Averaging(ema_decay)
         self.gathering = Gathering()
+        self.test_name = "test"
         self._watch = LossWatch()
         self._frozen = False
 
@@ -217,8 +218,8 @@ class ReIDModule(LightningModule):
         self.gathering.add(self.embed(batch.image), batch.row)
 
     def on_test_epoch_end(self) -> None:
-        """Logs `test/mAP` and its companions."""
-        self._log_scores("test")
+        """Logs `test/mAP` and its companions, or the same under `test_name`."""
+        self._log_scores(self.test_name)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds the averaged weights, and what is needed to build the network again."""

@@ -15,6 +15,8 @@ Image = NDArray[Any]
 LARGEST = 256
 """Pictures are stored at most this high, in pixels."""
 QUALITY = 85
+FRAMES = {"query": (90, 90, 90), "match": (30, 150, 60), "wrong": (200, 40, 40), "ignored": (200, 200, 200)}
+"""RGB colour of the frame around a picture of each status."""
 HEAT = 0.55
 """Share of the warm colour where a map is 1."""
 
@@ -83,6 +85,29 @@ def overlay(image: Image, heat: NDArray[np.floating]) -> Image:
     faded = 0.5 * image + 0.5 * gray
     weight = HEAT * large[:, :, None]
     return ((1 - weight) * faded + weight * warm).round().astype(np.uint8)
+
+
+def strip(crops: Sequence[Crop], *, height: int = 128, frame: int = 4) -> Image:
+    """Returns pictures side by side, each in a frame of the colour of its status.
+
+    Args:
+        crops: one or more, such as a query and its answers.
+        height: of each picture in pixels, whose width is half of it.
+        frame: width of the frames in pixels.
+
+    Returns:
+        (h, w, 3) uint8 RGB.
+    """
+    import cv2
+
+    tiles = []
+    for crop in crops:
+        tile = np.empty((height + 2 * frame, height // 2 + 2 * frame, 3), dtype=np.uint8)
+        tile[:] = FRAMES.get(crop.status, FRAMES["query"])
+        picture = cv2.resize(np.ascontiguousarray(crop.image), (height // 2, height), interpolation=cv2.INTER_AREA)
+        tile[frame:-frame, frame:-frame] = picture
+        tiles.append(tile)
+    return np.hstack(tiles)
 
 
 def data_uri(image: Image) -> str:

@@ -6,6 +6,7 @@ import dataclasses
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -399,3 +400,10 @@ def test_import_loads_neither_torch_nor_omegaconf() -> None:
 def test_images_too_small_for_any_backbone_are_refused(key: str) -> None:
     with pytest.raises(ConfigError, match=rf"{key}: got 8; expected a number of at least 16"):
         load_config(["experiment=quickstart", f"{key}=8"])
+
+
+def test_values_are_converted_without_a_warning() -> None:
+    """OmegaConf 2.4 warns where a whole number or a list is assigned to a key of another type."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load_config(["experiment=quickstart", "optim.warmup_epochs=1", "optim.betas=[0.8,0.9]", "logger.tags=[a]"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import socket
 import struct
 import time
@@ -12,6 +13,8 @@ from typing import Any
 import pytest
 import torch
 
+from mot_reid.cli import sweep_winner
+from mot_reid.settings.load import load_config
 from mot_reid.training import loggers as loggers_module
 from mot_reid.training.fit import fit
 from mot_reid.training.loggers import build_loggers, close_loggers
@@ -69,7 +72,12 @@ def finished_records(folder: Path) -> list[Any]:
 def test_wandb_run_without_a_key_is_offline_and_can_be_read_back(
     no_key: None, people: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    config = small_config(people, tmp_path / "run", *QUICK, "logger=wandb", "run.name=mine", "logger.project=ours")
+    """With TensorBoard at the same time; the run has its model as an artifact, pictures and a summary."""
+    told = ("logger.group=study", "logger.tags=[small,quick]", "logger.notes=a try", "logger.name=[wandb,tensorboard]")
+    config = small_config(
+        people, tmp_path / "run", *QUICK, "logger=wandb", "run.name=mine", "logger.project=ours", *told,
+        "run.score_untrained=true",
+    )  # fmt: skip
     result = fit(config)
     found = finished_records(tmp_path / "run")
     logged: dict[str, float] = {}
@@ -81,6 +89,18 @@ def test_wandb_run_without_a_key_is_offline_and_can_be_read_back(
         assert logged[name] == pytest.approx(value, abs=1e-7), name
     runs = [record.run for record in found if record.run.run_id]
     assert (runs[0].display_name, runs[0].project) == ("mine", "ours")
+    assert (runs[0].run_group, list(runs[0].tags), runs[0].notes) == ("study", ["small", "quick"], "a try")
+    assert any((tmp_path / "run" / "tensorboard").iterdir())
+    assert logged["untrained/mAP"] == pytest.approx(result.untrained["test/mAP"], abs=1e-7)
+    summary = {item.key: item.value_json for record in found for item in record.summary.update}
+    assert json.loads(summary["exported/epoch"]) == 1 and json.loads(summary["test/mAP"]) == result.scores["test/mAP"]
+    (artifact,) = [record.artifact for record in found if record.artifact.name]
+    assert (artifact.name, artifact.type, sorted(artifact.aliases)) == ("mine", "model", ["best", "latest"])
+    assert json.loads(artifact.metadata)["provenance"]["seed"] == config.run.seed
+    (entry,) = artifact.manifest.contents
+    assert entry.path == "model.safetensors" and entry.size == result.model.stat().st_size
+    pictures = [path.name for path in (tmp_path / "run" / "wandb").rglob("media/images/*.png")]
+    assert {name.partition("_")[0] for name in pictures} == {"curves", "rank"} and len(pictures) > 1
     settings = {item.key: item.value_json for record in found for item in record.run.config.update}
     settings |= {item.key: item.value_json for record in found for item in record.config.update}
     assert json.loads(settings["optim"])["lr"] == config.optim.lr
@@ -185,3 +205,30 @@ def test_curves_of_a_resumed_run_lose_what_came_after_the_checkpoint(tmp_path: P
     second.log_metrics({"train/loss": 40.0}, step=4)
     lines = (tmp_path / "metrics.csv").read_text().split()
     assert lines == ["step,train/loss", "0,0.0", "1,1.0", "2,2.0", "3,3.0", "4,40.0"]
+
+
+@pytest.mark.slow
+def test_sweep_of_four_trials_is_read_back_and_its_winner_is_trained_and_tested(
+    no_key: None, people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Four offline runs as W&B's agent starts them, the winner by their own curves, and its command as printed."""
+    for number, rate in enumerate(("1e-5", "1e-3", "3e-3", "1e-2")):
+        monkeypatch.setenv("WANDB_RUN_ID", f"trial{number}")
+        folder = tmp_path / f"trial{number}"
+        swept = ("logger=wandb", "run.score_test=false", f"run.name=quickstart-trial{number}", f"optim.lr={rate}")
+        fit(small_config(people, folder, *QUICK, *swept, "trainer.max_epochs=2"))
+    monkeypatch.delenv("WANDB_RUN_ID")
+    best: dict[str, float] = {}
+    for number in range(4):
+        history = [item for record in finished_records(tmp_path / f"trial{number}") for item in record.history.item]
+        values = [float(item.value_json) for item in history if "/".join(item.nested_key or [item.key]) == "val/mAP"]
+        best[f"trial{number}"] = max(values)
+    assert sweep_winner.main([f"runs={tmp_path}/trial*", f"json={tmp_path / 'sweep.json'}"]) == 0
+    kept = json.loads((tmp_path / "sweep.json").read_text())
+    assert {Path(run["folder"]).name: run["score"] for run in kept["runs"]} == pytest.approx(best, abs=1e-6)
+    assert Path(kept["runs"][0]["folder"]).name == max(best, key=lambda name: best[name])
+    words = shlex.split(kept["command"])[2:]
+    retrained = fit(load_config([*words, f"run.dir={tmp_path / 'winner'}", "trainer.enable_progress_bar=false"]))
+    assert "test/mAP" in retrained.scores
+    with capsys.disabled():
+        print(f"\n{kept['command']}\nvalidation {best}, test of the winner {retrained.scores['test/mAP']:.3f}")
