@@ -165,7 +165,8 @@ def _run(
     if config.run.score_untrained and resumed is None and data.test is not None:
         module.test_name = "untrained"  # in the curves, where test/mAP is that of the model
         first = _scores(trainer.test(module, datamodule=data, verbose=False))
-        result = replace(result, untrained={name.replace("untrained/", "test/"): value for name, value in first.items()})
+        first = {name.replace("untrained/", "test/"): value for name, value in first.items()}
+        result = replace(result, untrained=first)
         module.test_name = "test"
     trainer.fit(module, datamodule=data, ckpt_path=resumed)
     speed = trainer.callback_metrics.get("train/images_per_second")
