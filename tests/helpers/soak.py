@@ -61,7 +61,7 @@ def detections(folder: Path, frames: int) -> str:
 
 
 def soak(server: Server, frames: int, *, every: int, preset: str = "bytetrack") -> Iterator[Sample]:
-    """Sends small frames through one session and yields a sample now and then.
+    """Sends frames through one session and yields a sample now and then.
 
     Args:
         server: that runs.
@@ -72,7 +72,7 @@ def soak(server: Server, frames: int, *, every: int, preset: str = "bytetrack") 
     clip, encoded = walkers(frames=_CLIP), []
     for image in clip.images:
         buffer = io.BytesIO()
-        Image.fromarray(image[..., ::-1]).resize((160, 90)).save(buffer, "JPEG")
+        Image.fromarray(image[..., ::-1]).save(buffer, "JPEG")
         encoded.append(buffer.getvalue())
     address = f"{server.url.replace('http', 'ws')}/api/live?frame_rate=12.5&preset={preset}"
     start, most = time.monotonic(), 0
