@@ -30,8 +30,14 @@ def resolve(path_or_name: str | os.PathLike[str]) -> Path:
     if path.is_file() or str(path_or_name) not in names():
         return path
     weights = WEIGHTS / f"{path_or_name}.safetensors"
-    twin = weights.with_suffix(".onnx")
-    return twin if twin.is_file() and find_spec("torch") is None else weights
+    other = twin(weights)
+    return other if other is not None and find_spec("torch") is None else weights
+
+
+def twin(weights: Path) -> Path | None:
+    """Returns the ONNX file of a bundled model that comes with its weights; None where there is none."""
+    other = weights.with_suffix(".onnx")
+    return other if weights.parent == WEIGHTS and other.is_file() else None
 
 
 def title(path_or_name: str | os.PathLike[str]) -> str:

@@ -15,6 +15,8 @@ from mot_reid.reid import checkpoint
 from mot_reid.reid.pictures import Picture, as_pictures, to_rgb
 from mot_reid.reid.preprocess import Preprocess
 
+RUNTIMES = ("torch", "onnx", "openvino", "fastest")
+
 
 class Embedder:
     """Embeds people: `embedder(image, xyxy) -> (N, D)` float32 rows of unit length.
@@ -31,6 +33,9 @@ class Embedder:
         batch_size: Crops that go through the network at once.
         precision: Of the backbone: "float32", "bfloat16", "float16", or "auto", half precision on a CUDA device and
             float32 elsewhere. The embedding is float32 in any case. An ONNX file has its own.
+        runtime: What runs a checkpoint: "torch"; "onnx" or "openvino", for which it is exported at the first time and
+            kept in `~/.cache/mot_reid` (or the folder that MOT_REID_CACHE names); or "fastest": all that are installed
+            are tried on a few crops, on a CPU. An exported file has its own.
 
     Attributes:
         device: The name of where it runs.
@@ -51,11 +56,14 @@ class Embedder:
         device: str = "auto",
         batch_size: int = 64,
         precision: str = "auto",
+        runtime: str = "torch",
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size: got {batch_size}; expected at least 1")
         self.batch_size = batch_size
-        self._backend = _opened(checkpoint.find(path_or_name), device, precision)
+        if runtime not in RUNTIMES:
+            raise ValueError(f"runtime: got {runtime!r}; expected one of {', '.join(RUNTIMES)}")
+        self._backend = _opened(checkpoint.find(path_or_name), device, precision, runtime)
         self.device: str = self._backend.device
         self.metadata: dict[str, Any] = self._backend.metadata
         self.preprocess: Preprocess = self._backend.preprocess
@@ -160,7 +168,7 @@ class Embedder:
         return np.concatenate(found) if found else np.zeros((0, self.embedding_dim), dtype=np.float32)
 
 
-def _opened(path: Path, device: str, precision: str) -> Any:
+def _opened(path: Path, device: str, precision: str, runtime: str) -> Any:
     """Returns what runs a file: torch its own checkpoints, another runtime what is written for it."""
     if path.suffix in (".onnx", ".xml"):
         if precision != "auto":
@@ -177,7 +185,16 @@ def _opened(path: Path, device: str, precision: str) -> Any:
             f"checkpoint: '{path.name}' needs PyTorch, which is not installed; {install('reid')}, or make an ONNX "
             f"file of it where PyTorch is: mot-reid export checkpoint={path.name} format=onnx"
         ) from None
-    return TorchBackend(path, device=device, precision=precision)
+    if runtime == "torch":
+        return TorchBackend(path, device=device, precision=precision)
+    if precision != "auto":
+        raise ValueError(f"precision: got {precision!r} with runtime={runtime}; expected 'auto', or runtime='torch'")
+    from mot_reid.reid.fastest import exported, fastest
+    from mot_reid.reid.file_backend import FileBackend
+
+    if runtime == "fastest":
+        return fastest(path, TorchBackend(path, device=device, precision=precision), device=device)
+    return FileBackend(exported(path, runtime), device=device)
 
 
 def _boxes(xyxy: FloatArray) -> FloatArray:

@@ -1,0 +1,86 @@
+"""Checkpoints in other runtimes: exported once, kept, and the fastest one taken."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from mot_reid.reid import checkpoint, export, fastest
+from mot_reid.reid.embedder import Embedder
+
+pytest.importorskip("onnxruntime")
+pytest.importorskip("onnxscript")
+MODEL, TWIN = "osnet_x0_25_market1501", "osnet_x0_25_taught"
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(fastest.CACHE, str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.mark.slow
+def test_onnx_runtime_gives_the_embeddings_of_torch_and_exports_once(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (300, 200, 3), dtype=np.uint8)
+    boxes = np.array([[10, 20, 90, 220], [100, 40, 190, 290.0]])
+    found = Embedder(MODEL, device="cpu", runtime="onnx")(image, boxes)
+    cosine = (found * Embedder(MODEL, device="cpu")(image, boxes)).sum(axis=1)
+    assert (cosine > export.AGREEMENT).all()
+    assert [path.suffix for path in cache.iterdir()] == [".onnx"]
+    monkeypatch.setattr(export, "export_onnx", lambda *_: pytest.fail("exported again"))
+    np.testing.assert_array_equal(Embedder(MODEL, device="cpu", runtime="onnx")(image, boxes), found)
+
+
+def test_other_weights_under_one_name_are_exported_again(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[Path] = []
+
+    def write(artifact: object, path: Path) -> None:
+        path.write_bytes(b"an exported file")
+        written.append(path)
+
+    monkeypatch.setattr(export, "export_onnx", write)
+    for name in (MODEL, MODEL, TWIN):
+        shutil.copyfile(checkpoint.find(name), tmp_path / "model.safetensors")
+        assert fastest.exported(tmp_path / "model.safetensors", "onnx") == written[-1]
+    assert len(set(written)) == len(written) == 2 and {path.parent for path in written} == {cache}
+
+
+def test_bundled_twin_is_taken_without_an_export(cache: Path) -> None:
+    assert fastest.exported(checkpoint.find(TWIN), "onnx") == checkpoint.find(TWIN).with_suffix(".onnx")
+    image, boxes = np.full((300, 200, 3), 90, np.uint8), np.array([[10, 20, 90, 220.0]])
+    image[50:120, 20:70] = (20, 200, 90)
+    first, second = (Embedder(TWIN, device="cpu", runtime=runtime)(image, boxes) for runtime in ("torch", "onnx"))
+    assert float((first * second).sum()) > export.AGREEMENT and not cache.exists()
+
+
+def test_fastest_takes_the_least_time_and_torch_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = {"torch": 3.0, "onnx": 1.0, "openvino": 2.0}
+    backends = {name: SimpleNamespace(device="cpu", name=name) for name in times}
+    monkeypatch.setattr(fastest, "at_hand", lambda: ["onnx", "openvino"])
+    monkeypatch.setattr(fastest, "exported", lambda path, runtime: runtime)
+    monkeypatch.setattr(fastest, "FileBackend", lambda name, device: backends[name])
+    monkeypatch.setattr(fastest, "_seconds", lambda backend: times[backend.name])
+    chosen = fastest.fastest(Path("model"), backends["torch"], device="cpu")
+    assert chosen is backends["onnx"]
+    on_gpu = SimpleNamespace(device="cuda:0")
+    assert fastest.fastest(Path("model"), on_gpu, device="cuda") is on_gpu
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"runtime": "tensorflow"}, "runtime: got 'tensorflow'; expected one of torch, onnx, openvino, fastest"),
+        ({"runtime": "onnx", "precision": "float16"}, "precision: got 'float16' with runtime=onnx; expected 'auto'"),
+    ],
+)
+def test_mistake_is_said(arguments: dict[str, str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Embedder(MODEL, **arguments)
