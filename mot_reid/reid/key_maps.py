@@ -135,8 +135,8 @@ def _osnet_state(trunk: State, what: str) -> State:
     for key, value in trunk.items():
         for pattern, name in _OSNET:
             if found := pattern.match(key):
-                stage, *more = [*found.groups(), None][: len(found.groups())] or [""]
-                groups = [str(int(stage) - 2), *(_number(text) for text in more)] if stage else []
+                places = found.groups()
+                groups = [str(int(places[0]) - 2), *map(_number, places[1:])] if places else []
                 gate = ".gate." in key and value.ndim == 4  # torchreid's gates are 1x1 convolutions
                 ours[name.format(*groups) + key[found.end() :]] = value.flatten(1) if gate else value
                 break
