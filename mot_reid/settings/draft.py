@@ -33,7 +33,7 @@ class Draft(Generic[_T]):
 
     def __init__(self, cls: type[_T], *, others: Collection[str] = ()) -> None:
         self.cls, self.others = cls, others
-        self.keys, empty = _empty(cls)
+        self.keys, empty = _empty(cls)  # type: ignore[arg-type]
         self.origin: dict[str, str] = {}
         self._short = {key.partition(".")[0]: key for key, spec in self.keys.items() if spec.form.stands_for_section}
         self._config = deepcopy(empty)
