@@ -268,7 +268,7 @@ def _embedder(settings: TrackSettings, job: Job, given: EmbedderLike | None, wat
     if given is None and job.reid is not None:
         from mot_reid.reid.embedder import Embedder
 
-        given = Embedder(job.reid, device=settings.device)
+        given = Embedder(job.reid, device=settings.device, runtime=settings.runtime)
     return None if given is None else _TimedEmbedder(given, watch)
 
 

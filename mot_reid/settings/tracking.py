@@ -16,6 +16,8 @@ from mot_reid.settings.tracker_parameters import (
     default_preset,
 )
 
+RUNTIMES = ("torch", "onnx", "openvino", "fastest")
+
 
 @dataclass(frozen=True, kw_only=True)
 class DetectorSettings:
@@ -135,6 +137,12 @@ class TrackSettings:
         float, MAX_FALSE_LINKS, "with link: largest share of joined pairs of tracks that may show two persons"
     ]
     device: Annotated[str, "auto, cpu, cuda, cuda:1 or mps"]
+    runtime: Annotated[
+        str,
+        OneOf(RUNTIMES),
+        "what runs the Re-ID model on a CPU: torch; onnx or openvino, for which it is exported at the first time; "
+        "fastest: what takes the least time of those that are installed",
+    ]
     max_frames: Annotated[int | None, Count, "stop each source after this many frames; null: at its end"]
     min_track_length: Annotated[int, Count, "leave tracks seen in fewer frames out of results and summary"]
     min_score: Annotated[float, Share, "leave tracks with a lower mean score out of results and summary"]

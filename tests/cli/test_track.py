@@ -18,6 +18,7 @@ from mot_reid.data.synthetic_clip import CAMERAS, walkers_seen_by
 from mot_reid.data.video import VideoReader
 from mot_reid.data.video_writer import VideoWriter
 from mot_reid.metrics.linking import evaluate_links
+from mot_reid.reid.file_backend import FileBackend
 
 tool: Any = importlib.import_module("mot_reid.cli.track")
 Say = Callable[..., tuple[int, str, str]]
@@ -318,6 +319,27 @@ def test_file_that_was_cut_off_is_named_in_the_summary(say: Say, clip: Path, cap
     assert code == 0 and summary["truncated"] and summary["expected_frames"] == 12
     assert summary["frames"] + summary["lost"] + summary["broken"] == 12 and summary["frames"] < 12
     assert f"truncated: ended after {summary['frames']} of 12 frames" in caplog.text
+
+
+def test_runtime_changes_what_runs_the_model_and_not_the_tracks(
+    say: Say, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails when the key does not reach the embedder, or the ONNX file of the bundled model is not the same network."""
+    pytest.importorskip("onnxruntime")
+    used = []
+    opened = FileBackend.__init__
+
+    def remember(self: FileBackend, path: Path, *, device: str) -> None:
+        used.append(path.suffix)
+        opened(self, path, device=device)
+
+    monkeypatch.setattr(FileBackend, "__init__", remember)
+    for runtime in ("torch", "onnx"):
+        code, _, err = say("reid=osnet_x0_25_taught", "device=cpu", f"runtime={runtime}", "max_frames=20",
+                           f"results={tmp_path / runtime}.txt")  # fmt: skip
+        assert code == 0, err
+    assert used == [".onnx"]
+    assert (tmp_path / "torch.txt").read_text() == (tmp_path / "onnx.txt").read_text() != ""
 
 
 def test_link_gives_a_person_one_identity_in_three_synthetic_cameras(say: Say, tmp_path: Path) -> None:

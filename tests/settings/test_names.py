@@ -15,11 +15,13 @@ from mot_reid.data.splits import KINDS, PARTS
 from mot_reid.evaluation.tuning import OBJECTIVES
 from mot_reid.metrics.mot_rules import BENCHMARKS
 from mot_reid.metrics.retrieval import AveragePrecision, Metric
+from mot_reid.reid.embedder import RUNTIMES
 from mot_reid.settings.comparison import CompareSettings
 from mot_reid.settings.evaluation import EvaluateMotSettings, EvaluateSettings, TuneTrackerSettings
 from mot_reid.settings.export import ExportSettings
 from mot_reid.settings.preparation import PrepareMotSettings
 from mot_reid.settings.schema import OneOf, schema
+from mot_reid.settings.tracking import TrackSettings
 from mot_reid.settings.training import Config
 
 
@@ -35,6 +37,7 @@ from mot_reid.settings.training import Config
         (TuneTrackerSettings, "benchmark", BENCHMARKS),
         (TuneTrackerSettings, "objective", OBJECTIVES),
         (CompareSettings, "benchmark", BENCHMARKS),
+        (TrackSettings, "runtime", RUNTIMES),
         (PrepareMotSettings, "split", SPLITS),
         (PrepareMotSettings, "benchmark", PREPARED),
     ],
