@@ -53,6 +53,7 @@ def test_winner_is_the_run_with_the_best_validation_and_its_settings_are_trained
     given, base = by_key(load_config(command[2:])), by_key(load_config(["experiment=quickstart"]))
     assert {key for key in base if given[key] != base[key]} == {
         "augment.erase_area", "loss.triplet_margin", "optim.lr", "run.name", "run.dir",
+        "trainer.default_root_dir",  # follows run.dir
     }  # fmt: skip
     kept = json.loads(Path("sweep.json").read_text())
     assert [run["score"] for run in kept["runs"]] == [0.6, 0.5] and kept["command"] == lines[-1]
