@@ -3,10 +3,11 @@
     python experiments/linking.py MARKET1501 [split=held_out|train|test] [model=osnet_x0_25_market1501] [cache=DIR]
 
 File names carry camera, sequence and frame: crops of one person in one camera and sequence, no more than 100 frames
-(4 seconds) apart, are a tracklet. Each distractor is a tracklet of its own; junk is left out. `held_out` are the 75
-training persons that the bundled models never saw, on which everything was chosen; `test` is query and gallery
-together. Embeddings are kept in `cache`, where it is given. Each row: method, asked and observed share of false pairs
-with its 95% interval over persons, recall with its interval, B-cubed F1, IDF1, HOTA (percent), links, seconds.
+(4 seconds) apart, are a tracklet. Each distractor is a tracklet of its own; junk is left out. `held_out` are the
+training persons that the model never saw, as its file says; on the 75 of the first two models everything was chosen.
+`test` is query and gallery together. Embeddings are kept in `cache`, where it is given. Each row: method, asked and
+observed share of false pairs with its 95% interval over persons, recall with its interval, B-cubed F1, IDF1, HOTA
+(percent), links, seconds.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from mot_reid.reid.embedder import Embedder
 
 NAME = re.compile(r"(-1|\d+)_c(\d)s(\d)_(\d+)_")
 FRAME_RATE, GAP = 25, 100
-HELD_OUT, SPLIT_SEED = 0.1, 0
+SPLIT_SEED = 0
 RATIO = 0.8
 """Of the distances to the nearest and the second nearest neighbour, as in Lowe's ratio test."""
 
@@ -53,21 +54,22 @@ def embedded(embedder: Embedder, files: list[Path], cache: Path | None) -> np.nd
     return np.concatenate(found)
 
 
-def held_out_persons(files: list[Path]) -> set[int]:
-    """Returns the persons of the training set that the bundled models never saw."""
+def held_out_persons(files: list[Path], share: float) -> set[int]:
+    """Returns the persons of the training set that a model never saw, which held out this share of them."""
     known = np.unique([int(NAME.match(path.name)[1]) for path in files])
-    return set(np.random.default_rng(SPLIT_SEED).permutation(known)[: round(HELD_OUT * len(known))].tolist())
+    return set(np.random.default_rng(SPLIT_SEED).permutation(known)[: round(share * len(known))].tolist())
 
 
 def tracklets(root: Path, split: str, model: str, cache: Path | None) -> tuple[Tracklets, np.ndarray, Embedder]:
     """Returns the tracklets of a split, who they show, and the model."""
     folders = [FOLDERS["gallery"], FOLDERS["query"]] if split == "test" else [FOLDERS["train"]]
-    suffix = "_held_out" if split == "held_out" else ""
     embedder, vectors, groups = Embedder(model), [], defaultdict(list)
+    share = embedder.metadata["provenance"]["config"]["data"]["validation"]
+    suffix = f"_held_out_{share:g}" if split == "held_out" else ""
     for folder in folders:
         files = [path for path in list_images(root / folder) if not path.name.startswith("-1")]
         if split == "held_out":
-            chosen = held_out_persons(files)
+            chosen = held_out_persons(files, share)
             files = [path for path in files if int(NAME.match(path.name)[1]) in chosen]
         rows = sum(len(vector) for vector in vectors)
         vectors.append(embedded(embedder, files, None if cache is None else cache / f"{model}_{folder}{suffix}.npz"))
