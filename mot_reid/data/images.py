@@ -19,7 +19,9 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 
 _ORIENTATION = 0x0112  # the EXIF tag
 _CHUNK = 256
-_BAD = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
+_NO_FORMAT = (Image.UnidentifiedImageError, ModuleNotFoundError)
+"""Once Ultralytics is imported, Pillow asks for pi_heif where it knows no format."""
+_BAD = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError, ModuleNotFoundError)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -142,4 +144,4 @@ def upright(image: Image.Image) -> NDArray[np.uint8]:
 
 
 def _reason(error: BaseException) -> str:
-    return "no image format recognised" if isinstance(error, Image.UnidentifiedImageError) else str(error)
+    return "no image format recognised" if isinstance(error, _NO_FORMAT) else str(error)

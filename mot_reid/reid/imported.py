@@ -119,7 +119,7 @@ def read_tensors(path: Path) -> State:
 
 def _numbers() -> list[Any]:
     """Returns how NumPy pickles a number, since torchreid keeps Rank-1 beside the tensors."""
-    scalar = np._core.multiarray.scalar if hasattr(np, "_core") else np.core.multiarray.scalar
+    scalar: Any = np.float64(0).__reduce__()[0]
     kinds = [type(np.dtype(kind)) for kind in (np.float64, np.float32, np.int64)]
     return [(scalar, "numpy.core.multiarray.scalar"), (scalar, "numpy._core.multiarray.scalar"), np.dtype, *kinds]
 
@@ -155,10 +155,10 @@ def _preprocess(state: State, backbone: str, kind: str, height: int | None, widt
 
         config = timm.models.get_pretrained_cfg(backbone)
         if config is not None:
-            mean, std = config.mean, config.std
+            mean, std = config.mean, config.std  # type: ignore[assignment]
             size = tuple(config.input_size[1:]) if config.fixed_input_size else size  # type: ignore[assignment]
     if "pixel_mean" in state and "pixel_std" in state:
-        mean, std = (tuple((state[key].flatten() / 255).tolist()) for key in ("pixel_mean", "pixel_std"))
+        mean, std = (tuple((state[key].flatten() / 255).tolist()) for key in ("pixel_mean", "pixel_std"))  # type: ignore[assignment]
     return Preprocess(
         height=height or size[0],
         width=width or size[1],
@@ -190,7 +190,7 @@ def _compare_with_timm(network: ReIDNetwork, found: Recognised, preprocess: Prep
     """Returns the agreement with timm's own embedding, or refuses a network that pools in another way."""
     import timm
 
-    sized = {"img_size": preprocess.size} if "pos_embed" in found.backbone_state else {}
+    sized: dict[str, Any] = {"img_size": preprocess.size} if "pos_embed" in found.backbone_state else {}
     theirs: nn.Module = timm.create_model(found.backbone, num_classes=0, **sized).eval()
     theirs.load_state_dict(found.backbone_state, strict=False)
     images = preprocess(torch.stack([checkpoint.probe_image(), checkpoint.probe_image().flip(2)]))

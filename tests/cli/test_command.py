@@ -83,7 +83,10 @@ def test_help_shows_the_examples_before_the_keys(word: str, capsys: pytest.Captu
 def test_help_shows_type_value_choices_and_meaning(capsys: pytest.CaptureFixture[str]) -> None:
     assert EXPORT.run(raising(ValueError()), ["--help"]) == 0
     told = capsys.readouterr().out
-    assert "  format: string = 'safetensors' (safetensors | onnx | openvino)\n      onnx needs the extra" in told
+    assert (
+        "  format: string = 'safetensors' (safetensors | onnx | openvino | tensorrt)\n      onnx needs the extra"
+        in told
+    )
     assert "  half: true or false = false\n" in told
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,6 +52,28 @@ def test_decode_turns_the_image_upright_when_exif_says_so(tmp_path: Path) -> Non
     image = decode(tmp_path / "turned.png")
     assert image.shape == (2, 1, 3)
     assert image[0, 0].tolist() == [255, 0, 0]
+
+
+def test_file_of_no_format_is_refused_where_ultralytics_has_patched_pillow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Caught: the patch asks for a package to read HEIC, and its ModuleNotFoundError leaves our code."""
+    theirs = Image.open
+
+    def patched(*args: Any, **kwargs: Any) -> Image.Image:
+        try:
+            return theirs(*args, **kwargs)
+        except Image.UnidentifiedImageError:
+            raise ModuleNotFoundError("No module named 'pi_heif'") from None
+
+    monkeypatch.setattr(Image, "open", patched)
+    (tmp_path / "a.jpg").write_bytes(b"no image")
+    with pytest.raises(
+        ValueError, match=r"image: got '.*a.jpg' \(no image format recognised\); expected a whole image"
+    ):
+        decode(tmp_path / "a.jpg")
+    with pytest.raises(ValueError, match=r"refused \(no image format recognised\)"):
+        decode_bytes(b"no image", format="JPEG", max_pixels=10)
 
 
 def test_decode_names_the_missing_file(tmp_path: Path) -> None:
