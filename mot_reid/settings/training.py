@@ -38,6 +38,9 @@ class Run:
         OneOf(("val/mAP", "val/rank1", "val/mINP", "val/idf1", "val/hota")),
         "validation score by which the best checkpoint is chosen",
     ]
+    callbacks: Annotated[
+        tuple[str, ...], "further Lightning callbacks by their import paths, such as my_package.callbacks.Beep"
+    ]
     experiment: Annotated[str, "experiment that this came from; filled in while loading"]
 
 

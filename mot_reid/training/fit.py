@@ -36,11 +36,13 @@ from mot_reid.training.host import is_first_process
 from mot_reid.training.length import check_length
 from mot_reid.training.loggers import close_loggers
 from mot_reid.training.module import ReIDModule
+from mot_reid.training.own_callbacks import own_callbacks
 from mot_reid.training.provenance import check_same_crops, fingerprint, go_on
 from mot_reid.training.published import Ranked, publish
 from mot_reid.training.resuming import find_checkpoint, read_resumable
 from mot_reid.training.run_folder import LOG_NAME, opened, own_folder
 from mot_reid.training.run_log import written_to
+from mot_reid.training.tracking_metric import TrackingMetric
 
 log = logging.getLogger(__name__)
 
@@ -133,8 +135,9 @@ def _prepare_and_run(config: Config, *, resume: str | None, started: float) -> F
         check_same_crops(resumed, crops, root=", ".join(config.data.root))
         module.metadata = go_on(module.metadata, resumed)
     tracking = build_tracking_metric(config)
+    own = own_callbacks(config.run.callbacks)
     with opened(config, keep=resumed is not None), _logged(folder, going_on=resumed is not None):
-        trainer = build_trainer(config, folder, resumed_step=resumed_step, callbacks=tracking)
+        trainer = build_trainer(config, folder, resumed_step=resumed_step, callbacks=[*tracking, *own])
         if trainer.is_global_zero:
             log.info(header(trainer, module, data, folder))
         try:
@@ -210,6 +213,7 @@ def _publish(config: Config, trainer: Trainer, module: ReIDModule, data: ReIDDat
         scores={**untrained, **result.scores},
         exported=None if result.exported is None else asdict(result.exported),
         ranked=None if tables is None or embedding is None else Ranked(*tables, embedding),
+        timeline=next((c.timeline() for c in trainer.callbacks if isinstance(c, TrackingMetric)), None),  # type: ignore[attr-defined]
         log_model=config.logger.log_model,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from lightning.pytorch.loggers import Logger, WandbLogger
@@ -16,6 +16,9 @@ from mot_reid.metrics.rank_lists import rank_lists
 from mot_reid.reid import checkpoint
 from mot_reid.viewing.crops import Crop, strip
 from mot_reid.viewing.plots import plot_training
+
+if TYPE_CHECKING:
+    from mot_reid.viewing.mot_plots import Figure
 
 QUERIES, ANSWERS = 8, 10
 
@@ -43,6 +46,7 @@ def publish(
     scores: Mapping[str, float],
     exported: Mapping[str, Any] | None,
     ranked: Ranked | None,
+    timeline: Figure | None,
     log_model: bool,
 ) -> None:
     """Tells W&B, where it is among the loggers, what came out of a run.
@@ -55,6 +59,7 @@ def publish(
         scores: Of the model, and of the untrained network, by name.
         exported: Which epoch it is of and why, as its provenance says.
         ranked: The split whose rank lists are shown; None shows none.
+        timeline: Who was seen when in the video of the tracking metric; None where no video is tracked.
         log_model: Store the file as an artifact, with the alias `best` where it was chosen by validation.
     """
     for logger in (logger for logger in loggers if isinstance(logger, WandbLogger)):
@@ -66,6 +71,8 @@ def publish(
         media: dict[str, Any] = {"curves": wandb.Image(str(curves))}
         if ranked is not None:
             media["rank_lists"] = [wandb.Image(picture, caption=caption) for picture, caption in _pictures(ranked)]
+        if timeline is not None:
+            media["tracking_timeline"] = wandb.Image(timeline)
         run.log(media)
         if log_model:
             metadata = checkpoint.describe(model)

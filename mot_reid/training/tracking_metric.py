@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -23,6 +23,10 @@ from mot_reid.metrics.calibration import calibrate
 from mot_reid.metrics.mot import evaluate_mot
 from mot_reid.structures import TrackTable
 from mot_reid.training.module import ReIDModule
+from mot_reid.viewing.mot_plots import plot_timeline
+
+if TYPE_CHECKING:
+    from mot_reid.viewing.mot_plots import Figure
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +79,7 @@ class TrackingMetric(Callback):
         for name, table, path in (("ground_truth", self.truth, ground_truth), ("detections", boxes, detections)):
             _check_fit(name, table, path=path, length=self.length, size=size)
         self.detections = by_frame(boxes, self.length)
+        self.table: TrackTable | None = None
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Logs `val/idf1` and `val/hota`, before the module logs `val/mAP`."""
@@ -89,10 +94,14 @@ class TrackingMetric(Callback):
         tracker = Tracker(self.preset, reid=_Weights(pl_module, threshold), frame_rate=self.frame_rate)
         with closing(VideoReader(self.video)) as reader:
             found = [tracker.update(boxes, frame.image) for frame, boxes in zip(reader, self.detections)]
-        table = TrackTable.from_frames(found)
-        scores = evaluate_mot(self.truth, table, benchmark="MOT17", lengths={"sequence": self.length}).combined
+        self.table = TrackTable.from_frames(found)
+        scores = evaluate_mot(self.truth, self.table, benchmark="MOT17", lengths={"sequence": self.length}).combined
         pl_module.log("val/idf1", scores.identity.idf1)
         pl_module.log("val/hota", float(scores.hota.hota.mean()))
+
+    def timeline(self) -> Figure | None:
+        """Returns a picture of who was seen when in the last validation; None before the first."""
+        return None if self.table is None else plot_timeline(self.table, length=self.length, frame_rate=self.frame_rate)
 
     def _threshold(self, trainer: Trainer, module: ReIDModule) -> float | None:
         """Returns the threshold of the weights, calibrated on the validation persons; None where they are too few."""

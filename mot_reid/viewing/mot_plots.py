@@ -13,7 +13,7 @@ from mot_reid.metrics.mot import MotResult
 from mot_reid.structures import TrackTable
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure as Figure
 
 SCORES = {"HOTA": "hota", "DetA": "deta", "AssA": "assa", "MOTA": "mota", "IDF1": "idf1"}
 
@@ -70,6 +70,31 @@ def plot_scores(scores: Mapping[str, Mapping[str, float]]) -> Figure:
     axes.legend(
         frameon=False, fontsize="small", ncols=max(1, len(scores) // 8 + 1), loc="center left", bbox_to_anchor=(1, 0.5)
     )
+    return figure
+
+
+def plot_timeline(table: TrackTable, *, length: int, frame_rate: float) -> Figure:
+    """Returns who was seen when: a row for each track, a bar wherever it was seen in consecutive frames.
+
+    Args:
+        table: The tracks of a video.
+        length: Frames of the video.
+        frame_rate: Frames per second.
+    """
+    from matplotlib.figure import Figure
+
+    identities = np.unique(table.track_id)
+    figure = Figure(figsize=(9, 1.2 + 0.22 * max(1, len(identities))), layout="constrained")
+    axes = figure.add_subplot()
+    for row, identity in enumerate(identities):
+        frames = np.unique(table.frame[table.track_id == identity])
+        runs = np.split(frames, np.flatnonzero(np.diff(frames) > 1) + 1)
+        bars = [((run[0] - 1) / frame_rate, len(run) / frame_rate) for run in runs]
+        axes.broken_barh(bars, (row - 0.4, 0.8), color=f"C{row % 10}")
+    axes.set_yticks(range(len(identities)), [str(identity) for identity in identities], fontsize="x-small")
+    axes.set(xlabel="seconds", ylabel="identity", xlim=(0, length / frame_rate), title="Who was seen when")
+    axes.invert_yaxis()
+    axes.grid(axis="x", alpha=0.3)
     return figure
 
 

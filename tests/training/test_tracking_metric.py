@@ -177,3 +177,13 @@ def test_a_real_video_fits_its_files_at_its_scale(real_data: Path) -> None:
         preset="botsort",
     )
     assert (metric.length, len(metric.detections)) == (795, 795)
+
+
+def test_wandb_gets_a_timeline_of_the_last_validation(
+    people: Path, street: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    run(people, tmp_path / "run", arguments(street) | {"logger": "wandb", "trainer.max_epochs": "1"})
+    (picture,) = (tmp_path / "run" / "wandb").rglob("media/images/tracking_timeline*.png")
+    with Image.open(picture) as image:
+        assert len(image.convert("RGB").getcolors(1 << 24) or ()) > 5 and image.width > 500

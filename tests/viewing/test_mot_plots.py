@@ -9,7 +9,7 @@ import pytest
 
 from mot_reid.metrics.mot import MotResult, evaluate_mot
 from mot_reid.structures import TrackTable
-from mot_reid.viewing.mot_plots import plot_scores, plot_switches, plot_track_lengths, write_mot_plots
+from mot_reid.viewing.mot_plots import plot_scores, plot_switches, plot_timeline, plot_track_lengths, write_mot_plots
 
 
 def path(frames: range, identity: int) -> TrackTable:
@@ -30,6 +30,14 @@ def test_three_pictures_are_written(scored: MotResult, tmp_path: Path) -> None:
     files = write_mot_plots(tmp_path / "new", scored, results=RESULTS, lengths=LENGTHS)
     assert [file.name for file in files] == ["scores.png", "track_lengths.png", "switches.png"]
     assert all(file.read_bytes().startswith(b"\x89PNG") for file in files)
+
+
+def test_timeline_has_a_bar_for_each_time_that_a_track_was_seen() -> None:
+    table = TrackTable.concatenate([path(range(1, 6), 7), path(range(11, 13), 7), path(range(6, 21), 8)])
+    axes = plot_timeline(table, length=20, frame_rate=10).axes[0]
+    spans = [[bar.get_extents().intervalx.tolist() for bar in row.get_paths()] for row in axes.collections]
+    assert np.allclose(spans[0], [[0, 0.5], [1.0, 1.2]]) and np.allclose(spans[1], [[0.5, 2.0]])
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["7", "8"]
 
 
 def test_bars_are_the_scores_in_percent(scored: MotResult) -> None:
