@@ -68,6 +68,7 @@ class Site:
         self._looks: dict[tuple[int, int], _Look] = {}
         self._events: deque[tuple[int, Event]] = deque(maxlen=_EVENTS)
         self._cameras = self._told = 0
+        self._closed = False
 
     def join(self) -> tuple[int, int]:
         """Returns the number of a new session's camera, and where its events begin."""
@@ -87,6 +88,8 @@ class Site:
             visible: tracks that are seen now.
         """
         with self._lock:
+            if self._closed:
+                return [None] * len(visible)
             for track, embedding in looks.items():
                 vector = np.asarray(embedding, np.float32)
                 look = self._looks.setdefault((camera, track), _Look(np.zeros_like(vector), 0, seconds, seconds))
@@ -95,7 +98,9 @@ class Site:
                 if (camera, track) in self._looks:
                     self._looks[camera, track].end = seconds
             if looks:
-                for event in self._linker.update(self._tracklets(camera, list(looks))):
+                # Tracks that are only seen are given too: nobody is one of those beside whom a camera shows them.
+                seen = [track for track in dict.fromkeys([*looks, *visible]) if (camera, track) in self._looks]
+                for event in self._linker.update(self._tracklets(camera, seen)):
                     self._told += 1
                     self._events.append((self._told, event))
                 self._drop_forgotten()
@@ -125,6 +130,15 @@ class Site:
             count = self._linker.forget(global_id)
             self._drop_forgotten()
             return count
+
+    def close(self) -> None:
+        """Forgets everybody; who is seen afterwards is nobody."""
+        with self._lock:
+            self._closed = True
+            for identity in np.unique(self._linker.global_id).tolist():
+                self._linker.forget(identity)
+            self._looks.clear()
+            self._events.clear()
 
     def _tracklets(self, camera: int, tracks: list[int]) -> Tracklets:
         looks = [self._looks[camera, track] for track in tracks]
@@ -191,14 +205,15 @@ class Sites:
         return site
 
     def delete(self, name: str) -> None:
-        """Forgets a site with everybody in it; sessions that are open go on, and know nobody but themselves.
+        """Forgets a site with everybody in it; sessions that are open go on without identities.
 
         Raises:
             Refusal: there is none.
         """
-        self.find(name)
+        site = self.find(name)
         with self._lock:
             self._sites.pop(name, None)
+        site.close()
         log.info("site deleted", extra={"site": name})
 
     def forget(self, name: str, global_id: int) -> None:

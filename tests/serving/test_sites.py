@@ -61,6 +61,25 @@ def test_a_late_merge_is_an_event_of_every_session_and_of_each_once(site: Site) 
     assert "events" not in door.identify(answer((1, None)))
 
 
+def test_two_tracks_that_a_camera_shows_at_a_time_are_never_one_person(site: Site) -> None:
+    """Track 1 was looked at in an earlier frame only, and is still there when its double comes."""
+    door = Camera(site)
+    assert ids(door.identify(answer((1, FACES[0]), (2, FACES[1]), (3, FACES[2])))) == [1, 2, 3]
+    assert ids(door.identify(answer((1, None), (4, FACES[0])))) == [1, 4]
+    assert ids(door.identify(answer((5, FACES[1])))) == [2]  # track 2 was gone, and is back
+
+
+def test_sessions_of_a_deleted_site_remember_nobody() -> None:
+    sites = Sites(LIMITS, max_false_links=0.05)
+    old = sites.open("shop", CALIBRATION)
+    door = Camera(old)
+    door.identify(answer((1, FACES[0]), (2, FACES[1])))
+    sites.delete("shop")
+    assert old.persons() == [] and old._looks == {} and len(old._linker.tracklets) == 0
+    assert ids(door.identify(answer((1, FACES[0]), (3, FACES[2])))) == [None, None]
+    assert old.persons() == [] and old._looks == {} and sites.open("shop", CALIBRATION) is not old
+
+
 def test_a_person_who_is_deleted_is_nobody_until_seen_again_and_then_somebody_new(site: Site) -> None:
     door = Camera(site)
     door.identify(answer((1, FACES[0]), (2, FACES[1])))
