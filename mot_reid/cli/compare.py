@@ -41,6 +41,7 @@ def main(argv: Sequence[str]) -> int:
 def _compare(settings: CompareSettings, given: Given) -> None:
     """Reads, tracks, scores, prints and writes."""
     folder = Path(settings.output)
+    _check(settings)
     check_output("output", str(folder / "compare.json"))
     from mot_reid.evaluation.comparison import Scoring
     from mot_reid.evaluation.leaderboard import leaderboard
@@ -50,13 +51,29 @@ def _compare(settings: CompareSettings, given: Given) -> None:
     videos = _videos(settings)
     scoring = Scoring(settings.benchmark, settings.bootstrap, settings.block_frames, folder / "cells")  # type: ignore[arg-type]
     peers = _peers(settings.peers, videos, scoring)  # first, since theirs is what may be missing
-    cells = _cells(settings, videos, scoring) | peers
+    cells = _cells(settings, videos, scoring)
+    same = next((entry for entry in peers if entry in cells), None)
+    if same is not None:
+        raise ValueError(f"peers: got '{same.method}', a row of our own; expected another name; rename the folder")
+    cells |= peers
     board = leaderboard(cells, reference=settings.reference) | _ranked(cells, mean_ap)
     print("\n\n".join(tables(board)))
     write_json(folder / "compare.json", board | {"settings": dict(given)})
     measured = f"{', '.join(board['videos'])} by the rules of {settings.benchmark}"
     print(f"\npage   {write_text(folder / 'index.html', comparison_html(board, measured=measured))}")
     print(f"scores {folder / 'compare.json'}")
+
+
+def _check(settings: CompareSettings) -> None:
+    """Refuses settings that leave nothing to compare."""
+    for name in ("sequences", "detectors"):
+        if getattr(settings, name) == ():
+            raise ValueError(f"{name}: got none; expected at least one; name one, or leave {name}= out")
+    if not settings.peers and not any(_embedders(settings, tracker) for tracker in settings.trackers):
+        raise ValueError(
+            f"trackers: got {', '.join(settings.trackers) or 'none'} with {len(settings.embedders)} embedders, which "
+            "makes no row; expected a tracker, and an embedder for one that needs it; add one"
+        )
 
 
 def _videos(settings: CompareSettings) -> list[Video]:
@@ -163,7 +180,10 @@ def _peers(folders: Sequence[str], videos: list[Video], scoring: Scoring) -> dic
         for detector in names:
             path = Path(folder.replace("{detector}", detector))
             tracker, _, embedder = path.name.partition("+")
-            rows[Entry(detector, tracker, embedder)] = peer_cells(path, videos, scoring)
+            entry = Entry(detector, tracker, embedder)
+            if entry in rows:
+                raise ValueError(f"peers: got two folders called '{path.name}'; expected names that differ; rename one")
+            rows[entry] = peer_cells(path, videos, scoring)
     return rows
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from math import nan
+from math import inf, nan
 from pathlib import Path
 
 from mot_reid.data.motchallenge import find_results
@@ -40,6 +40,13 @@ def _milliseconds(path: Path) -> dict[str, float]:
     if not path.is_file():
         return {}
     try:
-        return {name: float(spent) for name, spent in json.loads(path.read_text(encoding="utf-8")).items()}
-    except (ValueError, TypeError, AttributeError):
+        spent = {name: float(value) for name, value in json.loads(path.read_text(encoding="utf-8")).items()}
+    except (ValueError, TypeError, AttributeError, OverflowError):
         raise ValueError(f"peers: got '{path}'; expected JSON, milliseconds a frame by sequence") from None
+    wrong = next((name for name, value in spent.items() if not 0 <= value < inf), None)
+    if wrong is not None:
+        raise ValueError(
+            f"peers: got {spent[wrong]:g} for {wrong} in '{path}'; expected milliseconds, 0 or more; "
+            "leave out what was not timed"
+        )
+    return spent

@@ -33,16 +33,24 @@ def read_mean_ap(path: str | Path) -> dict[str, dict[str, float]]:
             `mean_ap` and, if there are several data sets, `data`.
 
     Raises:
-        ValueError: the file holds something else.
+        FileNotFoundError: there is no such file.
+        ValueError: the file holds something else, or a model twice.
     """
-    text = Path(path).read_text(encoding="utf-8")
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"retrieval: got '{path}'; expected an existing file; check the path")
     try:
+        text = Path(path).read_text(encoding="utf-8")
         rows = _json_rows(text) if Path(path).suffix == ".json" else _csv_rows(text)
         found: dict[str, dict[str, float]] = {}
+        twice = None
         for data, model, value in rows:
-            found.setdefault(data, {})[title(model)] = float(value)
+            scores = found.setdefault(data, {})
+            twice = title(model) if title(model) in scores else twice
+            scores[title(model)] = float(value)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ValueError(f"retrieval: got '{path}'; expected {_FORM}") from None
+    if twice is not None:
+        raise ValueError(f"retrieval: got '{twice}' twice in '{path}'; expected each model once for each data set")
     outside = next((value for scores in found.values() for value in scores.values() if not 0 <= value <= 1), None)
     if outside is not None or not found:
         said = "no row" if outside is None else f"an mAP of {outside:g}"

@@ -169,6 +169,14 @@ def test_without_anything_the_synthetic_clip_is_compared(tmp_path: Path, monkeyp
         (["detectors=[det/gone.txt]"], "det/gone.txt': no such file"),
         (["detectors=[det/det.txt, det/det.txt]"], "expected names that differ"),
         (["peers=[gone]"], "gone"),
+        (["peers=a/theirs,b/theirs"], "peers: got two folders called 'theirs'; .*rename one"),
+        (["peers=a/sort"], "peers: got 'sort', a row of our own; .*rename the folder"),
+        (["detectors=[]"], "detectors: got none; expected at least one"),
+        (["sequences=[]"], "sequences: got none; expected at least one"),
+        (["trackers=[]"], "trackers: got none with . embedders, which makes no row"),
+        (["trackers=bytetrack_reid", "embedders=[]"], "trackers: got bytetrack_reid with 0 embedders"),
+        (["retrieval=twice.csv"], "retrieval: got 'one' twice in 'twice.csv'"),
+        (["peers=late/theirs"], "peers: got -3 for x in .*; expected milliseconds, 0 or more"),
         (["reference=sorte"], "reference: got 'sorte'; expected one of sort, which were run on the boxes of det"),
         (["retrieval=gone.csv"], "gone.csv"),
         (["retrieval=gt.csv"], "retrieval: got 'gt.csv'; expected the JSON file"),
@@ -184,6 +192,11 @@ def test_a_mistake_is_one_line_and_exit_code_two(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("gt.csv").write_text("frame,id\n1,1\n")
+    Path("twice.csv").write_text("embedder,mean_ap\none,0.5\none,0.6\n")
+    for folder in ("a/theirs", "b/theirs", "a/sort", "late/theirs"):
+        for name in NAMES:
+            write_results(Path(folder, f"{name}.txt"), read_ground_truth(root / name / "gt" / "gt.txt"))
+    Path("late/theirs/milliseconds.json").write_text('{"x": -3}')
     words = [f"ground_truth={root}", f"output={tmp_path / 'out'}", "bootstrap=20"]
     sort = [] if extra[0].startswith("trackers") else ["trackers=sort"]
     assert tool.main([*words, *sort, *extra]) == 2
