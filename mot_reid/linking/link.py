@@ -135,11 +135,17 @@ def _must_groups(must: frozenset[tuple[int, int]], constraints: Constraints) -> 
         a, b = (group[side] for side in np.triu_indices(len(group), 1))
         wrong = np.flatnonzero(~constraints.allow(a, b))
         if len(wrong):
+            one, other = int(a[wrong[0]]), int(b[wrong[0]])
             raise ValueError(
-                f"must: got rows {a[wrong[0]]} and {b[wrong[0]]} as one person, which cannot be: `cannot` names them, "
+                f"must: got rows {one} and {other}, {_called(constraints.tracklets, one)} and "
+                f"{_called(constraints.tracklets, other)}, as one person, which cannot be: `cannot` names them, "
                 "or one camera shows both at a time, or the travel time does not fit; remove one of the two"
             )
     return [group.tolist() for group in groups]
+
+
+def _called(tracklets: Tracklets, row: int) -> str:
+    return f"track {tracklets.track_id[row]} of camera {tracklets.camera_id[row]}"
 
 
 def explain(merge: Merge, tracklets: Tracklets, expected_false: float) -> Link:

@@ -63,7 +63,8 @@ def test_must_and_cannot_are_kept() -> None:
     linked = link(seen, CALIBRATION, max_false_links=0.05, must=[(3, 2)], cannot=[(1, 0)])
     assert linked.global_id.tolist() == [1, 2, 3, 3]
     assert linked.links == ()
-    with pytest.raises(ValueError, match="must: got rows 0 and 1 as one person, which cannot be"):
+    named = "must: got rows 0 and 1, track 0 of camera 0 and track 1 of camera 1, as one person, which cannot be"
+    with pytest.raises(ValueError, match=named):
         link(seen, CALIBRATION, max_false_links=0.05, must=[(0, 2), (2, 1)], cannot=[(0, 1)])
 
 

@@ -1,11 +1,11 @@
 // What was known before, with the answers of this page, which take the place of older ones on the same pair.
 function merged(known, answers) {
   const key = (pair) => JSON.stringify([...pair].sort());
-  const given = new Set(answers.map((answer) => key(answer.pair)));
+  const last = new Map(answers.map((answer) => [key(answer.pair), answer]));  // of two on one pair the later counts
   const result = { must: [], cannot: [] };
   for (const kind of ["must", "cannot"]) {
-    const kept = (known[kind] || []).filter((pair) => !given.has(key(pair)));
-    const fresh = answers.filter((answer) => answer.kind === kind).map((answer) => answer.pair);
+    const kept = (known[kind] || []).filter((pair) => !last.has(key(pair)));
+    const fresh = [...last.values()].filter((answer) => answer.kind === kind).map((answer) => answer.pair);
     result[kind] = kept.concat(fresh);
   }
   return result;
