@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 _PARTIAL = re.compile(r"\..+\.(\d+)\.part(\.[^.]*)?")
 """The names that `whole` gives, with the number of the process."""
@@ -128,9 +128,33 @@ def write_text(path: str | Path, text: str) -> Path:
     return Path(path)
 
 
+def read_json(path: str | Path) -> Any:
+    """Returns the content of a JSON file, in which every name stands once.
+
+    Args:
+        path: Of the file.
+
+    Raises:
+        ValueError: It is no JSON, or an object has a name twice, of which only the last value would count.
+        OSError: It cannot be read.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"), object_pairs_hook=_once)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
 def write_json(path: str | Path, content: object) -> Path:
     """Writes JSON for people to read too, whole or not at all; returns its path."""
     return write_text(path, json.dumps(content, indent=2) + "\n")
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"'{next(name for name in names if names.count(name) > 1)}' stands in it twice")
+    return content
 
 
 def _lock(file: BinaryIO) -> None:

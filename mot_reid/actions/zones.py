@@ -12,6 +12,9 @@ from mot_reid.actions.motion import DEFAULTS, Thresholds, by_track, feet, steady
 from mot_reid.arrays import BoolArray, FloatArray, IntArray
 from mot_reid.structures import TrackTable
 
+_FAR = 1e9
+"""Pixels; numbers beyond it are no places in a picture."""
+
 
 @dataclass(frozen=True, slots=True)
 class Visit:
@@ -61,9 +64,12 @@ def polygon(zone: Any, *, name: str = "zone") -> FloatArray:
         name: Of the zone, for a message.
 
     Raises:
-        ValueError: It has fewer than three corners, or they are no pairs of finite numbers.
+        ValueError: It has fewer than three corners, these are no pairs of numbers of pixels, or lie on one line.
     """
-    return _points(getattr(zone, "polygon", zone), name=name, least=3, what="three or more corners")
+    corners = _points(getattr(zone, "polygon", zone), name=name, least=3, what="three or more corners")
+    if np.linalg.matrix_rank(corners - corners[0]) < 2:
+        raise ValueError(f"{name}: got {corners.tolist()}, all on one line; expected corners around some area")
+    return corners
 
 
 def segment(line: Any, *, name: str = "line") -> FloatArray:
@@ -162,8 +168,8 @@ def _passed(points: FloatArray, start: FloatArray, end: FloatArray) -> list[tupl
 def _points(given: Any, *, name: str, least: int, what: str) -> FloatArray:
     try:
         points = np.asarray(given, dtype=float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         points = np.zeros(0)
-    if points.ndim != 2 or points.shape[1] != 2 or len(points) < least or not np.isfinite(points).all():
+    if points.ndim != 2 or points.shape[1] != 2 or len(points) < least or not (np.abs(points) <= _FAR).all():
         raise ValueError(f"{name}: got {given}; expected {what} in pixels, such as [[0, 0], [80, 0], [80, 60]]")
     return points

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -13,7 +12,7 @@ import numpy as np
 
 from mot_reid.arrays import Float32Array, FloatArray, Image, IntArray
 from mot_reid.data.tables import read_tracks, write_tracks
-from mot_reid.files import whole, write_text
+from mot_reid.files import read_json, whole, write_text
 from mot_reid.linking.link import Linked
 from mot_reid.linking.tracklets import Tracklets
 from mot_reid.pipeline.plan import SYNTHETIC_CAMERAS
@@ -161,7 +160,7 @@ def read_constraints(
         cameras: What their cameras are called.
 
     Raises:
-        ValueError: The file is no such JSON, or names a track that is not there.
+        ValueError: The file is no such JSON, names a track that is not there, or says two things of one pair.
         FileNotFoundError: It is missing.
     """
     names = {name: row for row, name in enumerate(track_names(tracklets, cameras))}
@@ -171,7 +170,9 @@ def read_constraints(
     if not Path(path).is_file():
         raise FileNotFoundError(f"constraints: got '{path}'; expected an existing JSON file; check the path")
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = read_json(path)
+        if not isinstance(content, dict):
+            raise TypeError("no object")
         pairs = [(kind, str(a), str(b)) for kind in content for a, b in content[kind]]
     except (ValueError, TypeError) as error:
         raise ValueError(
@@ -184,7 +185,16 @@ def read_constraints(
                 f"constraints: got '{wrong}' in '{path}'; expected must or cannot, "
                 f"and tracks such as '{next(iter(names))}'"
             )
+        if pair[0] == pair[1]:
+            raise ValueError(f"constraints: got '{pair[0]}' twice in a pair in '{path}'; expected two different tracks")
         found[kind].append((names[pair[0]], names[pair[1]]))
+    both = {frozenset(pair) for pair in found["must"]} & {frozenset(pair) for pair in found["cannot"]}
+    if both:
+        one, other = (list(names)[row] for row in sorted(next(iter(both))))
+        raise ValueError(
+            f"constraints: got '{one}' and '{other}' under must and under cannot in '{path}'; expected one of the two; "
+            "remove the other"
+        )
     return found
 
 

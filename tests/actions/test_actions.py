@@ -7,7 +7,7 @@ import pytest
 
 from mot_reid.actions.describe import describe
 from mot_reid.actions.motion import ACTIONS, Thresholds, actions
-from mot_reid.actions.zones import crossings, inside, segment, visits
+from mot_reid.actions.zones import crossings, inside, polygon, segment, visits
 from mot_reid.structures import TrackTable
 
 RATE = 12.5
@@ -161,6 +161,9 @@ def test_columns_and_summary_hold_what_was_found() -> None:
         (lambda: Thresholds(window_seconds=0), "actions window_seconds: got 0"),
         (lambda: segment([[1, 1], [1, 1]], name="gate"), "gate: got .*; expected two different points"),
         (lambda: visits(walk(1), {"door": [[0, 0], [1, 1]]}, frame_rate=RATE), "door: got .*three or more corners"),
+        (lambda: polygon([[0, 0], [1, 1], [4, 4]], name="door"), "door: got .*, all on one line; expected corners"),
+        (lambda: polygon([[0, 0], [10**400, 0], [4, 9]], name="door"), "door: got .*three or more corners in pixels"),
+        (lambda: polygon([[0, 0], [1e300, 0], [4, 9]], name="door"), "door: got .*three or more corners in pixels"),
         (lambda: describe(walk(1), frame_rate=0), "frame_rate: got 0"),
     ],
 )

@@ -85,10 +85,28 @@ def test_known_pairs_are_found_by_their_names(files, tmp_path: Path) -> None:
         ('{"must": [["a:5", "b:7"]]}', "constraints: got 'b:7' in .* such as 'a:2'"),
         ('{"may": [["a:5", "b:9"]]}', "constraints: got 'may'"),
         ("{", "expected JSON such as"),
+        ("[]", "expected JSON such as"),
+        ('{"must": [], "must": [["a:5", "b:9"]]}', "'must' stands in it twice"),
+        ('{"must": [["a:5", "a:5"]]}', "got 'a:5' twice in a pair"),
+        ('{"must": [["a:5", "b:9"]], "cannot": [["b:9", "a:5"]]}', "got 'a:5' and 'b:9' under must and under cannot"),
     ):
         known.write_text(text)
         with pytest.raises(ValueError, match=message):
             read_constraints(str(known), tracklets, cameras)
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node runs the page's script")
+def test_of_two_answers_on_one_pair_the_later_is_saved(files, tmp_path: Path) -> None:
+    cameras = read_cameras(*files)
+    tracklets, pictures = look(cameras, by_colour, crops=3)
+    linked = link(tracklets, CALIBRATION, max_false_links=0.05)
+    write_linked(tmp_path, cameras, tracklets, linked, pictures=pictures)
+    answers: list[dict[str, object]] = [
+        {"pair": ["a:5", "b:9"], "kind": "must"},
+        {"pair": ["b:9", "a:5"], "kind": "cannot"},
+    ]
+    found = saved_by_page((tmp_path / "links.html").read_text(encoding="utf-8"), answers)
+    assert found == {"must": [], "cannot": [["b:9", "a:5"]]}
 
 
 def saved_by_page(page: str, answers: list[dict[str, object]]) -> dict[str, list[list[str]]]:
