@@ -79,10 +79,11 @@ class Server:
         return dict(answer.json())
 
     def ended(self, id: str, *, seconds: float = 120) -> dict[str, Any]:
-        """Returns a job when it has ended."""
+        """Returns a job when it has ended and its upload, which goes just after the state is written, is gone."""
         for _ in _attempts(seconds):
             job: dict[str, Any] = self.client.get(f"/api/jobs/{id}").json()
-            if job["state"] in ("done", "failed", "cancelled"):
+            ended = job["state"] in ("done", "failed", "cancelled")
+            if ended and not (self.folder / "jobs" / id / "upload").exists():
                 return job
         raise AssertionError(job)
 
