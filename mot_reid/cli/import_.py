@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from mot_reid.cli.command import Command, Given, check_output
 from mot_reid.settings.importing import ImportSettings
+from mot_reid.settings.load import ConfigError
 
 COMMAND = Command(
     "import",
@@ -29,6 +31,13 @@ def main(argv: Sequence[str]) -> int:
 
 def _import(settings: ImportSettings, given: Given) -> None:
     """Writes the model, and prints what was recognised."""
+    if Path(settings.output).suffix != ".safetensors":
+        raise ConfigError(f"command line: output: got '{settings.output}'; expected a name ending in .safetensors")
+    if Path(settings.output).resolve() == Path(settings.source).resolve():
+        raise ConfigError(
+            f"command line: output: got '{settings.output}', the source itself; expected another name, so that the "
+            "weights are kept"
+        )
     check_output("output", settings.output)
     from mot_reid.reid.imported import import_weights
 

@@ -59,6 +59,7 @@ def import_weights(
     if backbone is not None and kind != "timm":
         raise ValueError(f"backbone: got '{backbone}' for kind={kind}; expected it with kind=timm only; leave it out")
     state = read_tensors(Path(source))
+    _check_values(state, what)
     found = _recognised(state, kind, backbone, what)
     preprocess = _preprocess(state, found.backbone, kind, height, width)
     options = {"pooling": "avg", "last_stride": _stride(found, kind), **found.options}
@@ -104,17 +105,43 @@ def read_tensors(path: Path) -> State:
                 content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        reason = reason.partition("WeightsUnpickler error: ")[2] or reason
+        code = reason.partition("WeightsUnpickler error: ")[2]
+        if code.startswith("Unsupported global"):
+            raise ValueError(
+                f"'{path}': cannot be read without running code in it ({code[:200].rstrip('. ')}); {_TENSORS}; save "
+                "its state_dict by itself"
+            ) from None
         raise ValueError(
-            f"'{path}': cannot be read without running code in it ({reason[:200].rstrip('. ')}); {_TENSORS}; save its "
-            "state_dict by itself"
+            f"'{path}': got no whole file of torch or safetensors ({(code or reason)[:200].rstrip('. ')}); {_TENSORS}; "
+            "download it again, or save the state_dict by itself"
         ) from None
     for key in _HOLDERS:
         if isinstance(content, dict) and isinstance(content.get(key), Mapping):
             content = content[key]
     if not isinstance(content, Mapping) or not content or not all(isinstance(v, Tensor) for v in content.values()):
-        raise ValueError(f"'{path}': got a {type(content).__name__} without tensors only; {_TENSORS}")
+        raise ValueError(
+            f"'{path}': got a {type(content).__name__} with other things than tensors, or with none; {_TENSORS}; save "
+            "the state_dict by itself"
+        )
     return {str(key).removeprefix("module.").removeprefix("model."): value for key, value in content.items()}
+
+
+def _check_values(state: State, what: str) -> None:
+    """Refuses tensors that no network computes with: of a quantised one, sparse, not finite, or variances below 0."""
+    for key, value in state.items():
+        if key.endswith("num_batches_tracked"):
+            continue
+        if value.layout != torch.strided or not value.is_floating_point():
+            kind = str(value.layout if value.layout != torch.strided else value.dtype).removeprefix("torch.")
+            raise ValueError(
+                f"{what}: {key}: got {kind}; expected dense floating point; import the network as it was before it "
+                "was quantised or pruned"
+            )
+        if not value.isfinite().all() or (key.endswith("running_var") and (value < 0).any()):
+            raise ValueError(
+                f"{what}: {key}: got values that are not finite, or a variance below 0; expected the weights of a "
+                "trained network; download the file again"
+            )
 
 
 def _numbers() -> list[Any]:

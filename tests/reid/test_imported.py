@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mot_reid.cli import import_
 from mot_reid.reid import checkpoint
 from mot_reid.reid.embedder import Embedder
 from mot_reid.reid.imported import import_weights, read_tensors
@@ -220,9 +222,51 @@ def test_network_that_is_not_known_is_refused_by_the_tensor(
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [({"epoch": 3}, "got a dict without tensors only"), ([1, 2], "got a list without"), ({}, "got a dict without")],
+    [
+        ({"epoch": 3}, "got a dict with other things than tensors, or with none;.*; save the state_dict by itself"),
+        ([1, 2], "got a list with other"),
+        ({}, "got a dict with other"),
+    ],
 )
 def test_file_without_tensors_is_refused(tmp_path: Path, content: object, said: str) -> None:
     torch.save(content, tmp_path / "w.pth")
     with pytest.raises(ValueError, match=said):
         read_tensors(tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize(
+    ("key", "change", "said"),
+    [
+        ("conv5.conv.weight", lambda value: value.to(torch.int8), "got int8; expected dense floating point"),
+        ("conv5.bn.bias", torch.Tensor.to_sparse, "got sparse_coo; expected dense floating point"),
+        ("conv5.conv.weight", lambda value: value * float("nan"), "got values that are not finite"),
+        ("conv5.bn.running_var", torch.neg, "or a variance below 0"),
+    ],
+)
+def test_tensor_that_no_network_computes_with_is_refused(
+    tmp_path: Path, key: str, change: Callable[[Tensor], Tensor], said: str
+) -> None:
+    state = torchreid_state("osnet_x0_25")
+    torch.save({**state, key: change(state[key])}, tmp_path / "w.pth")
+    with pytest.raises(ValueError, match=rf"w\.pth': {re.escape(key)}: .*{said}"):
+        import_weights(tmp_path / "w.pth", tmp_path / "m.safetensors", kind="torchreid")
+    assert not (tmp_path / "m.safetensors").exists()
+
+
+@pytest.mark.parametrize("name", ["w.pth", "w.safetensors"])
+@pytest.mark.parametrize("content", [b"", b"hello\n", b"PK\x03\x04 cut"])
+def test_damaged_file_is_not_called_code(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=r"got no whole file of torch or safetensors \(.*download it again"):
+        read_tensors(tmp_path / name)
+
+
+@pytest.mark.parametrize(("output", "said"), [("w.safetensors", "the source itself"), ("m.onnx", "ending in .safet")])
+def test_output_is_another_file_than_the_source_and_named_for_what_it_is(
+    tmp_path: Path, output: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "w.safetensors").write_bytes(b"precious")
+    words = [f"source={tmp_path / 'w.safetensors'}", "kind=timm", f"output={tmp_path / output}"]
+    assert import_.main(words) == 2
+    assert said in capsys.readouterr().err
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("w.safetensors", b"precious")]
