@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mot_reid.cli.command import Command, Given, called_as, check_output
 from mot_reid.files import write_json
+from mot_reid.settings.load import ConfigError
 from mot_reid.settings.sweep import SweepWinnerSettings
 
 if TYPE_CHECKING:
@@ -38,7 +39,10 @@ def _win(settings: SweepWinnerSettings, given: Given) -> None:
     check_output("json", settings.json)
     from mot_reid.evaluation.sweep import read_trials
 
-    folders = [Path(name) for pattern in settings.runs for name in sorted(glob(pattern))]
+    found = {pattern: sorted(glob(pattern)) for pattern in settings.runs}
+    if nowhere := [pattern for pattern, names in found.items() if not names]:
+        raise ConfigError(f"command line: runs: got '{nowhere[0]}', where nothing is; expected folders of runs")
+    folders = [Path(name) for names in found.values() for name in names]
     trials, unfinished = read_trials(list(dict.fromkeys(folders)), settings.metric)
     winner = trials[0]
     metric = settings.metric or winner.config.run.monitor

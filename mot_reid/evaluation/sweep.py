@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,8 +50,11 @@ def read_trials(folders: Sequence[Path], metric: str | None = None) -> tuple[lis
         metric: The score of validation that counts; None for `run.monitor` of the runs.
 
     Raises:
-        ValueError: No run is finished, they are of several experiments or choose by several scores, or one was tested.
+        ValueError: No run is finished, they are of several experiments or choose by several scores, one was
+            tested, or the metric is a loss or not a number.
     """
+    if metric is not None and "loss" in metric:
+        raise ValueError(f"metric: got '{metric}'; expected a score, of which the highest is the best, such as val/mAP")
     trials, unfinished = [], []
     for folder in (folder for folder in folders if (folder / "config.yaml").is_file()):
         config = load_config([f"experiment={folder / 'config.yaml'}"])
@@ -83,9 +87,12 @@ def _best(path: Path, metric: str) -> float | None:
     """Returns the highest value in a column of metrics.csv; None where there is none."""
     if not path.is_file():
         return None
-    with path.open(newline="", encoding="utf-8") as file:
-        values = [float(row[metric]) for row in csv.DictReader(file) if row.get(metric)]
-    return max(values, default=None)
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            values = [float(row[metric]) for row in csv.DictReader(file) if row.get(metric)]
+    except ValueError as error:
+        raise ValueError(f"'{path}': {metric}: got {error}; expected numbers; leave this run out of runs=") from None
+    return max((value for value in values if math.isfinite(value)), default=None)
 
 
 def _spelled(value: Any) -> str:

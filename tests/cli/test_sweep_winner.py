@@ -63,7 +63,10 @@ def test_winner_is_the_run_with_the_best_validation_and_its_settings_are_trained
     ("arguments", "more", "said"),
     [
         (["runs=runs/s-c"], [], "got 1 unfinished runs and none with a model"),
-        (["runs=runs/x-*"], [], "got 0 unfinished runs and none"),
+        (["runs=runs/x-*"], [], "runs: got 'runs/x-*', where nothing is"),
+        (["runs=[runs/s-a,runs/typo]"], [], "runs: got 'runs/typo', where nothing is"),
+        (["runs=runs"], [], "got 0 unfinished runs and none"),
+        (["runs=runs/*", "metric=train/loss"], [], "got 'train/loss'; expected a score, of which the highest"),
         (["runs=runs/*", "metric=val/hota"], [], "none with a model and val/hota"),
         (
             ["runs=runs/*"],
@@ -89,3 +92,16 @@ def test_runs_of_two_experiments_are_not_compared(runs: Path, capsys: pytest.Cap
     Path("runs/other/model.safetensors").write_text("weights")
     assert sweep_winner.main(["runs=runs/*"]) == 2
     assert "got several experiments (quickstart, resnet50_market); expected one" in capsys.readouterr().err
+
+
+def test_run_whose_score_is_not_finite_does_not_win_nor_count(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    a_run(Path("runs/s-0"), scores=[float("nan"), float("inf")])
+    assert sweep_winner.main(["runs=runs/s-*"]) == 0
+    assert capsys.readouterr().out.splitlines()[:2] == ["2 finished runs, 2 unfinished", "  val/mAP 0.6000  runs/s-b"]
+
+
+@pytest.mark.parametrize("content", [b"step,val/mAP\n0,0.5x\n", b"\xff\xfe"])
+def test_damaged_scores_are_named_by_their_file(runs: Path, content: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+    (runs / "s-a" / "metrics.csv").write_bytes(content)
+    assert sweep_winner.main(["runs=runs/s-*"]) == 2
+    assert "'runs/s-a/metrics.csv': val/mAP: got " in capsys.readouterr().err
