@@ -29,8 +29,12 @@ def seeds_of(given: Mapping[str, str]) -> list[int]:
     text = given.get(KEY, "").strip()
     if not text.startswith("["):
         return []
-    parts = [part.strip() for part in text.strip("[]").split(",")]
-    if not all(re.fullmatch(r"\d+", part) for part in parts) or len(set(map(int, parts))) < len(parts):
+    parts = [part.strip() for part in text[1:].removesuffix("]").split(",")]
+    if (
+        not text.endswith("]")
+        or not all(re.fullmatch(r"\d+", part) for part in parts)
+        or len(set(map(int, parts))) < len(parts)
+    ):
         raise ConfigError(f"{COMMAND_LINE}: {KEY}: got {text}; expected different whole numbers from 0, as [0,1,2]")
     return [int(part) for part in parts]
 

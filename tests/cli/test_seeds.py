@@ -87,6 +87,7 @@ def test_run_that_fails_ends_it_with_its_code(trained: list[list[str]], monkeypa
     ("arguments", "said"),
     [
         (["run.seed=[0,0]"], "run.seed: got [0,0]; expected different whole numbers from 0, as [0,1,2]"),
+        (["run.seed=[0,1"], "run.seed: got [0,1; expected different whole numbers"),
         (["run.seed=[a]"], "run.seed: got [a]; expected different whole numbers"),
         (["run.seed=[0,1]", "ckpt=a.ckpt"], "ckpt: got 'a.ckpt' with several seeds; expected none"),
         (["run.seed=[0,1]", "optim.lrr=1"], "no key 'optim.lrr'; did you mean 'optim.lr'?"),
