@@ -27,7 +27,7 @@ format=submission a folder of results becomes the zip that a benchmark's server 
         "source=tracks.txt output=tasks.json format=label_studio video=video.mp4 url=/data/local-files/?d=video.mp4",
         "source=corrected.zip output=my/sequence video=video.mp4",
         "source=my/people output=people.zip format=market1501",
-        "source=corrected_people.zip output=my/people",
+        "source=corrected_people.zip output=my/corrected",
         "source=results output=tracker.zip format=submission benchmark=DanceTrack",
     ),
 )
@@ -94,6 +94,11 @@ def _convert_people(settings: ConvertSettings) -> None:
 
     source = Path(settings.source)
     if source.is_file() and source.suffix == ".zip":
+        if settings.format not in (None, "market1501") or Path(settings.output).suffix in _BY_ENDING.keys() - {""}:
+            raise ConfigError(
+                f"command line: output: got '{settings.output}', format={settings.format} for crops of people; "
+                "expected a new folder, and no format"
+            )
         listed = cvat_people.read_people(source, settings.output)
         print(f"{settings.output}: {', '.join(f'{count:,} images in {name}.csv' for name, count in listed.items())}")
         return
@@ -110,6 +115,8 @@ def _submit(settings: ConvertSettings) -> None:
     from mot_reid.data.submission import write_submission
     from mot_reid.data.tables import read_tracks
 
+    if Path(settings.output).suffix != ".zip":
+        raise ConfigError(f"command line: output: got '{settings.output}'; expected a .zip for format=submission")
     if settings.benchmark is None:
         raise ConfigError("command line: benchmark: got none; expected the benchmark that format=submission is for")
     if not Path(settings.source).is_dir():

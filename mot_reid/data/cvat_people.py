@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from mot_reid.data.identities import IdentitySplits, IdentityTable
 from mot_reid.data.market1501 import FOLDERS, SUFFIXES, parse_name
 from mot_reid.data.own_people import COLUMNS
-from mot_reid.data.prepared import unpack
+from mot_reid.data.prepared import new_folder, unpack
 from mot_reid.files import whole, write_text
 
 _SUBSET = "bounding_box_"
@@ -45,12 +45,23 @@ def read_people(path: str | Path, folder: str | Path) -> Mapping[str, int]:
 
     Args:
         path: of the zip, with images.
-        folder: for the crops, and train.csv, query.csv and gallery.csv; made where missing.
+        folder: for the crops, and train.csv, query.csv and gallery.csv; new or empty. It appears whole or not at all.
 
     Raises:
         ValueError: there are no images in it, one is named in another way or damaged, or queries have no gallery.
+        FileExistsError: the folder has other content, or is a file.
     """
     folder = Path(folder)
+    if folder.is_file() or (folder.is_dir() and (any(folder.iterdir()) or folder.resolve() == Path.cwd())):
+        raise FileExistsError(
+            f"output: got '{folder}', which has content or is in use; expected a new folder; choose another"
+        )
+    with new_folder(folder) as part:
+        return _unpacked(path, part)
+
+
+def _unpacked(path: str | Path, folder: Path) -> dict[str, int]:
+    """Writes the crops and their lists into an empty folder; returns the number of crops of each list."""
     damaged = unpack(path, folder, place=_part, progress=False)
     if damaged:
         raise ValueError(f"'{path}': {damaged[0][0]}: {damaged[0][1]}; expected whole images; export it again")

@@ -62,6 +62,10 @@ def test_corrected_zip_becomes_a_sequence_on_which_its_own_tracks_score_everythi
             ["output=a.zip", "format=submission"],
             "benchmark: got none; expected the benchmark that format=submission is",
         ),
+        (
+            ["output=a.txt", "format=submission", "benchmark=MOT20"],
+            "got 'a.txt'; expected a .zip for format",
+        ),
         (["output=a.zip", "format=submission", "benchmark=MOT20"], "expected a folder with a file for each sequence"),
         (["output=a.zip", "benchmark=MOT20"], "benchmark: got no format=submission; expected both"),
         (["output=a.zip", "video=gone.mp4"], "video: got 'gone.mp4'; expected an existing file"),

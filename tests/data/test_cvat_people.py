@@ -102,6 +102,38 @@ def test_zip_that_is_not_complete_is_one_line(
     assert convert.main([f"source={source}", f"output={tmp_path / 'people'}"]) == 2
     told = capsys.readouterr().err
     assert said in told and told.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["export.zip"]  # nothing half-written
+
+
+def test_folder_with_other_content_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = zipped(tmp_path / "export.zip", EXPORTED)
+    (tmp_path / "people").mkdir()
+    (tmp_path / "people" / "train.csv").write_text("precious")
+    assert convert.main([f"source={source}", f"output={tmp_path / 'people'}"]) == 2
+    assert "people', which has content or is in use; expected a new folder" in capsys.readouterr().err
+    assert [path.read_text() for path in (tmp_path / "people").iterdir()] == ["precious"]
+
+
+def test_current_folder_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = zipped(tmp_path / "export.zip", EXPORTED)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert convert.main([f"source={source}", "output=."]) == 2
+    assert "got '.', which has content or is in use" in capsys.readouterr().err
+    assert (tmp_path / "here").is_dir()
+
+
+@pytest.mark.parametrize("words", [["output=a.csv"], ["output=a", "format=coco"]])
+def test_crops_become_nothing_but_a_folder_of_crops(
+    tmp_path: Path, words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    zipped(tmp_path / "export.zip", EXPORTED)
+    assert convert.main(["source=export.zip", *words]) == 2
+    assert "for crops of people; expected a new folder" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["export.zip"]
 
 
 def test_tracks_are_no_people(tmp_path: Path) -> None:
