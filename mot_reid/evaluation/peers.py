@@ -30,10 +30,16 @@ def peer_cells(folder: Path, videos: Sequence[Video], scoring: Scoring) -> dict[
     """
     files = find_results(folder, [video.name for video in videos], chosen=True)
     spent = _milliseconds(folder / MILLISECONDS)
-    return {
-        video.name: result_cell(video, read_tracks(files[video.name]), scoring, milliseconds=spent.get(video.name, nan))
-        for video in videos
-    }
+    cells = {}
+    for video in videos:
+        tracks = read_tracks(files[video.name])
+        if len(tracks) and tracks.frame.max() > video.length:
+            raise ValueError(
+                f"peers: got frame {tracks.frame.max()} in '{files[video.name]}'; expected the {video.length} frames "
+                "that are compared; run the other program on as many, or change length="
+            )
+        cells[video.name] = result_cell(video, tracks, scoring, milliseconds=spent.get(video.name, nan))
+    return cells
 
 
 def _milliseconds(path: Path) -> dict[str, float]:

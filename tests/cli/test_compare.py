@@ -175,6 +175,7 @@ def test_without_anything_the_synthetic_clip_is_compared(tmp_path: Path, monkeyp
         (["sequences=[]"], "sequences: got none; expected at least one"),
         (["trackers=[]"], "trackers: got none with . embedders, which makes no row"),
         (["trackers=bytetrack_reid", "embedders=[]"], "trackers: got bytetrack_reid with 0 embedders"),
+        (["peers=a/theirs", "length=4"], r"peers: got frame 12 in 'a/theirs/.*\.txt'; expected the 4 frames"),
         (["retrieval=twice.csv"], "retrieval: got 'one' twice in 'twice.csv'"),
         (["peers=late/theirs"], "peers: got -3 for x in .*; expected milliseconds, 0 or more"),
         (["reference=sorte"], "reference: got 'sorte'; expected one of sort, which were run on the boxes of det"),
