@@ -170,6 +170,10 @@ def _pieces(
     where = f"{layout.name} in '{source}'"
     if official_counts:
         found = _official(found, layout, where)
+    names = [sequence.name for part in found.values() for sequence in part]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"{where}: got {twice} in two folders; expected each sequence in one; remove one")
     if split == "half":
         return _halves(found, layout)
     if "val" not in found:

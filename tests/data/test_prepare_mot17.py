@@ -295,6 +295,16 @@ def test_prepare_names_the_part_that_is_not_whole(tmp_path: Path) -> None:
         prepare(top, tmp_path / "out", benchmark="DanceTrack", progress=False)
 
 
+@pytest.mark.parametrize("second", ["train1", "val"])
+def test_prepare_refuses_a_sequence_that_lies_in_two_folders(tmp_path: Path, second: str) -> None:
+    """In train and in val it would validate on what it learned; in train and train1 one would overwrite the other."""
+    top = _publish(tmp_path / "own", "DanceTrack")
+    shutil.copytree(top / "train" / "dancetrack0001", top / second / "dancetrack0001")
+    with pytest.raises(ValueError, match=r"got dancetrack0001 in two folders; .* remove one"):
+        prepare(top, tmp_path / "out", benchmark="DanceTrack", official_counts=False, progress=False)
+    assert not (tmp_path / "out").exists()
+
+
 def test_prepare_does_not_halve_what_has_sequences_to_validate_on(tmp_path: Path) -> None:
     top = _publish(tmp_path / "own", "SportsMOT")
     with pytest.raises(ValueError, match="split: got half; expected sequences, since SportsMOT has sequences"):
