@@ -353,6 +353,12 @@ class TrackTable(Columns):
         number, start = np.unique(self.frame[order], return_index=True)
         return dict(zip(number.tolist(), np.split(order, start[1:])))
 
+    def rows_by_track(self) -> dict[int, IntArray]:
+        """Returns the rows of each track by frame, by its identity; identities grow."""
+        order = np.lexsort((self.frame, self.track_id))
+        identity, start = np.unique(self.track_id[order], return_index=True)
+        return dict(zip(identity.tolist(), np.split(order, start[1:])))
+
     def save(self, path: str | Path) -> Path:
         """Writes the tracks, by frame and identity, and returns the path; the file appears whole or not at all.
 

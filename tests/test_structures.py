@@ -356,6 +356,13 @@ def test_as_detections_takes_what_numpy_has_no_type_for():
     assert as_detections(torch.tensor([[0, 0, 8, 16, 0.5]], dtype=torch.bfloat16)).xyxy.tolist() == [[0, 0, 8, 16]]
 
 
+def test_rows_by_track_are_those_of_each_track_in_time():
+    table = TrackTable([5, 2, 5, 2, 3], [7, 7, 1, 1, 7], np.tile([0.0, 0, 1, 1], (5, 1)))
+    assert {identity: rows.tolist() for identity, rows in table.rows_by_track().items()} == {1: [3, 2], 7: [1, 4, 0]}
+    assert list(table.rows_by_track()) == [1, 7]
+    assert TrackTable.empty().rows_by_track() == {}
+
+
 def test_rows_by_frame_are_those_of_each_frame_in_their_order():
     table = TrackTable([5, 2, 5, 2], [1, 1, 2, 2], np.repeat(XYXY[:1], 4, axis=0))
     assert {number: rows.tolist() for number, rows in table.rows_by_frame().items()} == {2: [1, 3], 5: [0, 2]}

@@ -57,13 +57,6 @@ def feet(table: TrackTable) -> FloatArray:
     return np.stack([table.xyxy[:, [0, 2]].mean(axis=1), table.xyxy[:, 3]], axis=1)
 
 
-def by_track(table: TrackTable) -> list[IntArray]:
-    """Returns the rows of each track, by frame."""
-    order = np.lexsort((table.frame, table.track_id))
-    _, first = np.unique(table.track_id[order], return_index=True)
-    return np.split(order, first[1:]) if len(order) else []
-
-
 def actions(table: TrackTable, *, frame_rate: float, thresholds: Thresholds = DEFAULTS) -> tuple[FloatArray, IntArray]:
     """Returns the speed and the action of each row.
 
@@ -77,7 +70,7 @@ def actions(table: TrackTable, *, frame_rate: float, thresholds: Thresholds = DE
     """
     speed, action = np.full(len(table), np.nan), np.zeros(len(table), np.int64)
     place, height = feet(table), table.xyxy[:, 3] - table.xyxy[:, 1]
-    for rows in by_track(table):
+    for rows in table.rows_by_track().values():
         seconds = (table.frame[rows] - 1) / frame_rate
         speed[rows] = _speeds(seconds, place[rows], height[rows], thresholds.window_seconds)
         found = np.where(speed[rows] >= thresholds.running, _RUNNING, _WALKING)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mot_reid.actions.motion import DEFAULTS, Thresholds, by_track, feet, steady
+from mot_reid.actions.motion import DEFAULTS, Thresholds, feet, steady
 from mot_reid.arrays import BoolArray, FloatArray, IntArray
 from mot_reid.structures import TrackTable
 
@@ -116,17 +116,16 @@ def visits(
         frame_rate: Frames per second.
         thresholds: With `least_seconds`.
     """
-    found, place = [], feet(table)
+    found, place, tracks = [], feet(table), table.rows_by_track()
     for name, zone in zones.items():
         within = inside(place, polygon(zone, name=name)).astype(np.int64)
-        for rows in by_track(table):
+        for whose, rows in tracks.items():
             frames = table.frame[rows]
             state = steady(within[rows], (frames - 1) / frame_rate, thresholds)
             edges = np.flatnonzero(np.diff(np.concatenate([[0], state, [0]])))
             for start, stop in edges.reshape(-1, 2).tolist():
                 first, last = int(frames[start]), int(frames[stop - 1])
                 seconds = (last - first + 1) / frame_rate
-                whose = int(table.track_id[rows[0]])
                 found.append(Visit(whose, name, first, last, seconds, start > 0, stop < len(rows)))
     return tuple(sorted(found, key=lambda visit: (visit.first_frame, visit.track_id, visit.zone)))
 
@@ -138,13 +137,12 @@ def crossings(table: TrackTable, lines: Mapping[str, Any]) -> tuple[Crossing, ..
         table: Tracks of one video.
         lines: Two points in pixels, or supervision's `LineZone`, by name.
     """
-    found, place = [], feet(table)
+    found, place, tracks = [], feet(table), table.rows_by_track()
     for name, line in lines.items():
         start, end = segment(line, name=name)
-        for rows in by_track(table):
+        for whose, rows in tracks.items():
             for row, direction in _passed(place[rows], start, end):
-                whose, frame = int(table.track_id[rows[0]]), int(table.frame[rows[row]])
-                found.append(Crossing(whose, name, frame, "in" if direction > 0 else "out"))
+                found.append(Crossing(whose, name, int(table.frame[rows[row]]), "in" if direction > 0 else "out"))
     return tuple(sorted(found, key=lambda crossing: (crossing.frame, crossing.track_id, crossing.line)))
 
 

@@ -6,7 +6,6 @@ short and nearly always of one person. Two of them in one frame, apart from each
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -90,7 +89,7 @@ def covered(table: TrackTable) -> FloatArray:
         table: one video, in any order.
     """
     found = np.zeros(len(table))
-    for rows in _by_frame(table):
+    for rows in table.rows_by_frame().values():
         box = table.xyxy[rows]
         sides = np.minimum(box[:, None, 2:], box[None, :, 2:]) - np.maximum(box[:, None, :2], box[None, :, :2])
         size = (box[:, 2:] - box[:, :2]).prod(axis=1)
@@ -99,13 +98,6 @@ def covered(table: TrackTable) -> FloatArray:
         np.fill_diagonal(share, 0)
         found[rows] = share.max(axis=1)
     return found
-
-
-def _by_frame(table: TrackTable) -> Iterator[IntArray]:
-    """Yields the rows of each frame."""
-    if len(table):
-        order = np.argsort(table.frame, kind="stable")
-        yield from np.split(order, np.flatnonzero(np.diff(table.frame[order])) + 1)
 
 
 def _pieces(table: TrackTable, clean: BoolArray, *, max_gap: int) -> IntArray:
@@ -128,7 +120,7 @@ def _long_and_sure(table: TrackTable, piece: IntArray, *, least: float, score: f
 def _together(table: TrackTable, tracklet: IntArray, *, least: int) -> IntArray:
     """Returns (P, 2) pairs of tracklets that share enough frames; a track is once in a frame, so they are of two."""
     seen: dict[tuple[int, int], int] = {}
-    for rows in _by_frame(table):
+    for rows in table.rows_by_frame().values():
         here = np.sort(tracklet[rows]).tolist()
         for place, one in enumerate(here):
             for other in here[place + 1 :]:

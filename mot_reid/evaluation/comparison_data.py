@@ -110,13 +110,11 @@ def detector_name(path: str) -> str:
 
 
 def open_embedder(name: str, device: str) -> tuple[Embedder, bytes]:
-    """Returns an embedder by its name or path, and what identifies it: its weights."""
-    from mot_reid.reid.checkpoint import find
+    """Returns an embedder by its name or path, and what identifies it: the checksum of its weights."""
+    from mot_reid.reid.checkpoint import identify
     from mot_reid.reid.embedder import Embedder
 
-    path = find(name)
-    weights = path.with_suffix(".bin") if path.suffix == ".xml" else path
-    return Embedder(name, device=device), weights.read_bytes()
+    return Embedder(name, device=device), identify(name)["sha256"].encode()
 
 
 def embedded(

@@ -95,8 +95,7 @@ def look(cameras: Sequence[Camera], embed: Embeds, *, crops: int) -> tuple[Track
 def _look_at(camera: Camera, number: int, embed: Embeds, *, crops: int) -> tuple[Tracklets, list[Image]]:
     table = camera.table
     tracks, first = np.unique(table.track_id, return_index=True)
-    rows = {track: np.flatnonzero(table.track_id == track) for track in tracks.tolist()}
-    rows = {track: of[np.argsort(table.frame[of], kind="stable")] for track, of in rows.items()}
+    rows = table.rows_by_track()
     wanted: dict[int, list[int]] = defaultdict(list)
     for of in rows.values():
         for row in of[np.unique(np.linspace(0, len(of) - 1, crops + 2).round().astype(int)[slice(1, -1)])]:

@@ -11,11 +11,11 @@ from mot_reid.data.video_writer import VideoWriter
 from mot_reid.linking.link import link
 from mot_reid.pipeline.link import Camera, look, report, with_global_ids
 from mot_reid.pipeline.plan import Job
-from mot_reid.pipeline.refining import tracks_at
+from mot_reid.pipeline.refining import tracks_by_frame
 from mot_reid.pipeline.run import build_annotator
 from mot_reid.pipeline.source import Source
 from mot_reid.settings.tracking import TrackSettings
-from mot_reid.structures import TrackTable
+from mot_reid.structures import Tracks, TrackTable
 
 CROPS = 8
 """Crops of each track that are embedded, evenly spaced."""
@@ -62,6 +62,6 @@ def _draw(settings: TrackSettings, job: Job, table: TrackTable) -> None:
         Source(job.source, frame_rate=settings.tracker.frame_rate, max_frames=settings.max_frames) as source,
         VideoWriter(str(job.output), frame_rate=source.frame_rate) as writer,
     ):
-        annotate = build_annotator(settings, source.frame_rate)
+        annotate, tracks = build_annotator(settings, source.frame_rate), tracks_by_frame(table)
         for frame in source:
-            writer.write_fitted(annotate(frame.image, tracks_at(table, frame.number)))
+            writer.write_fitted(annotate(frame.image, tracks.get(frame.number, Tracks.empty())))

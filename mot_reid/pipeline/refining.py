@@ -123,21 +123,24 @@ def redraw(
         video: takes the pictures.
         watch: counts the stages `draw` and `write`.
     """
+    tracks = tracks_by_frame(table)
     for frame in frames:
         if video.stopped is not None:
             return
         with watch("draw"):
-            picture = annotate(frame.image, tracks_at(table, frame.number))
+            picture = annotate(frame.image, tracks.get(frame.number, Tracks.empty()))
         with watch("write"):
             video.write(picture, frame.number)
 
 
-def tracks_at(table: TrackTable, number: int) -> Tracks:
-    """Returns the tracks of one frame.
+def tracks_by_frame(table: TrackTable) -> dict[int, Tracks]:
+    """Returns the tracks of each frame that has any, by its number.
 
     Args:
         table: of a sequence.
-        number: of the frame, from 1.
     """
-    rows = table[table.frame == number]
-    return Tracks(rows.xyxy, rows.track_id, np.clip(rows.score, 0, 1), rows.class_id)
+    score = np.clip(table.score, 0, 1)
+    return {
+        number: Tracks(table.xyxy[rows], table.track_id[rows], score[rows], table.class_id[rows])
+        for number, rows in table.rows_by_frame().items()
+    }

@@ -7,7 +7,6 @@ import numpy as np
 from mot_reid.arrays import BoolArray, FloatArray, IntArray
 from mot_reid.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
 from mot_reid.refinement.gaussian_process import predict, smooth
-from mot_reid.refinement.tracklets import by_track
 from mot_reid.structures import TrackTable
 
 _NOISE = 0.1
@@ -22,7 +21,7 @@ def fill_gaps(table: TrackTable, *, max_gap: float, scale: float | None = None) 
         scale: of the Gaussian process that curves through the gap, in frames; None for a straight line.
     """
     parts = [table.replace(filled=_already(table))]
-    for rows in by_track(table):
+    for rows in table.rows_by_track().values():
         time = table.frame[rows]
         for at in np.flatnonzero((np.diff(time) > 1) & (np.diff(time) - 1 <= max_gap)):
             missing = np.arange(time[at] + 1, time[at + 1])
@@ -68,7 +67,7 @@ def smooth_boxes(table: TrackTable, *, scale: float, noise: float) -> FloatArray
         noise: standard deviation of the noise for one of the motion; raise it to trust single boxes less.
     """
     found = np.empty_like(table.xyxy)
-    for rows in by_track(table):
+    for rows in table.rows_by_track().values():
         breaks = np.flatnonzero(np.diff(table.frame[rows]) > 3 * scale) + 1
         for part in np.split(rows, breaks):
             boxes = xyxy_to_cxcywh(table.xyxy[part])

@@ -10,7 +10,7 @@ from scipy.optimize import linear_sum_assignment
 
 from mot_reid.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from mot_reid.boxes import xyxy_to_cxcywh
-from mot_reid.refinement.tracklets import by_track, mean_embedding
+from mot_reid.refinement.tracklets import mean_embedding
 from mot_reid.structures import TrackTable
 
 _NEVER = 1e6
@@ -67,7 +67,7 @@ def join_by_motion(
     Reference:
         Du et al., StrongSORT: Make DeepSORT Great Again, IEEE TMM 2023, section III-D (AFLink).
     """
-    parts = [_describe(table, rows, frame_rate=frame_rate) for rows in by_track(table)]
+    parts = [_describe(table, rows, frame_rate=frame_rate) for rows in table.rows_by_track().values()]
     if len(parts) < 2:
         return table.track_id
     cost = np.full((len(parts), len(parts)), _NEVER)
@@ -97,7 +97,7 @@ def join_by_appearance(table: TrackTable, embedding: Float32Array, *, threshold:
         threshold: least similarity of one person, as calibrated with the model.
         frame_rate: frames per second.
     """
-    groups = [[_describe(table, rows, frame_rate=frame_rate)] for rows in by_track(table)]
+    groups = [[_describe(table, rows, frame_rate=frame_rate)] for rows in table.rows_by_track().values()]
     names = [part[0].rows for part in groups]
     similarity = _similarities(embedding, names)
     weight = [int((~np.isnan(embedding[rows]).any(axis=1)).sum()) for rows in names]

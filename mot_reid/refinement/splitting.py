@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mot_reid.arrays import Float32Array, FloatArray, IntArray
-from mot_reid.refinement.tracklets import by_track, present
+from mot_reid.refinement.tracklets import present
 from mot_reid.structures import TrackTable
 
 
@@ -27,7 +27,7 @@ def split_by_appearance(
     """
     identity = table.track_id.copy()
     newest = int(identity.max(initial=0))
-    waiting = list(by_track(table))
+    waiting = list(table.rows_by_track().values())
     while waiting:
         rows = waiting.pop()
         known = present(embedding, rows)

@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from mot_reid.arrays import Float32Array, FloatArray, IntArray
 from mot_reid.structures import TrackTable
-
-
-def by_track(table: TrackTable) -> Iterator[IntArray]:
-    """Yields the rows of each track by frame, tracks by identity."""
-    order = np.lexsort((table.frame, table.track_id))
-    if len(order):
-        yield from np.split(order, np.flatnonzero(np.diff(table.track_id[order])) + 1)
 
 
 def check_once(table: TrackTable) -> None:
@@ -23,7 +14,7 @@ def check_once(table: TrackTable) -> None:
     Raises:
         ValueError: an identity appears twice in a frame.
     """
-    for rows in by_track(table):
+    for rows in table.rows_by_track().values():
         twice = np.flatnonzero(np.diff(table.frame[rows]) == 0)
         if len(twice):
             row = rows[twice[0]]

@@ -5,7 +5,6 @@ On a CPU a small network spends more time in torch's calls than in arithmetic; O
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from importlib.util import find_spec
@@ -43,7 +42,7 @@ def exported(path: Path, runtime: str) -> Path:
         return own
     default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mot_reid"
     folder = Path(os.environ.get(CACHE) or default)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    digest = checkpoint.identify(path)["sha256"][:16]
     target = folder / f"{path.stem}-{digest}{_ENDINGS[runtime]}"
     if not target.is_file():
         from mot_reid.reid.export import export_onnx, export_openvino
