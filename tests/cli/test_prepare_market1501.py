@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from mot_reid.cli.prepare_market1501 import main
-
-Run = Callable[..., tuple[int, str, str]]
+from tests.helpers.calls import Call, caller
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
+def run(capsys: pytest.CaptureFixture[str]) -> Call:
     """Runs the command in this process: exit code, standard output, standard error."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        code = main(arguments)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
+    return caller(main, capsys)
 
 
 @pytest.fixture
@@ -38,7 +30,7 @@ def source(tmp_path: Path) -> Path:
     return tmp_path / "in"
 
 
-def test_tool_prepares_then_verifies(run: Run, source: Path, tmp_path: Path) -> None:
+def test_tool_prepares_then_verifies(run: Call, source: Path, tmp_path: Path) -> None:
     arguments = (f"source={source}", f"--output={tmp_path / 'out'}", "data.official_counts=false")
     (code, first, complaint), (again, second, _) = run(*arguments), run(*arguments)
     assert code == again == 0, complaint
@@ -46,7 +38,7 @@ def test_tool_prepares_then_verifies(run: Run, source: Path, tmp_path: Path) -> 
     assert "verified, nothing to do" in second
 
 
-def test_tool_exits_one_and_names_the_bad_file(run: Run, source: Path, tmp_path: Path) -> None:
+def test_tool_exits_one_and_names_the_bad_file(run: Call, source: Path, tmp_path: Path) -> None:
     (source / "query" / "0001_c1s1_001051_00.jpg").write_bytes(b"x")
     code, _, said = run(f"source={source}", f"output={tmp_path / 'out'}", "data.official_counts=false")
     assert code == 1
@@ -69,7 +61,7 @@ def test_tool_exits_one_and_names_the_bad_file(run: Run, source: Path, tmp_path:
         (["source"], "got 'source'; expected key=value"),
     ],
 )
-def test_tool_exits_two_for_wrong_arguments(run: Run, arguments: list[str], message: str) -> None:
+def test_tool_exits_two_for_wrong_arguments(run: Call, arguments: list[str], message: str) -> None:
     code, _, said = run(*arguments)
     assert code == 2
     assert message in said and said.count("\n") == 1

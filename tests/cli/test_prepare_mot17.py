@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,20 +12,13 @@ from mot_reid.cli.prepare_mot17 import main
 from mot_reid.data import market1501
 from mot_reid.data.motchallenge import Sequence, write_detections, write_ground_truth, write_sequence
 from mot_reid.structures import TrackTable
-
-Run = Callable[..., tuple[int, str, str]]
+from tests.helpers.calls import Call, caller
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
+def run(capsys: pytest.CaptureFixture[str]) -> Call:
     """Runs the command in this process: exit code, standard output, standard error."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        code = main(arguments)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
+    return caller(main, capsys)
 
 
 @pytest.fixture
@@ -49,7 +41,7 @@ def source(tmp_path: Path) -> Path:
     return tmp_path / "own"
 
 
-def test_tool_prepares_then_verifies(run: Run, source: Path, tmp_path: Path) -> None:
+def test_tool_prepares_then_verifies(run: Call, source: Path, tmp_path: Path) -> None:
     arguments = (f"source={source}", f"--output={tmp_path / 'out'}", "official_counts=false")
     (code, first, complaint), (again, second, _) = run(*arguments), run(*arguments)
     assert code == again == 0, complaint
@@ -57,7 +49,7 @@ def test_tool_prepares_then_verifies(run: Run, source: Path, tmp_path: Path) -> 
     assert "verified, nothing to do" in second
 
 
-def test_tool_cuts_crops(run: Run, source: Path, tmp_path: Path) -> None:
+def test_tool_cuts_crops(run: Call, source: Path, tmp_path: Path) -> None:
     code, _, said = run(
         f"source={source}", f"output={tmp_path / 'out'}", "crops=true", "per_second=5", "gap_seconds=0.5"
     )
@@ -66,7 +58,7 @@ def test_tool_cuts_crops(run: Run, source: Path, tmp_path: Path) -> None:
     assert len(set(train.person_id.tolist())) == 4 and len(set(query.person_id.tolist())) == 4
 
 
-def test_tool_exits_one_and_names_the_bad_frame(run: Run, source: Path, tmp_path: Path) -> None:
+def test_tool_exits_one_and_names_the_bad_frame(run: Call, source: Path, tmp_path: Path) -> None:
     (source / "b" / "img1" / "000007.jpg").unlink()
     code, _, said = run(f"source={source}", f"output={tmp_path / 'out'}", "official_counts=false")
     assert code == 1
@@ -91,7 +83,7 @@ def test_tool_exits_one_and_names_the_bad_frame(run: Run, source: Path, tmp_path
         ),
     ],
 )
-def test_tool_exits_two_for_wrong_arguments(run: Run, arguments: list[str], message: str) -> None:
+def test_tool_exits_two_for_wrong_arguments(run: Call, arguments: list[str], message: str) -> None:
     code, _, said = run(*arguments)
     assert code == 2
     assert message in said and said.count("\n") == 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +18,17 @@ from mot_reid.data.video import VideoReader
 from mot_reid.data.video_writer import VideoWriter
 from mot_reid.metrics.linking import evaluate_links
 from mot_reid.reid.file_backend import FileBackend
+from tests.helpers.calls import Call, caller
 
 tool: Any = importlib.import_module("mot_reid.cli.track")
-Say = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def say(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Say:
+def say(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
     """Runs the tool in this process: exit code, standard output, standard error."""
     for name, value in (("YOLO_AUTOINSTALL", "false"), ("YOLO_VERBOSE", "false"), ("OMP_WAIT_POLICY", "passive")):
         monkeypatch.setenv(name, value)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        code = tool.main(arguments)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
+    return caller(tool.main, capsys)
 
 
 @pytest.fixture
@@ -53,13 +46,13 @@ def clip(tmp_path: Path) -> Path:
 # The whole way
 
 
-def test_fresh_machine_tracks_the_drawn_clip(say: Say) -> None:
+def test_fresh_machine_tracks_the_drawn_clip(say: Call) -> None:
     code, told, complaint = say("max_frames=20")
     assert code == 0, complaint
     assert "tracks in 20 frames" in told
 
 
-def test_every_output_of_a_video_is_written(say: Say, clip: Path, tmp_path: Path) -> None:
+def test_every_output_of_a_video_is_written(say: Call, clip: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     code, told, _ = say(
         f"source={clip}", f"detector.public={clip.with_suffix('.txt')}", f"output={out / 'a.mp4'}",
@@ -81,7 +74,7 @@ def test_every_output_of_a_video_is_written(say: Say, clip: Path, tmp_path: Path
     assert sorted(path.name for path in out.iterdir()) == ["a.json", "a.mp4", "a.txt"]
 
 
-def test_filters_are_options(say: Say, clip: Path, tmp_path: Path) -> None:
+def test_filters_are_options(say: Call, clip: Path, tmp_path: Path) -> None:
     arguments = (f"source={clip}", f"detector.public={clip.with_suffix('.txt')}", f"results={tmp_path / 'a.txt'}")
     say(*arguments, "min_track_length=1")
     assert set(read_results(tmp_path / "a.txt").track_id.tolist()) == {1, 2}
@@ -89,7 +82,7 @@ def test_filters_are_options(say: Say, clip: Path, tmp_path: Path) -> None:
     assert len(read_results(tmp_path / "a.txt")) == 0
 
 
-def test_folder_of_images_and_a_pattern_of_detections(say: Say, clip: Path, tmp_path: Path) -> None:
+def test_folder_of_images_and_a_pattern_of_detections(say: Call, clip: Path, tmp_path: Path) -> None:
     from PIL import Image
 
     folder = tmp_path / "seq"
@@ -101,7 +94,7 @@ def test_folder_of_images_and_a_pattern_of_detections(say: Say, clip: Path, tmp_
     assert (code, problem) == (0, "") and "seq: 1 tracks in 3 frames" in told
 
 
-def test_presets_are_compared_in_one_montage(say: Say, clip: Path, tmp_path: Path) -> None:
+def test_presets_are_compared_in_one_montage(say: Call, clip: Path, tmp_path: Path) -> None:
     code, told, _ = say(
         f"source={clip}", f"detector.public={clip.with_suffix('.txt')}", "compare=[sort,ocsort]",
         f"montage={tmp_path / 'side.mp4'}", f"results={tmp_path / 'res'}",
@@ -114,7 +107,7 @@ def test_presets_are_compared_in_one_montage(say: Say, clip: Path, tmp_path: Pat
         assert (reader.width, reader.height, reader.length) == (2 * 64, 2 * 48, 12)
 
 
-def test_failed_sources_are_reported_and_the_rest_is_kept(say: Say, clip: Path, tmp_path: Path) -> None:
+def test_failed_sources_are_reported_and_the_rest_is_kept(say: Call, clip: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.avi").write_bytes(b"")
     code, told, problem = say(
         f"source=[{tmp_path / 'bad.avi'},{clip}]", f"detector.public={clip.with_suffix('.txt')}",
@@ -130,7 +123,7 @@ def test_failed_sources_are_reported_and_the_rest_is_kept(say: Say, clip: Path, 
 # Mistakes
 
 
-def test_missing_ray_is_one_sentence(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_ray_is_one_sentence(say: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     code, _, problem = say("engine=ray", "max_frames=1")
     assert (code, problem) == (2, 'engine: ray is not installed; pip install "mot-reid[ray]"\n')
@@ -164,7 +157,7 @@ def test_missing_ray_is_one_sentence(say: Say, monkeypatch: pytest.MonkeyPatch) 
         (["tracker.appearance=always"], "tracker.appearance: got 'always' without a model; expected reid=PATH"),
     ],
 )
-def test_mistake_is_one_line_and_exit_code_two(say: Say, tmp_path: Path, arguments: list[str], message: str) -> None:
+def test_mistake_is_one_line_and_exit_code_two(say: Call, tmp_path: Path, arguments: list[str], message: str) -> None:
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "text.mp4").write_text("hello")
     (tmp_path / "nan.txt").write_text("1,-1,1,2,3,4,0.5\n2,-1,1,2,3,4,nan\n")
@@ -175,7 +168,7 @@ def test_mistake_is_one_line_and_exit_code_two(say: Say, tmp_path: Path, argumen
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty.mp4", "nan.txt", "text.mp4"]
 
 
-def test_failed_run_leaves_no_video(say: Say, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_run_leaves_no_video(say: Call, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mot_reid.viewing import draw
 
     def fail(*_: object) -> None:
@@ -189,7 +182,7 @@ def test_failed_run_leaves_no_video(say: Say, clip: Path, tmp_path: Path, monkey
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_lost_stream_keeps_what_was_seen(say: Say, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lost_stream_keeps_what_was_seen(say: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mot_reid.data import video
 
     class Stream:
@@ -220,7 +213,7 @@ def test_lost_stream_keeps_what_was_seen(say: Say, tmp_path: Path, monkeypatch: 
     assert "stream: lost" in json.loads((tmp_path / "a.json").read_text())["sources"]["live"]["ended"]
 
 
-def test_help_lists_every_key(say: Say) -> None:
+def test_help_lists_every_key(say: Call) -> None:
     code, told, _ = say("--help")
     assert code == 0
     for key in ("source:", "output:", "tracker.preset:", "draw.trails:", "engine:", "min_track_length:"):
@@ -231,7 +224,7 @@ def test_help_lists_every_key(say: Say) -> None:
 
 
 @pytest.mark.data
-def test_real_people_are_tracked(say: Say, real_data: Path, tmp_path: Path) -> None:
+def test_real_people_are_tracked(say: Call, real_data: Path, tmp_path: Path) -> None:
     """The first 20 frames of PETS09-S2L1 with a real network: nearly all its people, nobody twice."""
     weights = real_data.parent / "models" / "yolov8n_int8_openvino_model"
     if not weights.is_dir():
@@ -270,7 +263,7 @@ def _folder_with_another_size(folder: Path) -> tuple[Path, Path]:
 
 @pytest.mark.parametrize("preset", ["bytetrack", "botsort"])
 def test_frame_of_another_size_loses_nothing(
-    say: Say, tmp_path: Path, caplog: pytest.LogCaptureFixture, preset: str
+    say: Call, tmp_path: Path, caplog: pytest.LogCaptureFixture, preset: str
 ) -> None:
     frames, detections = _folder_with_another_size(tmp_path)
     code, out, err = say(
@@ -290,7 +283,7 @@ def test_frame_of_another_size_loses_nothing(
 
 @pytest.mark.parametrize("name", ["[cam1] street.avi", "a, b.avi", "100%d.avi", "12:30.avi", "0000", "[cam1]"])
 def test_source_that_exists_is_taken_whatever_its_name(
-    say: Say, clip: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    say: Call, clip: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     from PIL import Image
 
@@ -307,7 +300,7 @@ def test_source_that_exists_is_taken_whatever_its_name(
     assert summary["frames"] == 12 and summary["tracks"] >= 1
 
 
-def test_file_that_was_cut_off_is_named_in_the_summary(say: Say, clip: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_file_that_was_cut_off_is_named_in_the_summary(say: Call, clip: Path, caplog: pytest.LogCaptureFixture) -> None:
     noise = np.random.default_rng(0)
     with VideoWriter(clip, frame_rate=10) as writer:
         for _ in range(12):
@@ -322,7 +315,7 @@ def test_file_that_was_cut_off_is_named_in_the_summary(say: Say, clip: Path, cap
 
 
 def test_runtime_changes_what_runs_the_model_and_not_the_tracks(
-    say: Say, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    say: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fails when the key does not reach the embedder, or the ONNX file of the bundled model is not the same network."""
     pytest.importorskip("onnxruntime")
@@ -342,7 +335,7 @@ def test_runtime_changes_what_runs_the_model_and_not_the_tracks(
     assert (tmp_path / "torch.txt").read_text() == (tmp_path / "onnx.txt").read_text() != ""
 
 
-def test_link_gives_a_person_one_identity_in_three_synthetic_cameras(say: Say, tmp_path: Path) -> None:
+def test_link_gives_a_person_one_identity_in_three_synthetic_cameras(say: Call, tmp_path: Path) -> None:
     """Whom a track shows is looked up in the truth: nobody is joined to somebody else, and most are joined."""
     wanted = [f"{key}={tmp_path / value}" for key, value in (("results", "r"), ("output", "v"), ("json", "s.json"))]
     code, out, err = say("link=true", "tracker.preset=bytetrack", "reid=person_small", "device=cpu", *wanted)
@@ -374,6 +367,6 @@ def test_link_gives_a_person_one_identity_in_three_synthetic_cameras(say: Say, t
         ("compare=[sort]", "link: got it with compare; expected one preset"),
     ],
 )
-def test_link_is_refused_where_it_makes_no_sense(say: Say, more: str, message: str) -> None:
+def test_link_is_refused_where_it_makes_no_sense(say: Call, more: str, message: str) -> None:
     code, _, err = say("link=true", more)
     assert code == 2 and message in err
