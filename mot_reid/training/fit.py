@@ -31,7 +31,7 @@ from mot_reid.training.builders import (
 from mot_reid.training.checkpoint_io import read
 from mot_reid.training.checkpointing import Interrupted, KeepCheckpoints, listening
 from mot_reid.training.datamodule import ReIDDataModule, telling_of_dead_workers
-from mot_reid.training.header import header
+from mot_reid.training.header import header, slow_precision
 from mot_reid.training.host import is_first_process
 from mot_reid.training.length import check_length
 from mot_reid.training.loggers import close_loggers
@@ -140,6 +140,8 @@ def _prepare_and_run(config: Config, *, resume: str | None, started: float) -> F
         trainer = build_trainer(config, folder, resumed_step=resumed_step, callbacks=[*tracking, *own])
         if trainer.is_global_zero:
             log.info(header(trainer, module, data, folder))
+            if slow := slow_precision(trainer):
+                log.warning(slow)
         try:
             with listening(), telling_of_dead_workers():
                 return _run(config, trainer, module, data, resumed=resumed, started=started)

@@ -43,6 +43,17 @@ def header(trainer: Trainer, module: ReIDModule, data: ReIDDataModule, folder: P
     return "\n".join(f"{name:<11} {text}" for name, text in rows.items())
 
 
+def slow_precision(trainer: Trainer) -> str:
+    """Returns a sentence where a CPU trains in bfloat16 without instructions for it, and an empty text elsewhere."""
+    slow = trainer.strategy.root_device.type == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    if not slow or not str(trainer.precision).startswith("bf16"):
+        return ""
+    return (
+        f"trainer.precision: {trainer.precision} takes many times longer than 32-true on this CPU, which has no "
+        "instructions for bfloat16; stop and give trainer.precision=32-true"
+    )
+
+
 def _people(*tables: IdentityTable) -> str:
     """Counts persons, images and cameras; junk and distractors, whose numbers are below 1, count as images only."""
     person = np.concatenate([table.person_id for table in tables])

@@ -15,7 +15,7 @@ def own_callbacks(paths: Sequence[str]) -> list[Callback]:
         paths: Import paths of subclasses of `lightning.Callback`, such as "my_package.callbacks.Beep".
 
     Raises:
-        ValueError: There is no such class, it is no callback, or it cannot be made without arguments.
+        ValueError: There is no such class, it is no callback, it cannot be made without arguments, or its code fails.
     """
     return [_made(path) for path in paths]
 
@@ -27,8 +27,8 @@ def _made(path: str) -> Callback:
         if not (isinstance(found, type) and issubclass(found, Callback)):
             raise TypeError("it is no subclass of lightning.Callback")
         return found()
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
+    except Exception as error:  # whatever the user's code raises
         raise ValueError(
-            f"run.callbacks: got '{path}' ({error}); expected the import path of a lightning.Callback that needs no "
-            "arguments, as package.module.Class; is its folder in PYTHONPATH?"
+            f"run.callbacks: got '{path}' ({type(error).__name__}: {error}); expected the import path of a "
+            "lightning.Callback that needs no arguments, as package.module.Class; is its folder in PYTHONPATH?"
         ) from None

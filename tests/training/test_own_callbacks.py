@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,3 +44,21 @@ def test_callback_of_the_user_is_called(beeps: None, people: Path, tmp_path: Pat
 def test_what_is_no_callback_is_refused_by_its_name(beeps: None, path: str) -> None:
     with pytest.raises(ValueError, match=rf"run.callbacks: got '{path}' \(.+\); expected the import path"):
         own_callbacks([path])
+
+
+@pytest.mark.parametrize(
+    ("code", "cause"),
+    [
+        ("class Beep(:\n", r"SyntaxError: .+broken\.py, line 1\)"),
+        ("import json\njson.loads('{')\n", "JSONDecodeError: .+"),
+        ("from lightning import Callback\nclass Beep(Callback):\n def __init__(self):\n  {}['x']\n", "KeyError: 'x'"),
+    ],
+)
+def test_code_that_fails_is_told_with_its_cause(
+    code: str, cause: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken.py").write_text(code)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "broken", raising=False)
+    with pytest.raises(ValueError, match=rf"run.callbacks: got 'broken.Beep' \({cause}\); expected the import path"):
+        own_callbacks(["broken.Beep"])

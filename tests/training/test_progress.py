@@ -163,6 +163,20 @@ def test_log_begins_with_who_is_in_the_run_and_what_is_trained(
     assert (tmp_path / "run" / "fit.log").read_text().startswith(log)
 
 
+@pytest.mark.parametrize(
+    ("precision", "supported", "told"),
+    [("bf16-mixed", False, True), ("bf16-mixed", True, False), ("32-true", False, False)],
+)
+def test_bfloat16_on_a_cpu_without_it_is_told_before_the_first_step(
+    precision: str, supported: bool, told: bool, people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: supported)
+    arguments = ("trainer.max_epochs=1", "run.score_test=false", f"trainer.precision={precision}")
+    fit(small_config(people, tmp_path / "run", *arguments))
+    log = (tmp_path / "run" / "fit.log").read_text()
+    assert ("trainer.precision: bf16-mixed takes many times longer than 32-true on this CPU" in log) == told
+
+
 def test_log_holds_the_lines_that_a_terminal_shows_above_its_bars(
     people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
