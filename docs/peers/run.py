@@ -2,9 +2,10 @@
 
 `python docs/peers/run.py PEER,PEER,.. ground_truth=DIR detectors=.. output=comparison`, with the keys of `mot-reid
 compare`. A peer is PROGRAM:NAME or, with the first model of `embedders=`, PROGRAM:NAME+. Ours are run first (into
-`comparison/first`, to see whether the machine kept its speed), then the peers, then ours again into the table with all.
-Results of the peers are in `comparison/peers/DETECTOR/PROGRAM_NAME[+MODEL]`. Nothing is set but the frame rate, and
-camera motion is off where the program lets it be.
+`comparison/first`), then the peers, then ours again into the table with all. `comparison/pace.json` has the
+milliseconds a frame of both runs of ours, which say whether the machine kept its speed; `comparison/peers/DETECTOR/
+PROGRAM_NAME[+MODEL]` has the results of the peers. Nothing is set but the frame rate, and camera motion is off where
+the program lets it be.
 
 ultralytics (AGPL-3.0): bytetrack, botsort, ocsort, tracktrack, fasttrack, ..
 trackers (Apache-2.0): SORT, ByteTrack, OCSORT, CBIoU, BoTSORT
@@ -17,8 +18,9 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from inspect import signature
+from itertools import repeat
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -30,6 +32,7 @@ import numpy as np
 from mot_reid.arrays import FloatArray
 from mot_reid.cli import compare
 from mot_reid.evaluation.comparison_data import Video, embedded, open_embedder, read_videos
+from mot_reid.files import write_json
 from mot_reid.reid.bundled import title
 from mot_reid.settings.comparison import CompareSettings
 from mot_reid.settings.load import load_settings
@@ -120,6 +123,8 @@ def boxmot(name: str, frame_rate: float, *, looks: bool) -> Step:
 
 
 PROGRAMS = {"ultralytics": ultralytics, "trackers": trackers, "boxmot": boxmot}
+_CAMERA = ("boxmot:strongsort", "boxmot:deepocsort", "boxmot:hybridsort")
+"""Programs whose camera motion cannot be turned off, so that they need the pictures."""
 
 
 def _filled(found: Detections) -> Any:
@@ -129,21 +134,26 @@ def _filled(found: Detections) -> Any:
     return np.where(np.isnan(found.embedding), flat, found.embedding).astype(np.float32)
 
 
-def track(video: Video, frames: list[Detections], step: Step) -> tuple[list[str], float]:
+def track(frames: list[Detections], images: Iterator[Any], step: Step) -> tuple[list[str], float]:
     """Returns the lines of a MOT file, and milliseconds of processor time a frame for tracking alone."""
-    import cv2
-
     lines, spent = [], 0.0
-    for number, (found, (image, scale)) in enumerate(zip(frames, video.images()), 1):
-        sized = image if scale == 1 else cv2.resize(image, None, fx=scale, fy=scale)
+    for number, (found, image) in enumerate(zip(frames, images), 1):
         start = time.process_time()
-        rows = step(found, sized)
+        rows = step(found, image)
         spent += time.process_time() - start
         lines += [
             f"{number},{int(row[4])},{row[0]:.2f},{row[1]:.2f},{row[2] - row[0]:.2f},{row[3] - row[1]:.2f},1,-1,-1,-1"
             for row in rows
         ]
     return lines, 1000 * spent / len(frames)
+
+
+def pictures(video: Video, *, needed: bool) -> Iterator[Any]:
+    """Yields the frames in the size that the boxes are for; where they are not needed, the first one for ever."""
+    import cv2
+
+    sized = (image if k == 1 else cv2.resize(image, None, fx=k, fy=k) for image, k in video.images())
+    return sized if needed else repeat(next(sized))
 
 
 def run(peer: str, settings: CompareSettings, videos: list[Video]) -> str:
@@ -156,7 +166,8 @@ def run(peer: str, settings: CompareSettings, videos: list[Video]) -> str:
         folder.mkdir(parents=True, exist_ok=True)
         for video in videos:
             frames = _embedded(settings, video, detector) if looks else video.boxes[detector]
-            lines, times[video.name] = track(video, frames, PROGRAMS[program](name, video.frame_rate, looks=looks))
+            images = pictures(video, needed=peer.removesuffix("+") in _CAMERA)
+            lines, times[video.name] = track(frames, images, PROGRAMS[program](name, video.frame_rate, looks=looks))
             (folder / f"{video.name}.txt").write_text("\n".join([*lines, ""]))
         (folder / "milliseconds.json").write_text(json.dumps(times))
     return f"{settings.output}/peers/{{detector}}/{called}"
@@ -173,12 +184,12 @@ def main(peers: list[str], arguments: list[str]) -> int:
     """Runs ours, the peers, and ours again; returns the exit code of the last."""
     settings = load_settings(CompareSettings, arguments, base="compare")
     assert settings.ground_truth is not None, "ground_truth=DIR is missing"
-    ours = [word for word in arguments if word.lstrip("-").partition("=")[0] not in ("output", "peers", "reference")]
-    first = Path(settings.output) / "first"
-    if compare.main([*ours, f"output={first}"]):
+    ours = _without(arguments, "output", "peers", "reference")
+    output, first = Path(settings.output), Path(settings.output) / "first"
+    _share(output / "embeddings", first / "embeddings")
+    if compare.main([*_without(ours, "bootstrap"), "bootstrap=1", f"output={first}"]):
         return 2
-    if (first / "embeddings").is_dir():
-        shutil.copytree(first / "embeddings", Path(settings.output) / "embeddings", dirs_exist_ok=True)
+    _share(first / "embeddings", output / "embeddings")
     videos = read_videos(
         settings.ground_truth,
         settings.sequences,
@@ -189,7 +200,36 @@ def main(peers: list[str], arguments: list[str]) -> int:
     folders = [run(peer, settings, videos) for peer in peers]
     theirs = f"peers={','.join([*settings.peers, *folders])}"
     reference = [] if settings.reference is None else [f"reference={settings.reference}"]
-    return compare.main([*ours, *reference, theirs, f"output={settings.output}"])
+    answer = compare.main([*ours, *reference, theirs, f"output={settings.output}"])
+    if answer == 0:
+        report_pace(first, output)
+    return answer
+
+
+def _without(arguments: list[str], *names: str) -> list[str]:
+    """Returns the words of a command line but for some keys."""
+    return [word for word in arguments if word.lstrip("-").partition("=")[0] not in names]
+
+
+def _share(source: Path, target: Path) -> None:
+    """Copies the embeddings that only one folder has."""
+    target.mkdir(parents=True, exist_ok=True)
+    for file in source.glob("*.npy"):
+        if not (target / file.name).exists():
+            shutil.copyfile(file, target / file.name)
+
+
+def report_pace(first: Path, last: Path) -> None:
+    """Writes and prints the milliseconds a frame of our rows, before and after the other programs."""
+    before, after = ({row["name"]: row["milliseconds"] for row in _rows(folder)} for folder in (first, last))
+    pace = {name: [before[name], after[name]] for name in before}
+    write_json(last / "pace.json", pace)
+    ratio = [b / a for a, b in pace.values()]
+    print(f"pace   ours took {min(ratio):.2f} to {max(ratio):.2f} times as long after the others as before")
+
+
+def _rows(folder: Path) -> list[dict[str, Any]]:
+    return list(json.loads((folder / "compare.json").read_text(encoding="utf-8"))["rows"])
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 from docs.peers import run
+from mot_reid.evaluation.comparison_data import read_videos
 from mot_reid.structures import Detections
 from tests.helpers.sequences import write_sequences
 
@@ -42,6 +44,18 @@ def test_what_a_program_answers_stands_in_the_table(
     row = next(row for row in rows if row["tracker"] == "perfect_one")
     assert row["combined"]["hota"] == pytest.approx(1, abs=1e-3)
     assert row["milliseconds"] == json.loads((folder / "milliseconds.json").read_text())["a"] > 0
+    pace = json.loads((tmp_path / "out" / "pace.json").read_text())
+    (before, after) = pace.pop("sort · det")
+    assert before != after and after == next(row for row in rows if row["tracker"] == "sort")["milliseconds"]
+    assert pace == {}
+
+
+def test_pictures_are_read_only_where_a_program_needs_them(root: Path) -> None:
+    """Twelve frames, in the size of the boxes; without need the first one goes on for ever."""
+    video = read_videos(root, ["a"], detectors=["det/det.txt"], frames=None)[0]
+    assert [image.shape for image in run.pictures(video, needed=True)] == 12 * [(80, 300, 3)]
+    same = list(islice(run.pictures(video, needed=False), 20))
+    assert len(same) == 20 and all(image is same[0] for image in same)
 
 
 @pytest.mark.parametrize(
