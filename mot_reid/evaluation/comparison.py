@@ -19,7 +19,6 @@ from mot_reid.refinement.refine import refine
 from mot_reid.structures import Detections, TrackTable
 from mot_reid.tracking.parameters import find_preset
 from mot_reid.tracking.tracker import Tracker
-from mot_reid.version import __version__
 
 _FORMAT = "2"  # of a cell; raise it where scores change
 
@@ -80,7 +79,7 @@ def tracked_cells(
         scoring: how, and where they are kept.
     """
     inputs = [found.xyxy.tobytes() + found.score.tobytes() + _bytes(found.embedding) for found in frames]
-    settings = repr((__version__, find_preset(preset), gate, video.frame_rate)).encode()
+    settings = repr((find_preset(preset), gate, video.frame_rate)).encode()
     keys = [_key(video, scoring, settings, repr(tuple(p)).encode(), *inputs) for p in ([], parts)[: 1 + bool(parts)]]
     known = [_load(scoring.folder / f"{key}.npz") for key in keys]
     if all(known):

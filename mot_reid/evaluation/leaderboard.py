@@ -48,8 +48,8 @@ class Entry:
 def leaderboard(cells: dict[Entry, dict[str, Cell]], *, reference: str | None = None) -> dict[str, Any]:
     """Returns the comparison in plain numbers: rows by HOTA of all videos together, best first.
 
-    Each row has the difference to a row on the same boxes with its 95% interval, from the same draws; a row whose
-    interval of HOTA reaches 0 cannot be told from that one.
+    Each row has the difference to a row on the same boxes with its 95% interval, from the same draws, together and for
+    each video; a row whose interval of HOTA reaches 0 cannot be told from that one.
 
     Args:
         cells: by row, then by video; rows with the same videos are comparable.
@@ -65,8 +65,10 @@ def leaderboard(cells: dict[Entry, dict[str, Cell]], *, reference: str | None = 
         row, before = rows[entry], beside[entry.detector]
         row["reference"] = before.name
         row["difference"] = {name: row["combined"][name] - rows[before]["combined"][name] for name in INTERVALS}
-        intervals = paired_intervals(_drawn(cells[before]), _drawn(cells[entry]))
-        row["interval"] = {name: list(interval) for name, interval in intervals.items()}
+        first, second = _drawn(cells[before]), _drawn(cells[entry])
+        row["interval"] = _intervals(first, second)
+        for video, scores in row["sequences"].items():
+            scores["interval"] = _intervals({video: first[video]}, {video: second[video]})
     return {"videos": list(next(iter(cells.values()))), "rows": [rows[entry] for entry in ranked]}
 
 
@@ -102,6 +104,10 @@ def _row(entry: Entry, of_video: dict[str, Cell]) -> dict[str, Any]:
 
 def _numbers(sums: Resampled) -> dict[str, float]:
     return {name: float(values[0]) for name, values in sums.scores().items()}
+
+
+def _intervals(before: dict[str, Resampled], after: dict[str, Resampled]) -> dict[str, list[float]]:
+    return {name: list(interval) for name, interval in paired_intervals(before, after).items()}
 
 
 def _drawn(of_video: dict[str, Cell]) -> dict[str, Resampled]:

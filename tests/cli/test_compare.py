@@ -79,6 +79,17 @@ def test_results_of_others_stand_in_the_same_table(root: Path, tmp_path: Path) -
     assert "oracle" in (tmp_path / "out" / "index.html").read_text()
 
 
+def test_each_video_has_an_interval_of_its_own(root: Path, tmp_path: Path) -> None:
+    """The one that it has when it is compared alone."""
+    words = [f"ground_truth={root}", "trackers=sort,bytetrack", "reference=sort", "bootstrap=20"]
+    assert tool.main([*words, f"output={tmp_path / 'all'}"]) == 0
+    assert tool.main([*words, "sequences=b", f"output={tmp_path / 'one'}"]) == 0
+    both = [
+        next(row for row in board(tmp_path / name)["rows"] if row["tracker"] == "bytetrack") for name in ("all", "one")
+    ]
+    assert both[0]["sequences"]["b"]["interval"] == both[1]["interval"] != both[0]["interval"]
+
+
 def detected_twice(root: Path, folder: Path) -> str:
     """A second detector, which has lost a person of each sequence; the `detectors=` of both."""
     for name in NAMES:

@@ -53,12 +53,15 @@ def _boxes(rows: Sequence[_Row], videos: Sequence[str]) -> Markup:
 
 
 def _cells(row: _Row, video: str | None) -> dict[str, Any]:
-    """Returns what stands in a row: on one video, or on all of them together with intervals."""
-    scores = row["combined"] if video is None else row["sequences"][video]
+    """Returns what stands in a row, with intervals: on one video, or on all of them together."""
+    scores, interval = row["combined"], row["interval"]
+    if video is not None:
+        scores = row["sequences"][video]
+        interval = scores["interval"]
     cells = []
     for name in SCORES.values():
-        low, high = (100 * end for end in row["interval"][name])
-        small = "" if video is not None or row["name"] == row["reference"] else f"{low:+.1f} to {high:+.1f}"
+        low, high = (100 * end for end in interval[name])
+        small = "" if row["name"] == row["reference"] else f"{low:+.1f} to {high:+.1f}"
         cells.append({"text": f"{100 * scores[name]:.1f}", "small": small, "share": f"{100 * scores[name]:.0f}"})
     spent = row["milliseconds"]
     return {
