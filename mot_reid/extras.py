@@ -32,6 +32,8 @@ EXTRAS = {
     "prometheus_client": "serve",
     "gradio": "serve",
     "av": "serve",
+    "psycopg": "replicas",
+    "procrastinate": "replicas",
 }
 """The extra of each package, by the name under which it is imported."""
 

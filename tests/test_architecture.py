@@ -97,9 +97,9 @@ TABLE = {
         "extras arrays boxes structures files metrics", top="numpy jinja2 markupsafe", lazy="cv2 matplotlib"
     ),
     "serving": room(
-        "arrays environment linking settings structures data detection reid tracking pipeline viewing",
+        "arrays environment extras linking settings structures data detection reid tracking pipeline viewing",
         top="numpy markupsafe fastapi pydantic python_multipart prometheus_client",
-        lazy="gradio uvicorn cv2",
+        lazy="gradio uvicorn cv2 psycopg procrastinate",
     ),
 }
 
@@ -111,10 +111,12 @@ SERVING = {
     "folder": "",
     "logs": "refusal",
     "prometheus": "",
+    "database": "",
     "sqlite": "refusal",
-    "galleries": "folder refusal sqlite",
+    "postgres": "refusal",
+    "galleries": "database folder postgres refusal sqlite",
     "worker": "content logs refusal",
-    "jobs": "content folder prometheus refusal sqlite worker",
+    "jobs": "content database folder postgres prometheus refusal sqlite worker",
     "sweeper": "refusal",
     "weights": "",
     "sites": "refusal",

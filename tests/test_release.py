@@ -43,7 +43,7 @@ def test_constraints_are_versions_that_the_package_allows() -> None:
     asked = [(canonicalize_name(one.name), one) for one in requirements() if one.name != "mot-reid"]
     refused = [str(one) for name, one in asked if name in pinned and not one.specifier.contains(pinned[name])]
     assert refused == []
-    needed = {re.split("[><=]", one)[0].partition(";")[0] for one in [*project()["dependencies"], *brings("test")]}
+    needed = {re.split(r"[><=[]", one)[0].partition(";")[0] for one in [*project()["dependencies"], *brings("test")]}
     assert {canonicalize_name(name) for name in needed} - set(pinned) == set()
 
 

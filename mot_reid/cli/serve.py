@@ -35,10 +35,11 @@ _REQUESTS_SAY = (
     "engine",
     "reid",
 )
-_EMPTY_KEY = (
-    "api_key: got an empty text; expected a key, or null for a server that asks for none; check the variable of the "
-    "environment that it comes from"
-)
+_EMPTY = {
+    "api_key": "expected a key, or null for a server that asks for none",
+    "database": "expected an address such as postgresql://user@host/name, or null for a server that is alone",
+}
+"""What a secret should be where it is empty, since a variable of the environment is."""
 _BACKLOG = 512
 _SWITCH_SECONDS = 0.001
 
@@ -54,11 +55,17 @@ class _ServeCommand(Command[Any]):
         try:
             settings = load_settings(ServeSettings, argv, base=self.base, tool_keys=(*track_keys, "tracking"))
         except ConfigError as error:
-            if "api_key: got ''" in str(error):
-                raise ConfigError(_EMPTY_KEY) from None
-            raise
-        if given.get("api_key") == "" or (settings.api_key is not None and not settings.api_key.strip()):
-            raise ConfigError(_EMPTY_KEY)
+            empty = next((key for key in _EMPTY if f"{key}: got ''" in str(error)), None)
+            raise error if empty is None else _empty(empty) from None
+        for key in _EMPTY:
+            value = getattr(settings, key)
+            if given.get(key) == "" or (value is not None and not value.strip()):
+                raise _empty(key)
+        if settings.demo and settings.database is not None:
+            raise ConfigError(
+                "demo: got true with a database=; expected false, since the demo keeps its pages in one server; run "
+                "it on a server of its own"
+            )
         tracking = [f"{key}={text}" for key, text in given.items() if key in track_keys]
         if "tracking" in given:
             tracking.append(f"config={given['tracking']}")
@@ -80,8 +87,14 @@ of mot-reid track say how people are tracked: give them here, or in the YAML fil
         "port=8000 demo=true detector.weights=yolov8s.onnx",
         "host=0.0.0.0 tracker.preset=bytetrack_reid limits.jobs=2 config=my_serve.yaml",
     ),
-    exits="0 stopped, 2 a mistake in the arguments, or a folder or port that is taken",
+    exits="0 stopped, 2 a mistake in the arguments, a folder or port that is taken, or a database that is not there",
 )
+
+
+def _empty(key: str) -> ConfigError:
+    return ConfigError(
+        f"{key}: got an empty text; {_EMPTY[key]}; check the variable of the environment that it comes from"
+    )
 
 
 def main(argv: Sequence[str]) -> int:

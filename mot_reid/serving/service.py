@@ -15,7 +15,7 @@ from mot_reid.arrays import Float32Array
 from mot_reid.serving.folder import FolderLock
 from mot_reid.serving.galleries.gallery import Answer, Galleries, Person
 from mot_reid.serving.jobs.job_store import StoredJob
-from mot_reid.serving.jobs.video_jobs import VideoJobs
+from mot_reid.serving.jobs.video_jobs import SPARED_SECONDS, VideoJobs
 from mot_reid.serving.live import LiveSession, LiveSessions
 from mot_reid.serving.prometheus import Metrics
 from mot_reid.serving.refusal import Refusal, stopping
@@ -73,14 +73,15 @@ class Service:
 
     Raises:
         OSError: the folder cannot be used, or another server works in it.
-        ValueError: the detector's weights can run code and are not trusted, or a database in the folder is damaged, in
-            use, not ours, or written by a newer program.
+        ValueError: the detector's weights can run code and are not trusted, or a database is damaged, in use, not ours,
+            not reached, or written by a newer program.
         Refusal: the disk is full or fails.
 
     Attributes:
         limits: all limits.
         metrics: what Prometheus reads.
         folder: that uploads, results, galleries and the list of jobs are kept in.
+        spared_seconds: how young files of nobody must be to stay, since another server may be receiving them.
         jobs: of videos; `submit_video` adds one.
         galleries: of known people; `enrol` and `search` below take images.
         sites: whose live sessions share their people.
@@ -92,15 +93,21 @@ class Service:
         self.metrics = Metrics()
         self._tracking = replace(tracking, reid=settings.reid)
         self.folder = Path(settings.folder).resolve()
-        self._folder_lock = FolderLock(self.folder)
-        self.galleries = Galleries(self.folder / "galleries", self.limits)
+        database = settings.database
+        self._folder_lock = FolderLock(self.folder) if database is None else None
+        self.spared_seconds = 0.0 if database is None else SPARED_SECONDS
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.galleries = Galleries(self.folder / "galleries", self.limits, database=database)
         models = (self._tracking, self.limits, settings.nice)
         self._job_workers = [Worker(f"jobs-{n}", serve_models, models) for n in range(1, self.limits.jobs + 1)]
         self._callers = [Worker(f"calls-{n}", serve_models, models) for n in range(1, self.limits.callers + 1)]
         self._checker = Worker("checks", serve_checks, (self.limits, settings.nice))
-        self.jobs = VideoJobs(self.folder, self._job_workers, self._checker, limits=self.limits, metrics=self.metrics)
+        self.jobs = VideoJobs(
+            self.folder, self._job_workers, self._checker, limits=self.limits, metrics=self.metrics, database=database
+        )
+        spared = max(_SWEEP_SECONDS, self.spared_seconds)
         self._sweeper = Sweeper(
-            {"jobs": lambda: self.jobs.sweep(spared_seconds=_SWEEP_SECONDS), "galleries": self.galleries.sweep},
+            {"jobs": lambda: self.jobs.sweep(spared_seconds=spared), "galleries": self.galleries.sweep},
             pause_seconds=_SWEEP_SECONDS,
         )
         self.sites = Sites(self.limits, max_false_links=tracking.max_false_links)
@@ -134,7 +141,8 @@ class Service:
         self._sweeper.stop()
         self.jobs.close()
         self.galleries.close()
-        self._folder_lock.release()
+        if self._folder_lock is not None:
+            self._folder_lock.release()
         log.info("service closed")
 
     @property

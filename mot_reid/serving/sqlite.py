@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from mot_reid.serving.refusal import Refusal
@@ -15,6 +16,63 @@ Step = Callable[[sqlite3.Connection], None]
 _APPLICATION = int.from_bytes(b"motr", "big")
 _FULL = 13  # SQLITE_FULL
 _IN_USE = (5, 6)  # SQLITE_BUSY, SQLITE_LOCKED
+
+
+class SqliteDatabase:
+    """Transactions on a SQLite file. One at a time in this process, one writer of all processes.
+
+    Args:
+        path, what, pragmas, steps, timeout: as in `open_file`.
+
+    Raises:
+        ValueError: as `open_file`.
+    """
+
+    def __init__(self, path: Path, *, what: str, pragmas: Sequence[str], steps: Sequence[Step], timeout: float) -> None:
+        self._what, self._lock = what, threading.Lock()
+        self.connection = open_file(path, what=what, pragmas=pragmas, steps=steps, timeout=timeout)
+
+    def close(self) -> None:
+        """Closes the file."""
+        with self._lock:
+            self.connection.close()
+
+    @contextmanager
+    def alone(self) -> Iterator[sqlite3.Connection]:
+        """The connection outside of any transaction, for this thread alone.
+
+        Raises:
+            Refusal: somebody else uses the file for too long, or the disk is full or fails.
+        """
+        with self._lock, refusing(self._what):
+            yield self.connection
+
+    def reading(self) -> AbstractContextManager[sqlite3.Connection]:
+        """A transaction that sees one state of the rows, whoever writes meanwhile.
+
+        Raises:
+            Refusal: as `alone`.
+        """
+        return self._transaction("BEGIN")
+
+    def writing(self) -> AbstractContextManager[sqlite3.Connection]:
+        """A transaction in which no other thread or process writes.
+
+        Raises:
+            Refusal: as `alone`.
+        """
+        return self._transaction("BEGIN IMMEDIATE")
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
+        with self.alone() as rows:
+            try:
+                rows.execute(begin)
+                yield rows
+                rows.execute("COMMIT")
+            finally:
+                if rows.in_transaction:
+                    rows.execute("ROLLBACK")
 
 
 def open_file(

@@ -23,10 +23,15 @@ def describe_keys(cls: type, values: Mapping[str, Any]) -> str:
     """
     lines = []
     for key, spec in schema(cls).items():
-        value = f" = {yaml_text(values[key])}" if key in values else ", required"
+        value = f" = {_shown(spec, values[key])}" if key in values else ", required"
         rules = "".join(f" ({rule.choices})" for rule in spec.rules)
         lines += [f"  {key}: {spec.type_name}{value}{rules}", f"      {spec.meaning}"]
     return "\n".join(line for line in lines if line.strip())
+
+
+def _shown(spec: Key, value: Any) -> str:
+    """Returns a value for people; that a secret is set, but not what it is."""
+    return "(set, not shown)" if spec.form.secret and value is not None else yaml_text(value)
 
 
 def describe_experiments(root: Path | None = None) -> str:
@@ -57,7 +62,8 @@ def json_schema(cls: type, values: Mapping[str, Any], *, title: str) -> dict[str
     inside: dict[str, dict[str, Any]] = {name: {} for name, _ in [("", None), *sections(cls)]}
     for key, spec in schema(cls).items():
         section, _, name = key.rpartition(".")
-        inside[section][name] = _key_schema(spec) | ({"default": _plain(values[key])} if key in values else {})
+        shown = key in values and not (spec.form.secret and values[key] is not None)
+        inside[section][name] = _key_schema(spec) | ({"default": _plain(values[key])} if shown else {})
     properties = dict(inside.pop(""))
     for name, tree in sections(cls):
         told = (tree.__doc__ or "").partition("\n")[0]

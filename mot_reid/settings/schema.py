@@ -83,18 +83,21 @@ Count = Between(1)
 
 @dataclass(frozen=True)
 class Form:
-    """How the command line may write a key, apart from the usual way.
+    """How the command line may write a key, and how it is shown, apart from the usual way.
 
     Attributes:
         commas: whether a list may be written as `a,b`; otherwise as `[a, b]` only.
         stands_for_section: whether `section=value` sets this key of the section.
+        secret: whether its value is shown nowhere.
     """
 
     commas: bool = False
     stands_for_section: bool = False
+    secret: bool = False
 
 
 COMMAS = Form(commas=True)
+SECRET = Form(secret=True)
 SHORT = Form(stands_for_section=True)
 
 
@@ -106,7 +109,7 @@ class Key:
         hint: its type.
         rules: what its value must satisfy.
         meaning: one line for people.
-        form: how the command line may write it.
+        form: how the command line may write it, and how it is shown.
     """
 
     hint: Any

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from mot_reid.settings.schema import Between, Count, Positive
+from mot_reid.settings.schema import SECRET, Between, Count, Positive
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +38,9 @@ class Limits:
     worker_bytes: Annotated[int, Count, "memory that each process with models may use for its data"]
     queue: Annotated[int, Count, "jobs that may wait"]
     attempts: Annotated[int, Count, "times that a job is started again when the server stopped during it"]
+    lost_seconds: Annotated[
+        float, Positive, "seconds without a sign of life after which other servers do the jobs of one; with database="
+    ]
     wait_seconds: Annotated[float, Positive, "longest wait of ?wait=true in seconds"]
     callers: Annotated[int, Count, "processes for images, embeddings and live sessions"]
     calls: Annotated[int, Count, "requests that may wait for one of these processes"]
@@ -75,11 +78,17 @@ class ServeSettings:
     port: Annotated[int, Between(0, 65535), "port to listen on; 0: any free one"]
     demo: Annotated[bool, "also serve the demo for browsers, under /demo"]
     folder: Annotated[str, "folder for uploads, results, galleries and the list of jobs"]
+    database: Annotated[
+        str | None,
+        SECRET,
+        "address of a PostgreSQL database, such as postgresql://user@host/name, in which servers share jobs and "
+        "galleries; they also need the same folder=; null: both are files in folder, for one server",
+    ]
     reid: Annotated[str | None, "a Re-ID model (file or name) for embeddings, galleries and presets with appearance"]
     pickled_weights: Annotated[
         bool, "accept a detector.weights such as .pt, which can run code when it is read; only for files that you trust"
     ]
-    api_key: Annotated[str | None, "key that clients must send as X-API-Key; null: none is required"]
+    api_key: Annotated[str | None, SECRET, "key that clients must send as X-API-Key; null: none is required"]
     hosts: Annotated[
         tuple[str, ...],
         "host names by which clients reach the server, such as people.example.org, or .example.org for all names with "

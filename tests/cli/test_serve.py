@@ -34,6 +34,27 @@ def test_key_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None
     assert tool.COMMAND.load(["api_key=null"])[0].api_key is None
 
 
+def test_database_comes_from_the_environment_and_an_empty_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOT_REID_DATABASE", "postgresql://keeper@db/people")
+    assert tool.COMMAND.load([])[0].database == "postgresql://keeper@db/people"
+    with pytest.raises(ValueError, match="demo: got true with a database="):
+        tool.COMMAND.load(["demo=true"])
+    monkeypatch.setenv("MOT_REID_DATABASE", "")
+    with pytest.raises(ValueError, match="database: got an empty text; expected an address such as postgresql://"):
+        tool.COMMAND.load([])
+
+
+@pytest.mark.parametrize("word", ["--help", "--schema"])
+def test_secrets_are_shown_by_no_help(
+    word: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MOT_REID_API_KEY", "open sesame")
+    assert tool.main([word, "database=postgresql://keeper:xyzzy@db/people"]) == 0
+    told = capsys.readouterr()
+    assert "xyzzy" not in told.out + told.err and "open sesame" not in told.out + told.err
+    assert '"api_key"' in told.out or told.out.count("= (set, not shown)") == 2
+
+
 @pytest.mark.parametrize(
     ("argument", "message"),
     [

@@ -21,7 +21,7 @@ from mot_reid.data.synthetic_clip import walkers
 from mot_reid.data.video_writer import VideoWriter
 from mot_reid.settings.load import ROOT
 
-START_SECONDS = 120.0
+START_SECONDS = 600.0
 
 PATIENT = ("nice=0", "limits.check_seconds=600", "limits.free_bytes=0")
 """Arguments for tests that are run beside other work, on a disk that others fill."""
@@ -34,13 +34,14 @@ class Server:
         folder: of the service.
         arguments: as on the command line.
         ready: wait until the models are loaded.
+        name: of its log, where several work in the folder; None is that of the folder.
     """
 
-    def __init__(self, folder: Path, *arguments: str, ready: bool = True) -> None:
+    def __init__(self, folder: Path, *arguments: str, ready: bool = True, name: str | None = None) -> None:
         self.folder = folder
-        self.log = folder.with_name(f"{folder.name}.log")
+        self.log = folder.with_name(f"{name or folder.name}.log")
         command = [sys.executable, "tools/serve.py", "port=0", f"folder={folder}", "device=cpu", *arguments]
-        self.said = folder.with_name(f"{folder.name}.out")
+        self.said = self.log.with_suffix(".out")
         with self.log.open("a") as log, self.said.open("w") as said:
             start = log.tell()
             self.process = subprocess.Popen(command, cwd=ROOT, stderr=log, stdout=said, start_new_session=True)

@@ -28,6 +28,7 @@ _LIMITS = (
     "limits.live_seconds=100000",
 )
 _CLIP = 100
+_AHEAD = 8
 
 
 @dataclass(frozen=True)
@@ -75,10 +76,12 @@ def soak(server: Server, frames: int, *, every: int, preset: str = "bytetrack") 
         Image.fromarray(image[..., ::-1]).save(buffer, "JPEG")
         encoded.append(buffer.getvalue())
     address = f"{server.url.replace('http', 'ws')}/api/live?frame_rate=12.5&preset={preset}"
-    start, most = time.monotonic(), 0
+    start, most, sent = time.monotonic(), 0, 0
     with connect(address, compression=None) as socket:
         for number in range(1, frames + 1):
-            socket.send(encoded[number % _CLIP])
+            while sent < min(number + _AHEAD, frames):
+                sent += 1
+                socket.send(encoded[sent % _CLIP])
             answer = json.loads(socket.recv(timeout=60))
             assert answer.get("frame") == number, answer
             most = max([most, *(row["track_id"] for row in answer["tracks"])])

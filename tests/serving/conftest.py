@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.postgres import Postgres, missing
 from tests.helpers.server import Scene, Server, draw_scene
 
 SMALL = (
@@ -42,3 +43,14 @@ def server(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     folder: Path = tmp_path_factory.mktemp("server") / "served"
     with Server(folder, *scene.arguments, *SMALL) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A PostgreSQL for the whole room; tests that stop it start it again."""
+    reason = missing()
+    if reason is not None:
+        pytest.skip(reason)
+    running = Postgres(tmp_path_factory.mktemp("postgres") / "cluster")
+    yield running
+    running.stop()

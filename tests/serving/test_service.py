@@ -93,7 +93,7 @@ def test_damaged_database_is_one_sentence_at_the_start(tmp_path: Path, path: str
 
 def full(service: Service) -> sqlite3.Connection:
     """Lets the list of jobs grow no further, as on a full disk."""
-    database = service.jobs._store._database
+    database = service.jobs._store._database.connection
     database.execute("PRAGMA max_page_count = 1")
     return database
 

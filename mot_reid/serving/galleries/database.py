@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from mot_reid.serving.sqlite import open_file, refusing
+from mot_reid.serving.database import Rows
+from mot_reid.serving.sqlite import SqliteDatabase
 
 _BUSY_SECONDS = 30.0
 # No log keeps what is deleted: the rollback journal goes with its transaction, and temporary tables are in memory.
@@ -35,8 +35,6 @@ class GalleryDatabase:
     """
 
     def __init__(self, path: Path, read_embedding: Callable[[str], bytes]) -> None:
-        self._lock = threading.Lock()
-
         def take_files_in(rows: sqlite3.Connection) -> None:
             rows.execute("ALTER TABLE persons ADD COLUMN embedding BLOB NOT NULL DEFAULT x''")
             for number, file in rows.execute("SELECT number, file FROM persons").fetchall():
@@ -45,27 +43,28 @@ class GalleryDatabase:
             rows.execute("CREATE TABLE wiping (pending INTEGER NOT NULL) STRICT")
             rows.execute("INSERT INTO wiping VALUES (1)")
 
-        self._rows = open_file(
+        self._file = SqliteDatabase(
             path, what="galleries", pragmas=_PRAGMAS, steps=(_make_tables, take_files_in), timeout=_BUSY_SECONDS
         )
 
     def close(self) -> None:
         """Closes the file."""
-        with self._lock:
-            self._rows.close()
+        self._file.close()
 
-    @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> AbstractContextManager[Rows]:
         """A transaction that sees one state of the rows, whoever writes meanwhile.
 
         Raises:
             Refusal: somebody writes for too long, or the disk fails.
         """
-        with self._transaction("BEGIN") as rows:
-            yield rows
+        return self._file.reading()
+
+    def version(self, rows: Rows) -> int:
+        """Returns a number that changes with what others write; to be called in a transaction."""
+        return int(rows.execute("PRAGMA data_version").fetchone()[0])
 
     @contextmanager
-    def writing(self, *, forgetting: bool = False) -> Iterator[sqlite3.Connection]:
+    def writing(self, *, forgetting: bool = False) -> Iterator[Rows]:
         """A transaction in which no other thread or process writes.
 
         Args:
@@ -75,7 +74,7 @@ class GalleryDatabase:
         Raises:
             Refusal: somebody else uses the file for too long, or the disk is full or fails.
         """
-        with self._transaction("BEGIN IMMEDIATE") as rows:
+        with self._file.writing() as rows:
             yield rows
             if forgetting:
                 rows.execute("UPDATE wiping SET pending = pending + 1")
@@ -88,24 +87,13 @@ class GalleryDatabase:
         Raises:
             Refusal: somebody else uses the file for too long, or the disk is full or fails.
         """
-        with self._lock, refusing("gallery"):
-            taken_away = _pending(self._rows)
+        with self._file.alone() as rows:
+            taken_away = _pending(rows)
             if not taken_away:
                 return
-            self._rows.execute("VACUUM")
-        with self._transaction("BEGIN IMMEDIATE") as rows:  # unless another process has taken something away meanwhile
+            rows.execute("VACUUM")
+        with self._file.writing() as rows:  # unless another process has taken something away meanwhile
             rows.execute("UPDATE wiping SET pending = 0 WHERE pending = ?", (taken_away,))
-
-    @contextmanager
-    def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
-        with self._lock, refusing("gallery"):
-            try:
-                self._rows.execute(begin)
-                yield self._rows
-                self._rows.execute("COMMIT")
-            finally:
-                if self._rows.in_transaction:
-                    self._rows.execute("ROLLBACK")
 
 
 def _make_tables(rows: sqlite3.Connection) -> None:

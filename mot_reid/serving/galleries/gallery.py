@@ -1,14 +1,13 @@
 """Known people: enrolled by name, found again by embedding, and forgotten for good.
 
-One SQLite file holds who there is and the embeddings. Every write is one transaction under SQLite's write lock, so that
-several threads and processes may use one folder, and a process that dies leaves the state before or after. After
-somebody was forgotten, the file is written anew without them.
+A SQLite file, or PostgreSQL where several servers share it, holds who there is and the embeddings. Every write is one
+transaction under the database's write lock, so that threads, processes and servers may use it together, and one that
+dies leaves the state before or after. After somebody was forgotten, the rows are written anew without them.
 """
 
 from __future__ import annotations
 
 import re
-import sqlite3
 import time
 import unicodedata
 from collections.abc import Iterator
@@ -19,10 +18,12 @@ from typing import Any
 
 import numpy as np
 
+from mot_reid.serving.database import Rows
 from mot_reid.serving.folder import random_id
 from mot_reid.serving.galleries.database import GalleryDatabase
 from mot_reid.serving.galleries.embeddings import BYTES, Float32Array, from_bytes, read_file, to_bytes, unit_vectors
 from mot_reid.serving.galleries.index import GalleryIndices
+from mot_reid.serving.galleries.shared import SharedGalleryDatabase
 from mot_reid.serving.refusal import Refusal
 from mot_reid.settings.serving import Limits
 
@@ -93,15 +94,13 @@ class Galleries:
     Args:
         folder: of the galleries; made where it is missing.
         limits: how many galleries, persons and crops there may be, and for how long.
+        database: address of the database in which several servers share them; None: they are in the folder.
     """
 
-    def __init__(self, folder: Path, limits: Limits) -> None:
+    def __init__(self, folder: Path, limits: Limits, *, database: str | None = None) -> None:
         self._limits = limits
         self._indices = GalleryIndices()
-        folder.mkdir(parents=True, exist_ok=True)
-        self._database = GalleryDatabase(folder / "galleries.sqlite", lambda name: read_file(folder / name))
-        for file in folder.glob("*.npz*"):  # of the first version, whose contents are in the database now
-            file.unlink(missing_ok=True)
+        self._database = _in_folder(folder) if database is None else SharedGalleryDatabase(database)
         self.sweep()
 
     def close(self) -> None:
@@ -185,7 +184,7 @@ class Galleries:
         asked = unit_vectors(np.asarray(embedding)[None])[0]
         with self._database.reading() as rows:
             _check_model(_find(rows, gallery), model=model, dimension=len(asked))
-            index = self._indices.of(gallery, rows)
+            index = self._indices.of(gallery, rows, version=self._database.version(rows))
             if not index.number:
                 return Answer(None, threshold, ())
             similarity = np.maximum.reduceat(index.embedding @ asked, index.first)
@@ -207,12 +206,12 @@ class Galleries:
         """
         name = _person_name(name)
         with self._writing(forgetting=True) as rows:
-            try:
-                changed = rows.execute("UPDATE persons SET name = ? WHERE gallery = ? AND id = ?", (name, gallery, id))
-            except sqlite3.IntegrityError:
-                raise Refusal("conflict", "name: another person of this gallery has it; choose another") from None
-            if not changed.rowcount:
+            if not rows.execute("SELECT 1 FROM persons WHERE gallery = ? AND id = ?", (gallery, id)).fetchone():
                 raise _nobody()
+            others = "SELECT 1 FROM persons WHERE gallery = ? AND name = ? AND id != ?"
+            if rows.execute(others, (gallery, name, id)).fetchone():
+                raise Refusal("conflict", "name: another person of this gallery has it; choose another")
+            rows.execute("UPDATE persons SET name = ? WHERE id = ?", (name, id))
             row = rows.execute(f"{_PERSONS} WHERE id = ?", (id,)).fetchone()
         self._database.wipe()
         return _person(row)
@@ -254,7 +253,7 @@ class Galleries:
     # ---- inside -------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def _writing(self, *, forgetting: bool = False) -> Iterator[sqlite3.Connection]:
+    def _writing(self, *, forgetting: bool = False) -> Iterator[Rows]:
         with self._database.writing(forgetting=forgetting) as rows:
             yield rows
             self._indices.clear()
@@ -266,7 +265,7 @@ class Galleries:
                 raise _nobody()
         self._database.wipe()
 
-    def _make(self, rows: sqlite3.Connection, gallery: str, *, model: str, dimension: int) -> None:
+    def _make(self, rows: Rows, gallery: str, *, model: str, dimension: int) -> None:
         """Makes a gallery where there is none of that name; checks that the one there is of this model."""
         found = _look_up(rows, gallery)
         if found is not None:
@@ -278,7 +277,15 @@ class Galleries:
         rows.execute("INSERT INTO galleries (name, model, dimension) VALUES (?, ?, ?)", (gallery, model, dimension))
 
 
-def _look_up(rows: sqlite3.Connection, gallery: str) -> tuple[str, int] | None:
+def _in_folder(folder: Path) -> GalleryDatabase:
+    folder.mkdir(parents=True, exist_ok=True)
+    database = GalleryDatabase(folder / "galleries.sqlite", lambda name: read_file(folder / name))
+    for file in folder.glob("*.npz*"):  # of the first version, whose contents are in the database now
+        file.unlink(missing_ok=True)
+    return database
+
+
+def _look_up(rows: Rows, gallery: str) -> tuple[str, int] | None:
     """Returns model and dimension of a gallery."""
     found: tuple[str, int] | None = rows.execute(
         "SELECT model, dimension FROM galleries WHERE name = ?", (gallery,)
@@ -286,7 +293,7 @@ def _look_up(rows: sqlite3.Connection, gallery: str) -> tuple[str, int] | None:
     return found
 
 
-def _find(rows: sqlite3.Connection, gallery: str) -> tuple[str, int]:
+def _find(rows: Rows, gallery: str) -> tuple[str, int]:
     found = _look_up(rows, gallery)
     if found is None:
         raise Refusal("not_found", _NO_GALLERY)
@@ -302,14 +309,12 @@ def _check_model(found: tuple[str, int], *, model: str, dimension: int) -> None:
         )
 
 
-def _check_count(
-    rows: sqlite3.Connection, what: str, where: str, most: int, table: str, values: tuple[Any, ...]
-) -> None:
+def _check_count(rows: Rows, what: str, where: str, most: int, table: str, values: tuple[Any, ...]) -> None:
     if rows.execute(f"SELECT count(*) FROM {table}", values).fetchone()[0] >= most:
         raise Refusal("conflict", f"{what}: the {where} has {most} already, which is the limit; delete some")
 
 
-def _person_of(rows: sqlite3.Connection, number: int) -> Person:
+def _person_of(rows: Rows, number: int) -> Person:
     return _person(rows.execute(f"{_PERSONS} WHERE number = ?", (number,)).fetchone())
 
 

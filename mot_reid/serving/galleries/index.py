@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 from dataclasses import dataclass
 
 import numpy as np
 
 from mot_reid.arrays import IntArray
+from mot_reid.serving.database import Rows
 from mot_reid.serving.galleries.embeddings import Float32Array, from_bytes
 
 log = logging.getLogger(__name__)
@@ -49,9 +49,14 @@ class GalleryIndices:
         self._indices.pop(gallery, None)
         self._parts.pop(gallery, None)
 
-    def of(self, gallery: str, rows: sqlite3.Connection) -> Index:
-        """Returns the index of a gallery as the database has it now."""
-        version = rows.execute("PRAGMA data_version").fetchone()[0]  # changes by what other processes write
+    def of(self, gallery: str, rows: Rows, *, version: int) -> Index:
+        """Returns the index of a gallery as the database has it now.
+
+        Args:
+            gallery: its name.
+            rows: of the database.
+            version: a number that changes with what other processes write.
+        """
         if version != self._version:
             self._indices.clear()
             self._version = version
@@ -59,7 +64,7 @@ class GalleryIndices:
             self._indices[gallery] = self._read(gallery, rows)
         return self._indices[gallery]
 
-    def _read(self, gallery: str, rows: sqlite3.Connection) -> Index:
+    def _read(self, gallery: str, rows: Rows) -> Index:
         known, parts = self._parts.get(gallery, {}), {}
         for number, crops in rows.execute("SELECT number, crops FROM persons WHERE gallery = ?", (gallery,)).fetchall():
             key = (number, crops)
@@ -74,7 +79,7 @@ class GalleryIndices:
         return Index(matrix, first[:-1], tuple(number for number, _ in parts))
 
 
-def _load(rows: sqlite3.Connection, number: int) -> Float32Array | None:
+def _load(rows: Rows, number: int) -> Float32Array | None:
     """Returns the embeddings of a person; None where they are damaged: all others can still be found."""
     id, crops, dimension, stored = rows.execute(
         "SELECT id, crops, dimension, embedding FROM persons JOIN galleries ON gallery = galleries.name "

@@ -56,7 +56,7 @@ def build_app(service: Service, *, pages: Pages | None = None) -> FastAPI:
         title="mot_reid", version=__version__, description=_ABOUT, lifespan=lifespan, docs_url=None, redoc_url=None
     )
     app.include_router(docs.build_router())
-    app.state.uploads = Uploads(service.folder / "uploads", service.limits)
+    app.state.uploads = Uploads(service.folder / "uploads", service.limits, spared_seconds=service.spared_seconds)
     for module in (status_routes, video_routes, image_routes, gallery_routes, live_routes, site_routes):
         app.include_router(module.build_router(service))
     app.add_exception_handler(Refusal, _refused)

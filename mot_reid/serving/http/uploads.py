@@ -78,12 +78,16 @@ class Uploads:
     Args:
         folder: made where it is missing; what a server that died left in it is removed.
         limits: of the service.
+        spared_seconds: how young a file must be to stay, since another server that shares the folder may be writing it.
     """
 
-    def __init__(self, folder: Path, limits: Limits) -> None:
+    def __init__(self, folder: Path, limits: Limits, *, spared_seconds: float = 0.0) -> None:
         self._folder, self._limits = folder, limits
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in folder.iterdir():
+            with contextlib.suppress(OSError):  # another server removes the same
+                if time.time() - path.stat().st_mtime >= spared_seconds:
+                    path.unlink()
         self._videos = Slots(limits.uploads, each=limits.client_uploads)
         self._images = Slots(limits.image_uploads, each=limits.client_uploads)
 

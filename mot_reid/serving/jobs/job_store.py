@@ -1,44 +1,18 @@
-"""The jobs of the service in SQLite: what was asked, how far it is, and what came of it, even if a process dies."""
+"""The jobs of the service: what was asked, how far it is, and what came of it, even if a process or a machine dies."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
-import threading
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
-from mot_reid.serving.sqlite import open_file, refusing
+from mot_reid.serving.database import Database, Rows
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 STATES: tuple[State, ...] = ("queued", "running", "done", "failed", "cancelled")
 ENDED: tuple[State, ...] = ("done", "failed", "cancelled")
 
-_TABLES = (
-    """
-    CREATE TABLE jobs (
-        number INTEGER PRIMARY KEY AUTOINCREMENT,
-        id TEXT UNIQUE NOT NULL,
-        state TEXT NOT NULL,
-        preset TEXT NOT NULL,
-        visualize INTEGER NOT NULL,
-        created REAL NOT NULL,
-        started REAL,
-        ended REAL,
-        attempts INTEGER NOT NULL DEFAULT 0,
-        frames_done INTEGER NOT NULL DEFAULT 0,
-        frames INTEGER,
-        result TEXT,
-        error TEXT
-    ) STRICT
-    """,
-    "CREATE INDEX jobs_by_state ON jobs (state, number)",
-)
-_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL")
-_BUSY_SECONDS = 5.0
 _COLUMNS = "id, state, preset, visualize, created, started, ended, attempts, frames_done, frames, result, error, listed"
 
 
@@ -77,154 +51,185 @@ class StoredJob:
     listed: bool = True
 
 
+class Queue(Protocol):
+    """Which job is next, and which ones lost the server that worked on them. Called inside the store's transactions."""
+
+    def put(self, rows: Rows, id: str) -> None:
+        """Appends a job."""
+
+    def take(self, rows: Rows) -> str | None:
+        """Returns the job that has waited longest, which this server now works on; None where none waits."""
+
+    def put_back(self, rows: Rows, id: str) -> None:
+        """Lets a job wait again that a server works on, or worked on when it died."""
+
+    def remove(self, rows: Rows, id: str) -> None:
+        """Takes out a job that has ended or is forgotten."""
+
+    def drop(self, id: str) -> None:
+        """Notes that this server does not work on a job: the transaction that took it may not have ended."""
+
+    def lost(self, rows: Rows) -> list[str]:
+        """Returns the jobs that run in the table, and that no server works on."""
+
+
 class JobStore:
     """The table of jobs. Every method may be called from any thread; what it returns is on disk.
 
+    A claimed job is named by the value that `claim` returned: if it was given to somebody else since, nothing is noted.
+
     Args:
-        path: of the database, made where it is missing.
+        database: that has the table.
+        queue: of the jobs that wait, in the same database.
 
     Raises:
-        ValueError: the database is damaged, in use, not ours, or written by a newer program.
-        Refusal: (every method) the disk is full or fails, or another program uses the database for too long.
+        Refusal: (every method) the disk is full or fails, or the database cannot be used now.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._lock = threading.Lock()
-        self._database = open_file(
-            path, what="jobs", pragmas=_PRAGMAS, steps=(_make_tables, _mark_listed), timeout=_BUSY_SECONDS
-        )
+    def __init__(self, database: Database, queue: Queue) -> None:
+        self._database, self._queue = database, queue
 
     def close(self) -> None:
         """Closes the database."""
-        with self._lock:
-            self._database.close()
+        self._database.close()
 
     def add(
         self, id: str, *, preset: str, visualize: bool, frames: int | None, most_queued: int, listed: bool = True
     ) -> bool:
         """Queues a new job; False, and nothing is done, where `most_queued` jobs wait already."""
-        changed = self._change(
-            "INSERT INTO jobs (id, state, preset, visualize, created, frames, listed) "
-            "SELECT ?, 'queued', ?, ?, ?, ?, ? WHERE (SELECT count(*) FROM jobs WHERE state = 'queued') < ?",
-            (id, preset, visualize, time.time(), frames, listed, most_queued),
-        )
-        return changed == 1
+        with self._database.writing() as rows:
+            waiting = rows.execute("SELECT count(*) FROM jobs WHERE state = 'queued'").fetchone()[0]
+            if waiting >= most_queued:
+                return False
+            rows.execute(
+                "INSERT INTO jobs (id, state, preset, visualize, created, frames, listed) "
+                "VALUES (?, 'queued', ?, ?, ?, ?, ?)",
+                (id, preset, visualize, time.time(), frames, listed),
+            )
+            self._queue.put(rows, id)
+        return True
 
     def get(self, id: str) -> StoredJob | None:
         """Returns a job; None where there is none of that id."""
-        found = self._ask(f"SELECT {_COLUMNS} FROM jobs WHERE id = ?", (id,))
-        return _job(found[0]) if found else None
+        with self._database.reading() as rows:
+            found = rows.execute(f"SELECT {_COLUMNS} FROM jobs WHERE id = ?", (id,)).fetchone()
+        return _job(found) if found else None
 
     def newest(self, *, state: State | None = None, most: int, skip: int = 0) -> list[StoredJob]:
         """Returns the jobs that are listed, the newest first."""
         where = "WHERE listed" if state is None else "WHERE listed AND state = ?"
         values = (() if state is None else (state,)) + (most, skip)
-        found = self._ask(f"SELECT {_COLUMNS} FROM jobs {where} ORDER BY number DESC LIMIT ? OFFSET ?", values)
-        return [_job(row) for row in found]
+        statement = f"SELECT {_COLUMNS} FROM jobs {where} ORDER BY number DESC LIMIT ? OFFSET ?"
+        with self._database.reading() as rows:
+            return [_job(row) for row in rows.execute(statement, values).fetchall()]
 
     def counts(self) -> dict[State, int]:
         """Returns the number of jobs in each state."""
-        found = dict(self._ask("SELECT state, count(*) FROM jobs GROUP BY state", ()))
+        with self._database.reading() as rows:
+            found = dict(rows.execute("SELECT state, count(*) FROM jobs GROUP BY state").fetchall())
         return {state: found.get(state, 0) for state in STATES}
 
     def claim(self) -> StoredJob | None:
         """Begins the job that has waited longest and returns it; None where none waits."""
-        found = self._ask(
-            "UPDATE jobs SET state = 'running', started = ?, attempts = attempts + 1, frames_done = 0 WHERE number = "
-            f"(SELECT number FROM jobs WHERE state = 'queued' ORDER BY number LIMIT 1) RETURNING {_COLUMNS}",
-            (time.time(),),
-        )
-        return _job(found[0]) if found else None
+        id = None
+        try:
+            with self._database.writing() as rows:
+                id = self._queue.take(rows)
+                if id is None:
+                    return None
+                found = rows.execute(
+                    "UPDATE jobs SET state = 'running', started = ?, attempts = attempts + 1, frames_done = 0 "
+                    f"WHERE id = ? RETURNING {_COLUMNS}",
+                    (time.time(), id),
+                ).fetchone()
+        except BaseException:
+            if id is not None:
+                self._queue.drop(id)
+            raise
+        return _job(found)
 
-    def progress(self, id: str, done: int, frames: int | None) -> bool:
-        """Notes how far a running job is; False where it runs no more."""
-        values = (done, frames, id)
-        return bool(
-            self._change("UPDATE jobs SET frames_done = ?, frames = ? WHERE id = ? AND state = 'running'", values)
-        )
+    def progress(self, job: StoredJob, done: int, frames: int | None) -> bool:
+        """Notes how far a claimed job is; False where it runs no more."""
+        with self._database.writing() as rows:
+            return _change(rows, job, "frames_done = ?, frames = ?", (done, frames))
 
-    def finish(self, id: str, result: dict[str, Any]) -> bool:
-        """Notes the result of a running job; False where it runs no more."""
+    def finish(self, job: StoredJob, result: dict[str, Any]) -> bool:
+        """Notes the result of a claimed job; False where it runs no more."""
         frames = result["expected_frames"] if result.get("truncated") else result["frames"]
-        values = (time.time(), result["frames"], frames, json.dumps(result), id)
-        return bool(
-            self._change(
-                "UPDATE jobs SET state = 'done', ended = ?, frames_done = ?, frames = ?, result = ? "
-                "WHERE id = ? AND state = 'running'",
-                values,
-            )
-        )
+        values = (time.time(), result["frames"], frames, json.dumps(result))
+        return self._end(job, "state = 'done', ended = ?, frames_done = ?, frames = ?, result = ?", values)
 
-    def fail(self, id: str, error: str) -> bool:
-        """Notes why a running job failed; False where it runs no more."""
-        values = (time.time(), error, id)
-        return bool(
-            self._change(
-                "UPDATE jobs SET state = 'failed', ended = ?, error = ? WHERE id = ? AND state = 'running'", values
-            )
-        )
+    def fail(self, job: StoredJob, error: str) -> bool:
+        """Notes why a claimed job failed; False where it runs no more."""
+        return self._end(job, "state = 'failed', ended = ?, error = ?", (time.time(), error))
 
     def cancel(self, id: str) -> bool:
         """Ends a job that waits or runs; False where it has ended."""
-        return bool(
-            self._change(
+        with self._database.writing() as rows:
+            changed = rows.execute(
                 "UPDATE jobs SET state = 'cancelled', ended = ? WHERE id = ? AND state IN ('queued', 'running')",
                 (time.time(), id),
-            )
-        )
+            ).rowcount
+            if changed:
+                self._queue.remove(rows, id)
+            return bool(changed)
 
     def delete(self, id: str) -> bool:
         """Forgets a job; False where there was none."""
-        return bool(self._change("DELETE FROM jobs WHERE id = ?", (id,)))
+        with self._database.writing() as rows:
+            self._queue.remove(rows, id)
+            return bool(rows.execute("DELETE FROM jobs WHERE id = ?", (id,)).rowcount)
 
-    def put_back(self, id: str) -> None:
-        """Queues a running job again, as if it had not been begun: the server stops, and the job has no part in it."""
-        self._change(
-            "UPDATE jobs SET state = 'queued', started = NULL, frames_done = 0, attempts = attempts - 1 "
-            "WHERE id = ? AND state = 'running'",
-            (id,),
-        )
+    def put_back(self, job: StoredJob) -> None:
+        """Queues a claimed job again, as if it had not been begun: the server stops, and the job has no part in it."""
+        with self._database.writing() as rows:
+            if _change(rows, job, "state = 'queued', started = NULL, frames_done = 0, attempts = attempts - 1", ()):
+                self._queue.put_back(rows, job.id)
 
     def recover(self, attempts: int) -> tuple[int, int]:
-        """Queues the jobs that ran when the server died; one that has been begun `attempts` times fails.
+        """Queues the jobs whose server died; one that has been begun `attempts` times fails.
 
         Returns:
             The numbers of jobs that were queued again, and that failed.
         """
-        failed = self._change(
-            "UPDATE jobs SET state = 'failed', ended = ?, error = ? WHERE state = 'running' AND attempts >= ?",
-            (time.time(), f"job: the server stopped each of the {attempts} times it worked on this", attempts),
-        )
-        queued = self._change(
-            "UPDATE jobs SET state = 'queued', started = NULL, frames_done = 0 WHERE state = 'running'", ()
-        )
+        queued = failed = 0
+        error = f"job: the server stopped each of the {attempts} times it worked on this"
+        with self._database.writing() as rows:
+            for id in self._queue.lost(rows):
+                if rows.execute(
+                    "UPDATE jobs SET state = 'failed', ended = ?, error = ? "
+                    "WHERE id = ? AND state = 'running' AND attempts >= ?",
+                    (time.time(), error, id, attempts),
+                ).rowcount:
+                    self._queue.remove(rows, id)
+                    failed += 1
+                elif rows.execute(
+                    "UPDATE jobs SET state = 'queued', started = NULL, frames_done = 0 "
+                    "WHERE id = ? AND state = 'running'",
+                    (id,),
+                ).rowcount:
+                    self._queue.put_back(rows, id)
+                    queued += 1
         return queued, failed
 
     def expired(self, seconds: float) -> list[str]:
         """Returns the ids of jobs that ended longer ago than that."""
-        found = self._ask("SELECT id FROM jobs WHERE ended < ?", (time.time() - seconds,))
+        with self._database.reading() as rows:
+            found = rows.execute("SELECT id FROM jobs WHERE ended < ?", (time.time() - seconds,)).fetchall()
         return [id for (id,) in found]
 
-    def ids(self) -> set[str]:
-        """Returns the ids of all jobs."""
-        return {id for (id,) in self._ask("SELECT id FROM jobs", ())}
-
-    def _ask(self, statement: str, values: Iterable[Any]) -> list[Any]:
-        with self._lock, refusing("jobs"):
-            return self._database.execute(statement, tuple(values)).fetchall()
-
-    def _change(self, statement: str, values: Iterable[Any]) -> int:
-        with self._lock, refusing("jobs"):
-            return self._database.execute(statement, tuple(values)).rowcount
+    def _end(self, job: StoredJob, what: str, values: tuple[Any, ...]) -> bool:
+        with self._database.writing() as rows:
+            changed = _change(rows, job, what, values)
+            if changed:
+                self._queue.remove(rows, job.id)
+        return changed
 
 
-def _make_tables(rows: sqlite3.Connection) -> None:
-    for statement in _TABLES:
-        rows.execute(statement)
-
-
-def _mark_listed(rows: sqlite3.Connection) -> None:
-    rows.execute("ALTER TABLE jobs ADD COLUMN listed INTEGER NOT NULL DEFAULT 1")
+def _change(rows: Rows, job: StoredJob, what: str, values: tuple[Any, ...]) -> bool:
+    """Changes a job that was claimed; False where it is no longer the claim's."""
+    statement = f"UPDATE jobs SET {what} WHERE id = ? AND state = 'running' AND attempts = ?"
+    return bool(rows.execute(statement, (*values, job.id, job.attempts)).rowcount)
 
 
 def _job(row: tuple[Any, ...]) -> StoredJob:

@@ -6,7 +6,7 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -162,27 +162,31 @@ class Runner:
         log.info("job begins", extra={"job": job.id, "preset": job.preset, "attempt": job.attempts})
         start = time.monotonic()
         folder = self._folder / job.id
-        output = str(folder / VIDEO) if job.visualize else None
+        attempt = folder / f"attempt-{job.attempts}"
+        attempt.mkdir(parents=True, exist_ok=True)
+        made = {name: attempt / name for name in (VIDEO, MOT)}
+        output = str(made[VIDEO]) if job.visualize else None
         progress = _Progress(job, worker, store=self._store, metrics=self._metrics)
         try:
             summary = worker.do(
-                "track_video", str(folder / UPLOAD), job.preset, output, str(folder / MOT),
+                "track_video", str(folder / UPLOAD), job.preset, output, str(made[MOT]),
                 seconds=self._limits.job_seconds, progress=progress,
             )  # fmt: skip
         except Refusal as refusal:
             if refusal.kind == "busy":
-                self._persist(lambda: self._store.put_back(job.id))
+                self._persist(lambda: self._store.put_back(job))
             else:
                 self._fail(job, refusal.sentence)
         except WorkerLost as lost:
             if self._stopping:
-                self._persist(lambda: self._store.put_back(job.id))
+                self._persist(lambda: self._store.put_back(job))
                 log.info("job put back", extra={"job": job.id})
             else:
                 self._fail(job, f"job: {lost}")
         else:
             progress.count(summary["frames"])
-            if self._persist(lambda: self._store.finish(job.id, summary)):
+            _publish(made, folder)
+            if self._persist(lambda: self._store.finish(job, summary)):
                 seconds = time.monotonic() - start
                 self._metrics.job_seconds.observe(seconds)
                 log.info("job done", extra={"job": job.id, "seconds": round(seconds, 3), "frames": summary["frames"]})
@@ -190,7 +194,7 @@ class Runner:
 
     def _fail(self, job: StoredJob, sentence: str) -> None:
         # False: it was cancelled, and the worker was ended for that.
-        if self._persist(lambda: self._store.fail(job.id, sentence)):
+        if self._persist(lambda: self._store.fail(job, sentence)):
             self._metrics.errors.labels("job").inc()
             log.warning("job failed", extra={"job": job.id, "reason": sentence})
 
@@ -200,6 +204,13 @@ class Runner:
             tidy(self._folder / id, self._store.get(id))
         except (Refusal, OSError) as error:
             log.warning("job not tidied", extra={"job": id, "reason": sentence_of(error)})
+
+
+def _publish(made: Mapping[str, Path], folder: Path) -> None:
+    """Gives the files of an attempt their final names, each at once; the same ones where two servers did the job."""
+    for name, path in made.items():
+        if path.exists():
+            path.replace(folder / name)
 
 
 class _Progress:
@@ -215,7 +226,7 @@ class _Progress:
         if time.monotonic() - self._noted >= _NOTE_SECONDS:
             self._noted = time.monotonic()
             try:
-                goes_on = self._store.progress(self._job.id, done, frames)
+                goes_on = self._store.progress(self._job, done, frames)
             except Refusal as refusal:  # how far it is will be noted the next time
                 log.warning("progress not noted", extra={"job": self._job.id, "reason": refusal.sentence})
                 return
@@ -239,3 +250,5 @@ def tidy(folder: Path, job: StoredJob | None) -> None:
         shutil.rmtree(folder, ignore_errors=True)
     elif job.state == "done":
         (folder / UPLOAD).unlink(missing_ok=True)
+        for attempt in folder.glob("attempt-*"):
+            shutil.rmtree(attempt, ignore_errors=True)

@@ -5,20 +5,26 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mot_reid.serving.content import HEAD_BYTES, video_format
 from mot_reid.serving.folder import random_id, size_of
+from mot_reid.serving.jobs.heart import Heart
 from mot_reid.serving.jobs.job_store import ENDED, JobStore, State, StoredJob
+from mot_reid.serving.jobs.local import local_store
 from mot_reid.serving.jobs.runner import MOT, UPLOAD, VIDEO, Runner, tidy
+from mot_reid.serving.jobs.shared import SharedStore
 from mot_reid.serving.prometheus import Metrics
 from mot_reid.serving.refusal import Refusal, disk_refusal, sentence_of
 from mot_reid.serving.worker.pool import Worker, WorkerLost
 from mot_reid.settings.serving import Limits
 
 log = logging.getLogger(__name__)
+
+SPARED_SECONDS = 3600.0
+"""How young the files of nobody must be to stay where several servers share a folder: one may be receiving them."""
 
 _DAY_SECONDS = 86400.0
 
@@ -33,35 +39,45 @@ class VideoJobs:
         limits: of the service.
         metrics: counts frames, seconds and failures.
 
+        database: address of the list of jobs where several servers share it and the folder; None: it is in the folder.
+
     Raises:
-        ValueError: the list of jobs is damaged, in use, not ours, or written by a newer program.
+        ValueError: the list of jobs is damaged, in use, not ours, cannot be reached, or was written by a newer program.
         Refusal: the disk is full or fails.
     """
 
     def __init__(
-        self, folder: Path, workers: Sequence[Worker], checker: Worker, *, limits: Limits, metrics: Metrics
+        self,
+        folder: Path,
+        workers: Sequence[Worker],
+        checker: Worker,
+        *,
+        limits: Limits,
+        metrics: Metrics,
+        database: str | None = None,
     ) -> None:
         self._folder, self._checker, self._limits = folder / "jobs", checker, limits
         self._folder.mkdir(exist_ok=True)
-        self._store = JobStore(folder / "jobs.sqlite")
-        queued, failed = self._store.recover(self._limits.attempts)
-        if queued or failed:
-            log.warning("jobs of a server that died", extra={"queued_again": queued, "failed": failed})
-        self.sweep()
+        self._store, self._heart = _open(folder, database, limits, self._look_for_jobs)
+        self.sweep(spared_seconds=0.0 if self._heart is None else SPARED_SECONDS)
         self._runner = Runner(self._store, workers, folder=self._folder, limits=limits, metrics=metrics)
 
     def start(self) -> None:
         """Begins to work on the jobs that wait, those that were left by the last server included."""
+        if self._heart is not None:
+            self._heart.start()
         self._runner.start()
 
     @property
     def problem(self) -> str | None:
         """Why nothing can be noted of jobs at present, in a sentence; None where it can."""
-        return self._runner.problem
+        return self._runner.problem or (self._heart.problem if self._heart is not None else None)
 
     def stop(self) -> None:
         """Stops working: running jobs have `shutdown_seconds` to end, or wait for the next start."""
         self._runner.stop(self._limits.shutdown_seconds)
+        if self._heart is not None:
+            self._heart.stop()
 
     def close(self) -> None:
         """Closes the list of jobs."""
@@ -195,6 +211,9 @@ class VideoJobs:
 
     # ---- inside -------------------------------------------------------------------------------------------------
 
+    def _look_for_jobs(self) -> None:
+        self._runner.wake()
+
     def _look_into(self, path: Path) -> dict[str, Any]:
         try:
             facts: dict[str, Any] = self._checker.do(
@@ -218,3 +237,17 @@ class VideoJobs:
         if not path.is_file():
             raise Refusal("not_found", "job: it has no such file; the video may have had no frames")
         return path
+
+
+def _open(
+    folder: Path, database: str | None, limits: Limits, new_job: Callable[[], None]
+) -> tuple[JobStore, Heart | None]:
+    """Returns the list of jobs; the heart of this server where others share the list."""
+    if database is None:
+        store = local_store(folder / "jobs.sqlite")
+        queued, failed = store.recover(limits.attempts)
+        if queued or failed:
+            log.warning("jobs of a server that died", extra={"queued_again": queued, "failed": failed})
+        return store, None
+    shared, seconds = SharedStore(database, lost_seconds=limits.lost_seconds), limits.lost_seconds
+    return shared, Heart(shared, lost_seconds=seconds, attempts=limits.attempts, new_job=new_job)

@@ -34,10 +34,15 @@ def at(cosine: float) -> np.ndarray:
 
 
 @pytest.fixture
-def galleries(tmp_path: Path) -> Iterator[Galleries]:
-    opened = Galleries(tmp_path / "g", LIMITS)
+def galleries(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Galleries]:
+    kept_in = getattr(request, "param", "SQLite")
+    database = None if kept_in == "SQLite" else request.getfixturevalue("postgres").database()
+    opened = Galleries(tmp_path / "g", LIMITS, database=database)
     yield opened
     opened.close()
+
+
+both = pytest.mark.parametrize("galleries", ["SQLite", "PostgreSQL"], indirect=True)
 
 
 def enrol(galleries: Galleries, name: str, *rows: np.ndarray, gallery: str = "staff", model: str = "m") -> str:
@@ -51,6 +56,7 @@ def search(galleries: Galleries, embedding: np.ndarray, *, threshold: float = 0.
 # Finding
 
 
+@both
 def test_best_crop_of_a_person_counts(galleries: Galleries) -> None:
     """Ada at cosines 0.8 and 0.1 to the question, Bob at 0.7 and 0.7: Ada, though Bob's mean is higher."""
     enrol(galleries, "Ada", at(0.8), at(0.1))
@@ -61,6 +67,7 @@ def test_best_crop_of_a_person_counts(galleries: Galleries) -> None:
     assert [match.similarity for match in answer.matches] == pytest.approx([0.8, 0.7], abs=1e-6)
 
 
+@both
 def test_nobody_is_an_answer(galleries: Galleries) -> None:
     enrol(galleries, "Ada", at(0.59))
     answer = search(galleries, X, threshold=0.6)
@@ -68,12 +75,14 @@ def test_nobody_is_an_answer(galleries: Galleries) -> None:
     assert search(galleries, X, threshold=0.58).person is not None
 
 
+@both
 def test_gallery_without_people_knows_nobody(galleries: Galleries) -> None:
     galleries.delete_person("staff", enrol(galleries, "Ada", X))
     answer = search(galleries, X)
     assert (answer.person, answer.matches) == (None, ())
 
 
+@both
 def test_galleries_do_not_mix(galleries: Galleries) -> None:
     enrol(galleries, "Ada", X, gallery="a")
     enrol(galleries, "Bob", X, gallery="b")
@@ -82,6 +91,7 @@ def test_galleries_do_not_mix(galleries: Galleries) -> None:
     assert galleries.names() == {"a": 1, "b": 1}
 
 
+@both
 def test_further_crops_join_those_before(galleries: Galleries) -> None:
     first = enrol(galleries, "Ada", X)
     second = galleries.enrol("staff", " Ada ", np.array([Z]), model="m")
@@ -215,6 +225,7 @@ def test_gallery_name_that_is_none_is_refused(galleries: Galleries, gallery: str
         enrol(galleries, "Ada", X, gallery=gallery)
 
 
+@both
 def test_embeddings_of_another_model_are_refused(galleries: Galleries) -> None:
     enrol(galleries, "Ada", X)
     for vector, model in ((X, "other"), (np.eye(4, dtype=np.float32)[0], "m")):
@@ -230,6 +241,7 @@ def test_vector_that_is_no_unit_vector_is_refused(galleries: Galleries, rows: np
         galleries.enrol("staff", "Ada", rows, model="m")
 
 
+@both
 def test_unknown_gallery_and_person_are_told_apart(galleries: Galleries) -> None:
     enrol(galleries, "Ada", X)
     for call in (lambda: galleries.persons("x"), lambda: search(galleries, X, gallery="x")):
@@ -243,6 +255,7 @@ def test_unknown_gallery_and_person_are_told_apart(galleries: Galleries) -> None
         galleries.rename("staff", "x", "Bob")
 
 
+@both
 def test_taken_name_is_refused(galleries: Galleries) -> None:
     enrol(galleries, "Ada", X)
     id = enrol(galleries, "Bob", Y)
@@ -275,7 +288,7 @@ def test_gallery_in_use_is_a_sentence_and_works_again(
     galleries: Galleries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     enrol(galleries, "Ada", X)
-    galleries._database._rows.execute("PRAGMA busy_timeout = 1")
+    galleries._database._file.connection.execute("PRAGMA busy_timeout = 1")
     other = sqlite3.connect(tmp_path / "g" / "galleries.sqlite", isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     for call in (lambda: enrol(galleries, "Bob", Y), lambda: search(galleries, X), galleries.sweep):

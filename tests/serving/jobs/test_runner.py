@@ -13,6 +13,7 @@ import pytest
 
 from mot_reid.serving.jobs import runner as runner_module
 from mot_reid.serving.jobs.job_store import JobStore, StoredJob
+from mot_reid.serving.jobs.local import local_store
 from mot_reid.serving.jobs.runner import Runner
 from mot_reid.serving.prometheus import Metrics
 from mot_reid.serving.worker.pool import Worker
@@ -48,8 +49,8 @@ class Queue:
 def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Queue]:
     for name in ("_IDLE_SECONDS", "_FIRST_PAUSE_SECONDS", "_NOTE_SECONDS"):
         monkeypatch.setattr(runner_module, name, 0.02)
-    store, worker = JobStore(tmp_path / "jobs.sqlite"), Worker("fake", fake_worker.serve, ())
-    store._database.execute("PRAGMA busy_timeout = 1")
+    store, worker = local_store(tmp_path / "jobs.sqlite"), Worker("fake", fake_worker.serve, ())
+    store._database.connection.execute("PRAGMA busy_timeout = 1")
     for id in ("ada", "bob"):
         (tmp_path / "jobs" / id).mkdir(parents=True)
         (tmp_path / "jobs" / id / "upload").write_bytes(b"video")
