@@ -32,12 +32,20 @@ DOCKER = ROOT / "docker"
 DOCKERFILE = (DOCKER / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
 STAGES = dict(re.findall(r"^FROM \S+ AS ([\w-]+)\n(.*?)(?=^FROM|\Z)", DOCKERFILE, re.MULTILINE | re.DOTALL))
 COMPOSE: dict[str, Any] = yaml.safe_load((DOCKER / "compose.yaml").read_text(encoding="utf-8"))
+
+
+class _Overlay(yaml.SafeLoader):
+    """Reads the word of compose for what replaces a list instead of going on with it."""
+
+
+_Overlay.add_constructor("!override", lambda loader, node: loader.construct_sequence(node, deep=True))
+REPLICAS: dict[str, Any] = yaml.load((DOCKER / "compose.replicas.yaml").read_text(encoding="utf-8"), _Overlay)
 GPU: dict[str, Any] = yaml.safe_load((DOCKER / "compose.gpu.yaml").read_text(encoding="utf-8"))
 MANIFESTS: list[dict[str, Any]] = list(
     yaml.safe_load_all((DOCKER / "kubernetes" / "mot-reid.yaml").read_text(encoding="utf-8"))
 )
 DASHBOARD: dict[str, Any] = json.loads((DOCKER / "grafana/dashboards/mot_reid.json").read_text(encoding="utf-8"))
-POD: dict[str, Any] = next(m for m in MANIFESTS if m["kind"] == "StatefulSet")["spec"]["template"]["spec"]
+POD: dict[str, Any] = next(m for m in MANIFESTS if m["kind"] == "Deployment")["spec"]["template"]["spec"]
 
 
 SPACE = (DOCKER / "space/Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
@@ -91,12 +99,14 @@ def test_lite_image_pins_what_the_server_imports_in_versions_that_are_allowed() 
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    wanted = [Requirement(text) for text in (*project["dependencies"], *extras["serve"], *extras["onnx"])]
+    wanted = [*project["dependencies"], *extras["serve"], *extras["replicas"], *extras["onnx"]]
+    wanted = [Requirement(text) for text in wanted]
     pinned = dict(pin.lower().replace("opencv-python-headless", "opencv-python").split("==") for pin in PINS)
     assert [f"{one}: {pinned[one.name]}" for one in wanted
             if one.name in pinned and not one.specifier.contains(pinned[one.name])] == []  # fmt: skip
     needed = {"numpy", "scipy", "pillow", "opencv-python", "omegaconf", "onnxruntime", "av", "gradio"}
     needed |= {one.name for one in map(Requirement, extras["serve"])} - {"mot-reid"}  # whose extra brings torch
+    needed |= {one.name for one in map(Requirement, extras["replicas"])}
     assert needed <= set(pinned)
     assert not {"torch", "torchvision", "ultralytics"} & set(pinned)
 
@@ -164,12 +174,12 @@ def test_command_is_what_the_server_takes(command: list[str]) -> None:
 
 
 def test_server_answers_to_the_names_that_others_ask_it_by() -> None:
-    """Prometheus by the name of the service in compose, clients by the host of the ingress, replicas by their own."""
+    """Prometheus by the name of the service in compose or by address, clients by the host of the ingress."""
     target = yaml.safe_load((DOCKER / "prometheus.yml").read_text(encoding="utf-8"))["scrape_configs"][0]
     ingress = next(m for m in MANIFESTS if m["kind"] == "Ingress")["spec"]["rules"][0]["host"]
     asked = {
         "compose": (COMPOSE["services"]["api"]["command"], target["static_configs"][0]["targets"]),
-        "kubernetes": (POD["containers"][0]["args"], [ingress, "mot-reid-0.mot-reid-replicas:8000"]),
+        "kubernetes": (POD["containers"][0]["args"], [ingress, "10.1.2.3:8000"]),
     }
     for command, names in asked.values():
         hosts = [text for text in command if text.startswith("hosts=")]
@@ -197,11 +207,11 @@ def test_compose_builds_targets_that_the_image_has() -> None:
     assert {"cpu", "cuda"} <= set(STAGES)
 
 
-@pytest.mark.parametrize("name", ["compose.yaml", "compose.gpu.yaml"])
+@pytest.mark.parametrize("name", ["compose.yaml", "compose.gpu.yaml", "compose.replicas.yaml"])
 def test_compose_is_valid_by_the_specification(name: str) -> None:
     specification = pytest.importorskip("compose_spec", reason="needs pip install compose-spec")
     text = (DOCKER / name).read_text(encoding="utf-8")
-    assert set(specification.PyCompose.from_yaml(text).service_names()) == set(yaml.safe_load(text)["services"])
+    assert set(specification.PyCompose.from_yaml(text).service_names()) == set(yaml.load(text, _Overlay)["services"])
     with pytest.raises(ValueError, match="prots"):
         specification.PyCompose.from_yaml(text.replace("  api:\n", "  api:\n    prots: []\n"))
 
@@ -214,9 +224,15 @@ def test_compose_mounts_files_that_are_there_and_volumes_that_are_declared() -> 
 
 
 def test_compose_binds_ports_to_this_machine_and_pins_images() -> None:
-    for name, service in COMPOSE["services"].items():
-        assert all(port.startswith("127.0.0.1:") for port in service["ports"]), name
-        assert re.search(r":v?\d+\.\d+\.\d+$", service["image"]) or service["image"] == "mot-reid:cpu", name
+    services = [*COMPOSE["services"].items(), *REPLICAS["services"].items()]
+    for name, service in services:
+        ports = service.get("ports", [])
+        assert all("127.0.0.1" in (port["host_ip"] if isinstance(port, dict) else port[:10]) for port in ports), name
+        image = service.get("image", "mot-reid:cpu")
+        assert re.search(r":v?\d+\.\d+(\.\d+)?$", image) or image == "mot-reid:cpu", name
+    replicas = REPLICAS["services"]["api"]
+    low, high = replicas["ports"][0]["published"].split("-")
+    assert int(high) - int(low) + 1 == replicas["deploy"]["replicas"]
 
 
 def test_prometheus_scrapes_the_api_with_its_key() -> None:
@@ -290,16 +306,32 @@ def test_probes_ask_routes_that_the_server_answers() -> None:
 
 
 def test_manifest_selects_its_own_pods_and_mounts_its_own_volumes() -> None:
-    workload = next(m for m in MANIFESTS if m["kind"] == "StatefulSet")["spec"]
+    workload = next(m for m in MANIFESTS if m["kind"] == "Deployment")["spec"]
     labels = workload["template"]["metadata"]["labels"]
     selectors = [m["spec"]["selector"].get("matchLabels", m["spec"]["selector"]) for m in MANIFESTS
-                 if m["kind"] in ("Service", "StatefulSet", "PodDisruptionBudget")]  # fmt: skip
+                 if m["kind"] in ("Service", "Deployment", "PodDisruptionBudget")]  # fmt: skip
     assert all(selector == labels for selector in selectors) and len(selectors) == 4
     declared = {volume["name"] for volume in POD["volumes"]}
-    declared |= {claim["metadata"]["name"] for claim in workload["volumeClaimTemplates"]}
     assert {mount["name"] for mount in POD["containers"][0]["volumeMounts"]} == declared
-    assert workload["serviceName"] in {m["metadata"]["name"] for m in MANIFESTS if m["kind"] == "Service"}
+    claims = {m["metadata"]["name"]: m["spec"] for m in MANIFESTS if m["kind"] == "PersistentVolumeClaim"}
+    claimed = {v["persistentVolumeClaim"]["claimName"] for v in POD["volumes"] if "persistentVolumeClaim" in v}
+    assert claimed == set(claims) and all(spec["accessModes"] == ["ReadWriteMany"] for spec in claims.values())
     assert workload["replicas"] > 1 and POD["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == 1
+
+
+def test_replicas_get_the_database_from_where_no_manifest_shows_it() -> None:
+    """By the variable that the server reads, out of a secret; in compose out of the environment of who starts it."""
+    variable = "MOT_REID_DATABASE"
+    assert f"database: ${{oc.env:{variable},null}}" in (ROOT / "configs/serve.yaml").read_text(encoding="utf-8")
+    given = {one["name"]: one["valueFrom"]["secretKeyRef"]["key"] for one in POD["containers"][0]["env"]}
+    assert given == {"MOT_REID_API_KEY": "api-key", variable: "database"}
+    address = REPLICAS["services"]["api"]["environment"][variable]
+    assert re.fullmatch(r"postgresql://mot_reid:\$\{MOT_REID_DATABASE_PASSWORD:\?[^}]*\}@database/mot_reid", address)
+    owner = REPLICAS["services"]["database"]["environment"]
+    assert owner["POSTGRES_USER"] == owner["POSTGRES_DB"] == "mot_reid" and owner["POSTGRES_PASSWORD"] in address
+    assert not [text for text in (*POD["containers"][0]["args"], *COMPOSE["services"]["api"]["command"])
+                if text.startswith("database=")]  # fmt: skip
+    assert ".[serve,replicas," in STAGES["build-cpu"] and ".[serve,replicas," in STAGES["build-cuda"]
 
 
 @pytest.mark.parametrize(
