@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import secrets
 import string
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 _ID_LETTERS = 24
+_MARK = "database"
 
 
 class FolderLock:
@@ -41,6 +43,30 @@ class FolderLock:
     def release(self) -> None:
         """Lets another server have the folder."""
         self._file.close()
+
+
+def check_owner(folder: Path, database: str | None) -> None:
+    """Refuses a folder whose files belong to jobs that are listed elsewhere: they would be swept as nobody's.
+
+    Args:
+        folder: of the service.
+        database: what names the database that lists the jobs, written down at first; None for the file in the folder.
+
+    Raises:
+        OSError: the folder is of servers with another list of jobs.
+    """
+    mark, alone = folder / _MARK, database is None
+    if not alone and not mark.exists() and not (folder / "jobs.sqlite").exists():
+        with suppress(FileExistsError), mark.open("x") as file:  # another server does the same
+            file.write(str(database))
+    owner = mark.read_text().strip() if mark.exists() else None
+    if owner == database and (alone or not (folder / "jobs.sqlite").exists()):
+        return
+    others = "a server without database=" if owner is None else "servers with " + ("a" if alone else "another")
+    raise OSError(
+        f"folder: got '{folder}', which holds the jobs of {others}{'' if owner is None else ' database='}; expected a "
+        "folder of its own for each list of jobs; choose another one"
+    )
 
 
 def random_id() -> str:

@@ -34,11 +34,12 @@ def test_no_job_is_lost_or_done_twice_when_a_server_is_killed(
 ) -> None:
     found = kill_one(replicas, database, clients=20, jobs=3, video=draw_scene(tmp_path, frames=20).video)
     print(found)
-    assert found.accepted == 61 and found.states == {"done": 61} and found.ends == {1: 61}
-    assert found.files == 1 and found.left == 0 and set(found.attempts) <= {1, 2} and found.attempts[2] >= 1
+    assert found.accepted == 80 and found.states == {"done": 80}
+    assert found.ends == {1: found.stored} and 80 <= found.stored <= 100  # a client asks again whose answer was lost
+    assert found.files == 1 and found.left == 0 and set(found.attempts) == {1, 2}
     assert set(found.refused) <= {0}  # only the killed one gave no answer
     before = found.done_by["two, before it was killed"]
-    assert found.done_by["one"] > 0 and found.done_by["two"] > before  # it joined again
+    assert found.done_by["one"] > 0 and found.done_by["two"] > before >= 3  # it joined again
 
 
 def test_any_server_answers_for_any_job(
@@ -88,7 +89,7 @@ def test_database_that_goes_away_is_a_503_and_nothing_is_lost(
             time.sleep(0.2)
         assert one.client.get("/ready").json()["error"] == "jobs: the database cannot be reached; try again soon"
         assert one.client.get("/health").status_code == 200
-        time.sleep(12)  # longer than the time after which a silent server is taken for dead
+        time.sleep(25)  # longer than the time after which a silent server is taken for dead
     finally:
         postgres.start()
     for id in ids:

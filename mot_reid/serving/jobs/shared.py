@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mot_reid.serving.database import Rows
+from mot_reid.serving.folder import random_id
 from mot_reid.serving.jobs.job_store import JobStore
 from mot_reid.serving.postgres import PostgresDatabase, PostgresRows, open_connection
 
@@ -156,6 +157,11 @@ class SharedStore(JobStore):
             self._tickets.forget_lost(rows)
         return found
 
+    def name(self) -> str:
+        """Returns the random letters that tell this database from others, wherever it is reached."""
+        with self._shared.reading() as rows:
+            return str(rows.execute("SELECT name FROM identity").fetchone()[0])
+
     def wait_for_job(self, stopping: threading.Event, new_job: Callable[[], None]) -> None:
         """Calls back for each job that any server takes, until it is to stop.
 
@@ -185,6 +191,8 @@ def _make_tables(rows: PostgresRows) -> None:
     rows.execute(SchemaManager.get_schema())
     rows.execute(_TABLE)
     rows.execute("CREATE INDEX jobs_by_state ON jobs (state, number)")
+    rows.execute("CREATE TABLE identity (name TEXT NOT NULL)")
+    rows.execute("INSERT INTO identity VALUES (?)", (random_id(),))
 
 
 def _shared(rows: Rows) -> PostgresRows:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mot_reid.serving.content import HEAD_BYTES, video_format
-from mot_reid.serving.folder import random_id, size_of
+from mot_reid.serving.folder import check_owner, random_id, size_of
 from mot_reid.serving.jobs.heart import Heart
 from mot_reid.serving.jobs.job_store import ENDED, JobStore, State, StoredJob
 from mot_reid.serving.jobs.local import local_store
@@ -43,6 +43,7 @@ class VideoJobs:
 
     Raises:
         ValueError: the list of jobs is damaged, in use, not ours, cannot be reached, or was written by a newer program.
+        OSError: the folder is of servers with another list of jobs.
         Refusal: the disk is full or fails.
     """
 
@@ -244,10 +245,12 @@ def _open(
 ) -> tuple[JobStore, Heart | None]:
     """Returns the list of jobs; the heart of this server where others share the list."""
     if database is None:
+        check_owner(folder, None)
         store = local_store(folder / "jobs.sqlite")
         queued, failed = store.recover(limits.attempts)
         if queued or failed:
             log.warning("jobs of a server that died", extra={"queued_again": queued, "failed": failed})
         return store, None
     shared, seconds = SharedStore(database, lost_seconds=limits.lost_seconds), limits.lost_seconds
+    check_owner(folder, shared.name())
     return shared, Heart(shared, lost_seconds=seconds, attempts=limits.attempts, new_job=new_job)
