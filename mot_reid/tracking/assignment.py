@@ -82,24 +82,24 @@ def _solve(row: IntArray, column: IntArray, gain: FloatArray) -> IntArray:
         return np.arange(len(row))
     if len(row) < _FEW:
         rows, columns, gains = row.tolist(), column.tolist(), gain.tolist()
-        best = _best_of_each(rows, columns, gains) or _best_of_each(columns, rows, gains)
+        growing = sorted(range(len(gains)), key=gains.__getitem__, reverse=True)[::-1]  # of equals the first comes last
+        best = _best_of_each(rows, columns, growing) or _best_of_each(columns, rows, growing)
         return _solve_dense(row, column, gain) if best is None else np.array(best, np.int64)
     alone = (np.bincount(row)[row] == 1) & (np.bincount(column)[column] == 1)
     tangled = np.flatnonzero(~alone)
     return np.concatenate((np.flatnonzero(alone), tangled[_solve_dense(row[tangled], column[tangled], gain[tangled])]))
 
 
-def _best_of_each(rows: list[int], columns: list[int], gains: list[float]) -> list[int] | None:
+def _best_of_each(rows: list[int], columns: list[int], growing: list[int]) -> list[int] | None:
     """Returns the best pair of each row if these share no column: then no matching can gain more. Else None.
 
-    With the arguments exchanged, the best pair of each column.
+    With the first two arguments exchanged, the best pair of each column.
+
+    Args:
+        growing: indices of the pairs by growing gain.
     """
-    best: dict[int, int] = {}
-    for index, row in enumerate(rows):
-        known = best.get(row)
-        if known is None or gains[index] > gains[known]:
-            best[row] = index
-    chosen = list(best.values())
+    best = {rows[index]: index for index in growing}  # the last one of a row stays
+    chosen = sorted(best.values())
     return chosen if len({columns[index] for index in chosen}) == len(chosen) else None
 
 

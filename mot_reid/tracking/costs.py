@@ -27,9 +27,9 @@ _SCORE_WEIGHT, _TURN_WEIGHT, _LOW_BAND, _LEAST_OVERLAP = 0.1, 0.05, 0.2, 0.1
 _LEAST_ROOM = 1e-6
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Pairs:
-    """Candidate pairs, each column `(K,)`.
+    """Candidate pairs, each column `(K,)`; nobody changes them (a frozen class takes twice as long to make).
 
     Attributes:
         row: of a track.
@@ -62,7 +62,7 @@ def _no_boxes() -> FloatArray:
     return np.zeros((4, 0))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Scene:
     """What costs may know beside the pairs.
 

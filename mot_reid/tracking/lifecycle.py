@@ -27,29 +27,41 @@ def observe(
         clock: time of this frame, in frames.
         max_missed: frames unseen that a track survives; only the parity switch `late` asks.
     """
-    row, column = matches.row, matches.column
-    xyxy = boxes.xyxy.take(column, axis=1)
+    row = matches.row
     store.missed += 1
-    if "score_state" in store.names:
-        _observe_weak_cues(store, xyxy, boxes.score.take(column), row=row, clock=clock)
-    if "observed" in store.names:
-        state = _observe_path(store, state, xyxy, row=row, motion=motion, clock=clock)
-    if "corner_boxes" in store.names:
-        _observe_corners(store, xyxy, row=row)
+    if "observed" in store.names or "corner_boxes" in store.names:
+        state = _observe_past(store, state, boxes, matches=matches, motion=motion, clock=clock)
     if len(row):
-        state[:, :, row] = motion.update(state.take(row, axis=2), motion.measure(xyxy), boxes.score.take(column))
+        # Of all tracks at once, as choosing some and putting them back takes longer; only those seen are kept.
+        seen = ~matches.free[0]
+        xyxy, score = boxes.xyxy.take(matches.box, axis=1), boxes.score.take(matches.box)
+        np.copyto(state, motion.update(state, motion.measure(xyxy), score), where=seen)
         if "last" in store.names:
-            store.last[:, row] = xyxy
+            np.copyto(store.last, xyxy, where=seen)
         if "late" in store.names:
             store.late[row] |= clock - store.seen[row] > max_missed + 1 + _SLACK
         if "past" in store.names:
             store.filter = state
             occlusion.remember(store, row)
         store.missed[row] = 0
-        store.hits[row] += 1
+        store.hits += seen
         store.seen[row] = clock
-        store.score[row] = boxes.score[column]
+        np.copyto(store.score, score, where=seen)
     store.filter = state
+
+
+def _observe_past(
+    store: Store, state: FloatArray, boxes: Boxes, *, matches: Matches, motion: Filter, clock: float
+) -> FloatArray:
+    """Keeps what presets remember that look back; returns the predicted state, replayed where they do that."""
+    row, xyxy = matches.row, boxes.xyxy.take(matches.column, axis=1)
+    if "score_state" in store.names:
+        _observe_weak_cues(store, xyxy, boxes.score.take(matches.column), row=row, clock=clock)
+    if "observed" in store.names:
+        state = _observe_path(store, state, xyxy, row=row, motion=motion, clock=clock)
+    if "corner_boxes" in store.names:
+        _observe_corners(store, xyxy, row=row)
+    return state
 
 
 def _observe_path(
@@ -153,9 +165,7 @@ def give_birth(
     """Begins a track at every free box that may begin one; returns their columns."""
     if len(matches.column) == len(boxes.score):
         return matches.column[:0]
-    free = np.ones(len(boxes.score), np.bool_)
-    free[matches.column] = False
-    column = free[: boxes.high].nonzero()[0]
+    column = matches.free[1][: boxes.high].nonzero()[0]
     if len(column) and preset.life.birth is not None:
         column = column[boxes.score.take(column) >= preset.life.birth]
     if len(column) and preset.life.clear is not None:
@@ -231,8 +241,12 @@ def _may_coincide(xyxy: FloatArray, lost: IntArray, *, limit: float, pixel: floa
     Such corners are no further apart than (1 - limit) / limit times the width and the height of either box.
     """
     corner = xyxy[:2]
-    reach = (xyxy[2:] - corner + pixel) * ((1.0 - limit) / max(limit, 1e-9))
-    near = np.abs(corner[:, :, None] - corner.take(lost, axis=1)[:, None]) <= reach[:, :, None]
+    size = xyxy[2:] - corner
+    if pixel:
+        size += pixel
+    size *= (1.0 - limit) / max(limit, 1e-9)
+    apart = corner[:, :, None] - corner.take(lost, axis=1)[:, None]
+    near = np.abs(apart, out=apart) <= size[:, :, None]
     both = near[0] & near[1]
     both[lost] = False
-    return bool(both.any())
+    return np.count_nonzero(both) > 0

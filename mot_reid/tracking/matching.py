@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from bisect import bisect_left
 from dataclasses import dataclass, replace
 from typing import Any
@@ -67,13 +66,17 @@ class Matches:
     Attributes:
         row: `(K,)` tracks.
         column: `(K,)` boxes.
+        box: `(n,)` box of each track; -1: none.
+        free: `(n,)` tracks and `(m,)` boxes that are in no pair.
         parts: per stage its number, all its candidates with their costs, and which of them were formed.
     """
 
-    __slots__ = ("column", "parts", "row")
+    __slots__ = ("box", "column", "free", "parts", "row")
 
-    def __init__(self) -> None:
+    def __init__(self, tracks: int, boxes: int) -> None:
         self.row, self.column = _NO_INDEX, _NO_INDEX
+        self.box = np.full(tracks, -1)
+        self.free = (np.ones(tracks, np.bool_), np.ones(boxes, np.bool_))
         self.parts: list[tuple[int, Pairs, FloatArray, IntArray]] = []
 
     def add(self, stage: int, pairs: Pairs, cost: FloatArray, chosen: IntArray) -> None:
@@ -82,6 +85,9 @@ class Matches:
         first = not self.parts
         self.row = row if first else np.concatenate((self.row, row))
         self.column = column if first else np.concatenate((self.column, column))
+        self.box[row] = column
+        self.free[0][row] = False
+        self.free[1][column] = False
         self.parts.append((stage, pairs, cost, chosen))
 
     def reasons(self) -> tuple[IntArray, FloatArray, FloatArray, FloatArray]:
@@ -100,16 +106,18 @@ class Matches:
 
 def arrange(found: Detections, bands: Bands) -> Boxes:
     """Returns the boxes of both bands, by falling score; ties are ordered by class and coordinates."""
-    order = (-found.score).argsort(kind="stable")
-    score = found.score.take(order)
-    falling = score.tolist()
-    if len(set(falling)) < len(falling):
+    negative = -found.score
+    order = negative.argsort(kind="stable")
+    growing = negative.take(order).tolist()
+    if len(set(growing)) < len(growing):
         x1, y1, x2, y2 = found.xyxy.T
-        order = np.lexsort((y2, x2, y1, x1, found.class_id, -found.score))
-    high = len(falling) if bands.high is None else _above(falling, bands.high)
-    used = high if bands.low is None else _above(falling, bands.low)
-    if used < len(falling):
-        order, score = order[:used], score[:used]
+        order = np.lexsort((y2, x2, y1, x1, found.class_id, negative))
+    # Scores above a limit are negative ones below its negative.
+    high = len(growing) if bands.high is None else bisect_left(growing, -bands.high)
+    used = high if bands.low is None else bisect_left(growing, -bands.low)
+    if used < len(growing):
+        order = order[:used]
+    score = found.score.take(order)
     xyxy = found.xyxy.T.take(order, axis=1)
     sides = xyxy[2:] - xyxy[:2]
     if not all_true(sides >= _THINNEST):
@@ -118,11 +126,6 @@ def arrange(found: Detections, bands: Bands) -> Boxes:
         order, score, xyxy = order.take(real), score.take(real), xyxy.take(real, axis=1)
     embedding = None if found.embedding is None else found.embedding.take(order, axis=0)
     return Boxes(xyxy, score, found.class_id.take(order), order, high, embedding)
-
-
-def _above(falling: list[float], limit: float) -> int:
-    """Returns how many of the falling scores are above `limit`."""
-    return bisect_left(falling, -limit, key=operator.neg)
 
 
 def candidates(rows: FloatArray, store: Store, boxes: Boxes, *, pixel: float) -> Pairs:
@@ -149,10 +152,9 @@ def pairs_in_gate(motion: Filter, state: FloatArray, rows: FloatArray, store: St
 
 def associate(preset: Preset, store: Store, boxes: Boxes, *, pairs: Pairs, scene: Scene) -> Matches:
     """Returns the pairs that the stages of a preset form; every track and every box is in one at most."""
-    matches = Matches()
+    matches = Matches(len(store), len(boxes.score))
     if not len(store):
         return matches
-    taken = (np.zeros(len(store), np.bool_), np.zeros(len(boxes.score), np.bool_))
     costs: dict[tuple[str, float], FloatArray] = {}
     all_confirmed = all_true(store.confirmed)
     for number, stage in enumerate(preset.stages):
@@ -175,13 +177,11 @@ def associate(preset: Preset, store: Store, boxes: Boxes, *, pairs: Pairs, scene
         name = (stage.cost, stage.buffer)
         if name not in costs:
             costs[name] = COSTS[stage.cost](candidate, scene)
-        usable = _usable(candidate, tracks, taken, begin=begin, end=end)
+        usable = _usable(candidate, tracks, matches.free, begin=begin, end=end)
         cost = costs[name]
         chosen = _choose(stage, preset, store, boxes, pairs=candidate, cost=cost, usable=usable)
         if len(chosen):
             matches.add(number, candidate, cost, chosen)
-            taken[0][matches.row] = True
-            taken[1][matches.column] = True
     return matches
 
 
@@ -203,17 +203,14 @@ def _members(store: Store, group: TrackGroup) -> BoolArray | None:
 
 
 def _usable(
-    pairs: Pairs, tracks: BoolArray | None, taken: tuple[BoolArray, BoolArray], *, begin: int, end: int
+    pairs: Pairs, tracks: BoolArray | None, free: tuple[BoolArray, BoolArray], *, begin: int, end: int
 ) -> BoolArray:
     """Returns which pairs join a free track of the stage's group and a free box of its band."""
-    usable = taken[0].take(pairs.row)
-    usable |= taken[1].take(pairs.column)
-    np.logical_not(usable, out=usable)
-    if tracks is not None:
-        usable &= tracks.take(pairs.row)
+    usable = (free[0] if tracks is None else free[0] & tracks).take(pairs.row)
+    usable &= free[1].take(pairs.column)
     if begin:
         usable &= pairs.column >= begin
-    if end < len(taken[1]):
+    if end < len(free[1]):
         usable &= pairs.column < end
     return usable
 

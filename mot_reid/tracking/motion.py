@@ -116,7 +116,10 @@ class Filter:
             if self.motion.space == "xyah":
                 half[0] *= position[3]
         centre = position[:2]
-        return np.concatenate((centre - half, centre + half))
+        out = np.empty_like(position)
+        np.subtract(centre, half, out=out[:2])
+        np.add(centre, half, out=out[2:])
+        return out
 
     def initiate(self, measured: FloatArray) -> FloatArray:
         """Returns the `(5, 4, n)` state of tracks born at `(4, n)` coordinates, without velocity."""
@@ -134,10 +137,13 @@ class Filter:
         new = state.copy()
         noise = self._process[1] if self._process_is_fixed else self._variance(self._process, state[POSITION])
         if steps == 1.0:
-            new[POSITION_VARIANCE] += new[CROSS]
-            new[:VELOCITY] += new[VELOCITY:POSITION_VARIANCE]
-            new[POSITION_VARIANCE] += new[CROSS]
-            new[VELOCITY_VARIANCE:] += noise
+            # Views, as `new[plane] += ..` would write each plane twice.
+            cross, position_variance = new[CROSS], new[POSITION_VARIANCE]
+            moved, variances = new[:VELOCITY], new[VELOCITY_VARIANCE:]
+            position_variance += cross
+            moved += new[VELOCITY:POSITION_VARIANCE]
+            position_variance += cross
+            variances += noise
         else:
             predict_steps(new, noise, steps)
         sizes = new[POSITION, 2:]
@@ -161,11 +167,12 @@ class Filter:
         by_score = self.motion.by_score
         if by_score is not None and score is not None:
             noise = noise * np.maximum((1.0 - score) ** by_score.power, by_score.least)
-        uncertainty = state[POSITION_VARIANCE] + noise
-        gain = state[POSITION_VARIANCE::-3] / uncertainty  # planes POSITION_VARIANCE and CROSS
-        new[POSITION:VELOCITY_VARIANCE:2] += gain * (measured - state[POSITION])
-        new[VELOCITY_VARIANCE] -= gain[1] * state[CROSS]
-        new[POSITION_VARIANCE::-3] *= 1.0 - gain[0]
+        gain = state[POSITION_VARIANCE::-3] / (state[POSITION_VARIANCE] + noise)  # planes POSITION_VARIANCE and CROSS
+        position_and_velocity, velocity_variance = new[POSITION:VELOCITY_VARIANCE:2], new[VELOCITY_VARIANCE]
+        shrinking = new[POSITION_VARIANCE::-3]
+        position_and_velocity += gain * (measured - state[POSITION])
+        velocity_variance -= gain[1] * state[CROSS]
+        shrinking *= 1.0 - gain[0]
         return new
 
     def distance(self, state: FloatArray, measured: FloatArray) -> FloatArray:

@@ -42,9 +42,9 @@ class ScoreLevel:
         Args:
             score: (N,) in [0, 1].
         """
-        bins = np.minimum((np.asarray(score) * _BINS).astype(np.int64), _BINS - 1)
+        bins = np.minimum((score * _BINS).astype(np.int64), _BINS - 1)
         counts = self._counts + np.bincount(bins, minlength=_BINS)
-        total = counts.sum()
+        total = np.add.reduce(counts)
         return counts * (_MEMORY / total) if total > _MEMORY else counts
 
     def keep(self, counts: FloatArray) -> None:
@@ -76,7 +76,7 @@ def level_of(counts: FloatArray) -> float:
     Args:
         counts: (100,) of the scores in each hundredth, not all zero.
     """
-    reached = counts[::-1].cumsum().tolist()  # how many scores are in the best k + 1 hundredths
+    reached = np.add.accumulate(counts[::-1]).tolist()  # how many scores are in the best k + 1 hundredths
     last = len(counts) - 1
     found = last - bisect_left(reached, _TOP * reached[-1])
     while True:

@@ -298,9 +298,8 @@ class Tracker:
         if self.preset.motion.predicts_tentative or all_true(store.confirmed):
             state = self._filter.predict(state, steps)
         else:
-            rows = np.flatnonzero(store.confirmed)
-            state = state.copy()
-            state[:, :, rows] = self._filter.predict(state.take(rows, axis=2), steps)
+            state = self._filter.predict(state, steps)
+            np.copyto(state, store.filter, where=~store.confirmed)
         if image is None or self.preset.camera == "none":
             return state, None
         transform, small = self._camera.estimate(image, boxes.xyxy[:, : boxes.high].T)
@@ -348,25 +347,21 @@ class Tracker:
         if preset.occlusion is not None and was_lost is not None:
             matched = matches.row[store.confirmed[matches.row] & ~was_lost[matches.row]]
             occlusion.hide(store, matched, rule=preset.occlusion, motion=self._filter, clock=clock)
-        unseen = store.missed > 0
-        any_unseen = np.count_nonzero(unseen) > 0
+        any_unseen = len(matches.row) < len(store)
         born = lifecycle.give_birth(store, boxes, matches, motion=self._filter, preset=preset, clock=clock)
-        column = np.full(len(store), -1)
-        column[matches.row] = matches.column
-        if len(born):
-            column[-len(born) :] = born
+        column = np.concatenate((matches.box, born)) if len(born) else matches.box
         if self._appearance is not None:
             self._appearance.observe(boxes, column, clock=clock)
         dropped = np.zeros(len(store), np.bool_)
         xyxy = self._filter.boxes(store.filter)
+        unseen = column < 0
         if any_unseen:
-            unseen = store.missed > 0
             dropped = lifecycle.age(
                 store, unseen, motion=self._filter, preset=preset, clock=clock, max_missed=self._max_missed
             )
             dropped = lifecycle.duplicates(store, dropped, xyxy=xyxy, preset=preset)
         lifecycle.confirm(store, preset=preset, frame=self._frame)
-        reported = store.missed == 0
+        reported = ~unseen
         if not preset.life.reports_tentative:
             reported &= store.confirmed
         recalled = self._name(reported, dropped)
@@ -383,11 +378,13 @@ class Tracker:
     def _name(self, reported: BoolArray, dropped: BoolArray) -> Recalled:
         """Gives identities to the tracks that are reported for the first time; returns those that were recognised."""
         store = self._store
-        if all_true(store.track_id):
+        nameless = store.track_id == 0
+        nameless &= reported
+        unnamed = (nameless & ~dropped).nonzero()[0]
+        if not len(unnamed):
             return NOBODY
-        unnamed = (reported & (store.track_id == 0) & ~dropped).nonzero()[0]
         recalled = NOBODY
-        if self._appearance is not None and len(unnamed):
+        if self._appearance is not None:
             # Who expires in this frame is not in the memory yet, but can be recognised all the same.
             excluded = dropped & (self._clock - store.seen <= self._max_missed)
             recalled = self._appearance.recall(

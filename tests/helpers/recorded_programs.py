@@ -105,17 +105,17 @@ def accept_weak_boxes_by_overlap(patch: pytest.MonkeyPatch) -> None:
 
     All free tracks and weak boxes take part in the assignment, also those that do not overlap.
     """
-    taken_tracks: list[np.ndarray] = []
+    free_tracks: list[np.ndarray] = []
     usable, choose = matching._usable, matching._choose
 
-    def remember(pairs: Any, tracks: Any, taken: Any, *, begin: int, end: int) -> np.ndarray:
-        taken_tracks[:] = [taken[0].copy()]
-        return usable(pairs, tracks, taken, begin=begin, end=end)
+    def remember(pairs: Any, tracks: Any, still: Any, *, begin: int, end: int) -> np.ndarray:
+        free_tracks[:] = [still[0].copy()]
+        return usable(pairs, tracks, still, begin=begin, end=end)
 
     def assign(stage: Any, preset: Any, store: Any, boxes: Any, *, pairs: Any, cost: Any, usable: Any) -> np.ndarray:
         if stage.cost != "height_score":
             return choose(stage, preset, store, boxes, pairs=pairs, cost=cost, usable=usable)
-        free = np.flatnonzero(~taken_tracks[0])
+        free = np.flatnonzero(free_tracks[0])
         expected = continued(store.score, store.score_before, low=preset.bands.low, high=preset.bands.high)
         change = np.abs(expected[free, None] - boxes.score[boxes.high :])
         overlap, index = np.zeros(change.shape), np.full(change.shape, -1)
