@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mot_reid.data.synthetic_clip import walkers
+from mot_reid.reid.fastest import CACHE
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -17,6 +18,14 @@ def clip_drawn_once() -> Iterator[None]:
     """Draws the synthetic clip, which dozens of tests track in place of a video, for the first of them alone."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mot_reid.pipeline.source.walkers", cache(walkers))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def exported_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keeps checkpoints that are exported for a faster runtime out of the user's own cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(CACHE, str(tmp_path_factory.mktemp("exported")))
         yield
 
 

@@ -82,7 +82,7 @@ def _linked(settings: TrackSettings, jobs: Sequence[Job]) -> dict[str, Any]:
     from mot_reid.reid.embedder import Embedder
     from mot_reid.settings.tracker_parameters import BUNDLED_MODEL
 
-    embedder = Embedder(settings.reid or BUNDLED_MODEL, device=settings.device)
+    embedder = Embedder(settings.reid or BUNDLED_MODEL, device=settings.device, runtime=settings.runtime)
     told = link_sources(settings, jobs, embedder)
     tracks = sum(len(names) for names in told["identities"].values())
     print(f"linked       {tracks} tracks of {len(jobs)} sources, {len(told['identities'])} identities")

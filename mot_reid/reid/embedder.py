@@ -15,7 +15,7 @@ from mot_reid.reid import checkpoint
 from mot_reid.reid.pictures import Picture, as_pictures, to_rgb
 from mot_reid.reid.preprocess import Preprocess
 
-RUNTIMES = ("torch", "onnx", "openvino", "fastest")
+RUNTIMES = ("torch", "onnx", "openvino", "auto", "fastest")
 
 
 class Embedder:
@@ -34,8 +34,9 @@ class Embedder:
         precision: Of the backbone: "float32", "bfloat16", "float16", or "auto", half precision on a CUDA device and
             float32 elsewhere. The embedding is float32 in any case. An ONNX file has its own.
         runtime: What runs a checkpoint: "torch"; "onnx" or "openvino", for which it is exported at the first time and
-            kept in `~/.cache/mot_reid` (or the folder that MOT_REID_CACHE names); or "fastest": all that are installed
-            are tried on a few crops, on a CPU. An exported file has its own.
+            kept in `~/.cache/mot_reid` (or the folder that MOT_REID_CACHE names); "auto": on a CPU ONNX Runtime where
+            it is installed, else OpenVINO, else torch; or "fastest": all that are installed are tried on a few crops,
+            on a CPU. An exported file has its own.
 
     Attributes:
         device: The name of where it runs.
@@ -176,6 +177,12 @@ def _opened(path: Path, device: str, precision: str, runtime: str) -> Any:
         from mot_reid.reid.file_backend import FileBackend
 
         return FileBackend(path, device=device)
+    if runtime == "auto" and precision == "auto":
+        from mot_reid.reid.fastest import automatic
+
+        quicker = automatic(path, device=device)
+        if quicker is not None:
+            return quicker
     try:
         from mot_reid.reid.torch_backend import TorchBackend
     except ImportError as error:
@@ -185,7 +192,7 @@ def _opened(path: Path, device: str, precision: str, runtime: str) -> Any:
             f"checkpoint: '{path.name}' needs PyTorch, which is not installed; {install('reid')}, or make an ONNX "
             f"file of it where PyTorch is: mot-reid export checkpoint={path.name} format=onnx"
         ) from None
-    if runtime == "torch":
+    if runtime in ("torch", "auto"):
         return TorchBackend(path, device=device, precision=precision)
     if precision != "auto":
         raise ValueError(f"precision: got {precision!r} with runtime={runtime}; expected 'auto', or runtime='torch'")

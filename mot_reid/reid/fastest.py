@@ -5,6 +5,7 @@ On a CPU a small network spends more time in torch's calls than in arithmetic; O
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from importlib.util import find_spec
@@ -13,15 +14,20 @@ from typing import Any
 
 import numpy as np
 
+from mot_reid.extras import install
+from mot_reid.files import check_writable
 from mot_reid.reid import checkpoint
 from mot_reid.reid.bundled import twin
 from mot_reid.reid.file_backend import FileBackend
 
 CACHE = "MOT_REID_CACHE"
 """Environment variable that names the folder of exported files."""
-_NEEDS = {"onnx": ("onnxruntime", "onnx", "onnxscript"), "openvino": ("openvino", "onnx", "onnxscript")}
+_RUN_BY = {"onnx": "onnxruntime", "openvino": "openvino"}
 _ENDINGS = {"onnx": ".onnx", "openvino": ".xml"}
+_EXPORTED_BY = ("torch", "onnx", "onnxscript")
 _CROPS, _TIMES = 8, 3
+
+_log = logging.getLogger(__name__)
 
 
 def exported(path: Path, runtime: str) -> Path:
@@ -38,23 +44,64 @@ def exported(path: Path, runtime: str) -> Path:
         ImportError: a package for the export is not installed.
         OSError: the file cannot be written.
     """
-    if runtime == "onnx" and (own := twin(path)) is not None:
-        return own
-    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mot_reid"
-    folder = Path(os.environ.get(CACHE) or default)
-    digest = checkpoint.identify(path)["sha256"][:16]
-    target = folder / f"{path.stem}-{digest}{_ENDINGS[runtime]}"
+    target = _place(path, runtime)
     if not target.is_file():
         from mot_reid.reid.export import export_onnx, export_openvino
 
-        folder.mkdir(parents=True, exist_ok=True)
-        (export_onnx if runtime == "onnx" else export_openvino)(checkpoint.load(path), target)
+        check_writable(target, CACHE)
+        _log.info("reid: exporting %s for %s, once, to %s", path.name, _RUN_BY[runtime], target)
+        (export_onnx if runtime == "onnx" else export_openvino)(checkpoint.load(path), target, quick=True)
     return target
 
 
-def at_hand() -> list[str]:
-    """Returns the runtimes besides torch whose packages are installed."""
-    return [name for name, packages in _NEEDS.items() if all(find_spec(package) for package in packages)]
+def at_hand(path: Path) -> list[str]:
+    """Returns the runtimes besides torch that can run a checkpoint here: installed, and so is what exports for them."""
+    exports = all(find_spec(package) for package in _EXPORTED_BY)
+    return [name for name, by in _RUN_BY.items() if find_spec(by) and (exports or _place(path, name).is_file())]
+
+
+def automatic(path: Path, *, device: str) -> FileBackend | None:
+    """Returns the checkpoint in the first other runtime at hand, which on a CPU is faster; `None`: torch runs it.
+
+    Nothing is timed here, so that the same installation gives the same embeddings every time.
+
+    Args:
+        path: of the checkpoint.
+        device: as for the embedder; on a GPU torch is faster.
+
+    Raises:
+        OSError: the folder that MOT_REID_CACHE names cannot be written to.
+    """
+    if not _on_cpu(device):
+        return None
+    names = at_hand(path)
+    for name in names:
+        try:
+            return FileBackend(exported(path, name), device="cpu")
+        except (ImportError, OSError, RuntimeError) as error:
+            if isinstance(error, OSError) and os.environ.get(CACHE):
+                raise
+            _log.warning("reid: %s cannot be made ready for %s: %s", path.name, _RUN_BY[name], error)
+    if not names and find_spec("torch"):
+        _log.info("reid: torch runs %s; %s for a faster runtime on a CPU", path.name, install("onnx"))
+    return None
+
+
+def _on_cpu(device: str) -> bool:
+    if device != "auto" or find_spec("torch") is None:
+        return device in ("auto", "cpu")
+    import torch
+
+    return not torch.cuda.is_available()
+
+
+def _place(path: Path, runtime: str) -> Path:
+    """Returns where the exported file of a checkpoint is, or will be."""
+    if runtime == "onnx" and (own := twin(path)) is not None:
+        return own
+    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mot_reid"
+    digest = checkpoint.identify(path)["sha256"][:16]
+    return Path(os.environ.get(CACHE) or default) / f"{path.stem}-{digest}{_ENDINGS[runtime]}"
 
 
 def fastest(path: Path, own: Any, *, device: str) -> Any:
@@ -67,7 +114,7 @@ def fastest(path: Path, own: Any, *, device: str) -> Any:
     """
     if not str(own.device).startswith("cpu"):
         return own
-    found = [own, *(FileBackend(exported(path, name), device=device) for name in at_hand())]
+    found = [own, *(FileBackend(exported(path, name), device=device) for name in at_hand(path))]
     return min(found, key=_seconds)
 
 

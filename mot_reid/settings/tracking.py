@@ -16,7 +16,7 @@ from mot_reid.settings.tracker_parameters import (
     default_preset,
 )
 
-RUNTIMES = ("torch", "onnx", "openvino", "fastest")
+RUNTIMES = ("torch", "onnx", "openvino", "auto", "fastest")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +141,8 @@ class TrackSettings:
         str,
         OneOf(RUNTIMES),
         "what runs the Re-ID model on a CPU: torch; onnx or openvino, for which it is exported at the first time; "
-        "fastest: what takes the least time of those that are installed",
+        "auto: ONNX Runtime if it is installed, else OpenVINO, else torch; fastest: what takes the least time of those "
+        "that are installed",
     ]
     max_frames: Annotated[int | None, Count, "stop each source after this many frames; null: at its end"]
     min_track_length: Annotated[int, Count, "leave tracks seen in fewer frames out of results and summary"]

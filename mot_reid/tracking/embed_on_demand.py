@@ -46,7 +46,7 @@ class EmbeddingSource:
             # The one lazy edge from tracking to reid: only here is torch loaded.
             from mot_reid.reid.embedder import Embedder
 
-            reid = Embedder(reid)
+            reid = Embedder(reid, runtime="auto")
         if reid is not None and not callable(reid):
             raise ValueError(
                 f"reid: got {type(reid).__name__}; expected a checkpoint, or a callable (image, xyxy) -> embeddings"

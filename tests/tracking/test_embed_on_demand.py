@@ -147,13 +147,13 @@ def test_path_of_a_checkpoint_is_opened_by_the_embedder(monkeypatch):
     opened = []
 
     class Embedder(Recorder):
-        def __init__(self, path):
-            opened.append(path)
+        def __init__(self, path, *, runtime):
+            opened.append((path, runtime))
             super().__init__(threshold=0.77)
 
     monkeypatch.setitem(sys.modules, "mot_reid.reid.embedder", SimpleNamespace(Embedder=Embedder))
     assert Tracker("bytetrack_reid", reid="model.safetensors")._source.gate == 0.77
-    assert opened == ["model.safetensors"]
+    assert opened == [("model.safetensors", "auto")]
 
 
 def test_embeddings_of_the_detections_come_before_the_embedder():

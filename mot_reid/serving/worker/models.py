@@ -51,7 +51,7 @@ class Models:
         if settings.reid is not None:
             from mot_reid.reid.embedder import Embedder
 
-            self._embedder = Embedder(settings.reid, device=settings.device)
+            self._embedder = Embedder(settings.reid, device=settings.device, runtime=settings.runtime)
             self.facts |= {
                 "device": str(self._embedder.device),
                 "reid": _shown(settings.reid),
