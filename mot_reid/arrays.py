@@ -1,4 +1,4 @@
-"""The types of arrays that annotations name, and a question that is asked of arrays in every frame."""
+"""The types of arrays that annotations name, and what is asked of arrays in every frame."""
 
 from __future__ import annotations
 
@@ -14,6 +14,13 @@ BoolArray = NDArray[np.bool_]
 StrArray = NDArray[np.str_]
 Image = NDArray[np.uint8]
 """Rows, columns, and channels if any."""
+
+
+def filled(count: int, value: float | bool) -> NDArray[Any]:
+    """Returns `count` times a value, of the value's type; for a few elements in half the time of `np.full`."""
+    array: NDArray[Any] = np.empty(count, type(value))
+    array.fill(value)
+    return array
 
 
 def all_true(array: BoolArray) -> bool:

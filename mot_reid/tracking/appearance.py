@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mot_reid.arrays import BoolArray, Float32Array, FloatArray, IntArray
+from mot_reid.arrays import BoolArray, Float32Array, FloatArray, IntArray, filled
 from mot_reid.tracking.costs import Pairs, overlapping_pairs
 from mot_reid.tracking.matching import Boxes
 from mot_reid.tracking.memory import Embeddings, Memory
@@ -49,9 +49,10 @@ class AppearanceState:
         """Returns the pairs with the similarity of those whose appearance is known on both sides."""
         if boxes.embedding is None or not self.embeddings.dimension or not len(pairs):
             return pairs
-        index = np.flatnonzero(_known(boxes)[pairs.column])
-        cosine = np.full(len(pairs), np.nan)
-        cosine[index] = self.embeddings.similarity(pairs.row[index], boxes.embedding[pairs.column[index]])
+        index = _known(boxes).take(pairs.column).nonzero()[0]
+        row, column = pairs.row.take(index), pairs.column.take(index)
+        cosine = filled(len(pairs), np.nan)
+        cosine[index] = self.embeddings.similarity(row, boxes.embedding.take(column, axis=0))
         return Pairs(pairs.row, pairs.column, pairs.iou, cosine, pairs.distance)
 
     def observe(self, boxes: Boxes, column: IntArray, *, clock: float) -> None:
@@ -70,13 +71,13 @@ class AppearanceState:
         if boxes.embedding is None:
             return
         known = _known(boxes)
-        row = np.flatnonzero(column >= 0)
-        row = row[known[column[row]]]
+        row = (column >= 0).nonzero()[0]
+        row = row[known.take(column.take(row))]
         if self.look.max_lost_seconds > 0:
             alone = known & ~_covered(boxes)
             self.impostors.observe(boxes.embedding[alone])
             # A first embedding is kept in any case: a poor idea of someone is better than none.
-            row = row[alone[column[row]] | np.isneginf(embeddings.updated[row])]
+            row = row[alone[column[row]] | (embeddings.updated[row] == -np.inf)]
         column = column[row]
         embeddings.observe(row, boxes.embedding[column], ema=self._ema(boxes.score[column]), clock=clock)
 
@@ -195,5 +196,7 @@ def _covered(boxes: Boxes) -> BoolArray:
     """Returns which boxes overlap another one much."""
     pairs = overlapping_pairs(boxes.xyxy, boxes.xyxy)
     covered = np.zeros(len(boxes.score), np.bool_)
-    covered[pairs.row[(pairs.iou > _COVERED) & (pairs.row != pairs.column)]] = True
+    much = (pairs.iou > _COVERED).nonzero()[0]
+    row, column = pairs.row.take(much), pairs.column.take(much)
+    covered[row[row != column]] = True
     return covered

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from mot_reid.arrays import BoolArray, Float32Array, FloatArray, IntArray, all_true
+from mot_reid.arrays import BoolArray, Float32Array, FloatArray, IntArray, all_true, filled
 from mot_reid.structures import Detections
 from mot_reid.tracking.assignment import cut, gated, mutual, one_to_one
 from mot_reid.tracking.costs import (
@@ -75,8 +75,8 @@ class Matches:
 
     def __init__(self, tracks: int, boxes: int) -> None:
         self.row, self.column = _NO_INDEX, _NO_INDEX
-        self.box = np.full(tracks, -1)
-        self.free = (np.ones(tracks, np.bool_), np.ones(boxes, np.bool_))
+        self.box = filled(tracks, -1)
+        self.free = (filled(tracks, True), filled(boxes, True))
         self.parts: list[tuple[int, Pairs, FloatArray, IntArray]] = []
 
     def add(self, stage: int, pairs: Pairs, cost: FloatArray, chosen: IntArray) -> None:

@@ -103,7 +103,10 @@ class Embeddings:
 
     def _keep_exemplar(self, row: IntArray, embedding: Float32Array) -> None:
         """Keeps the embeddings that differ from what is kept, over the oldest where all slots are filled."""
-        new = np.flatnonzero(~(self._to_exemplars(row, embedding) >= _DIVERSE) & ~np.isnan(embedding[:, 0]))
+        known = (self._to_exemplars(row, embedding) >= _DIVERSE) | np.isnan(embedding[:, 0])
+        new = (~known).nonzero()[0]
+        if not len(new):
+            return
         fresh = row[new]
         self.exemplars[fresh, self.kept[fresh] % self.slots] = embedding[new]
         self.kept[fresh] += 1
