@@ -13,13 +13,17 @@ from mot_reid.benchmark.results import Figure
 from mot_reid.boxes import iou
 from mot_reid.tracking.tracker import Tracker
 
-_CROWDS = (10, 50, 100, 500)
+_CROWDS = (7, 10, 50, 100, 500)
 _FRAMES = 100
+_CALLS = 1000
 _PICTURE = np.array([3840.0, 2160.0])
 
 
 def measure(preset: str) -> Iterator[Figure]:
     """Yields the microseconds per frame of a preset without appearance, in crowds that walk about.
+
+    And those of a single NumPy call on a few numbers: a frame of few people consists of such calls, so it says how many
+    of them the frame takes as long as, whatever else the machine does.
 
     Args:
         preset: of the tracker.
@@ -35,6 +39,18 @@ def measure(preset: str) -> Iterator[Figure]:
         seconds = median_seconds(run, least=3) / _FRAMES
         plain = 1e6 * _plain_round(frames)
         yield Figure(f"track/{preset}_{people}", 1e6 * seconds, "us", plain, "a plain NumPy round")
+    yield Figure("track/numpy_call", 1e6 * _bare_call(), "us")
+
+
+def _bare_call() -> float:
+    """Seconds of adding two small arrays."""
+    boxes = np.ones((4, 7))
+
+    def run() -> None:
+        for _ in range(_CALLS):
+            np.add(boxes, boxes)
+
+    return median_seconds(run) / _CALLS
 
 
 def _plain_round(frames: list[np.ndarray]) -> float:

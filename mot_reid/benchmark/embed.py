@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,18 +13,19 @@ from mot_reid.benchmark.machine import ARITHMETIC, matmul_peak, median_seconds
 from mot_reid.benchmark.results import Figure
 from mot_reid.reid import checkpoint
 from mot_reid.reid.embedder import Embedder
-from mot_reid.reid.export import export_onnx
+from mot_reid.reid.fastest import at_hand
 
 _PEOPLE = (1, 8, 20, 32)
 _FRAME = (1080, 1920)
+_FILES = {".onnx": "onnx", ".xml": "openvino"}
 
 
 def measure(model: str, *, device: str) -> Iterator[Figure]:
     """Yields the milliseconds that the boxes of one frame of 1920x1080 take, cutting and resizing included.
 
     Args:
-        model: file or name of an exported checkpoint; its ONNX form is measured too where ONNX Runtime is installed.
-            Of an ONNX file, whose arithmetic nobody counts, the times alone.
+        model: file or name of an exported checkpoint, which each runtime at hand is measured with. Of an ONNX or
+            OpenVINO file, whose arithmetic nobody counts, the times alone.
         device: "auto", "cpu" or "cuda".
     """
     embedder = Embedder(model, device=device)
@@ -34,8 +33,9 @@ def measure(model: str, *, device: str) -> Iterator[Figure]:
     frame = rng.integers(0, 256, (*_FRAME, 3), dtype=np.uint8)
     corner = rng.uniform((0, 0), (_FRAME[1] - 130, _FRAME[0] - 320), (max(_PEOPLE), 2))
     boxes = np.hstack([corner, corner + rng.uniform((50, 120), (120, 310), (max(_PEOPLE), 2))])
-    if checkpoint.find(model).suffix == ".onnx":
-        yield from _by_people("onnx", embedder, frame, boxes, None)
+    path = checkpoint.find(model)
+    if path.suffix in _FILES:
+        yield from _by_people(_FILES[path.suffix], embedder, frame, boxes, None)
         return
     with FlopCounterMode(display=False) as counted:
         embedder(frame, boxes[:1])
@@ -43,19 +43,8 @@ def measure(model: str, *, device: str) -> Iterator[Figure]:
     dtype = torch.float32 if where.type == "cpu" else torch.bfloat16
     floor = 1e3 * counted.get_total_flops() / matmul_peak(where, dtype)
     yield from _by_people("torch", embedder, frame, boxes, floor)
-    yield from _onnx(model, frame, boxes, floor)
-
-
-def _onnx(model: str, frame: np.ndarray, boxes: np.ndarray, floor: float) -> Iterator[Figure]:
-    try:
-        import onnxruntime  # noqa: F401
-        import onnxscript  # noqa: F401
-    except ImportError:
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.onnx"
-        export_onnx(checkpoint.load(checkpoint.find(model)), path)
-        yield from _by_people("onnx", Embedder(path, device="cpu"), frame, boxes, floor)
+    for runtime in at_hand(path):
+        yield from _by_people(runtime, Embedder(model, device="cpu", runtime=runtime), frame, boxes, floor)
 
 
 def _by_people(

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from mot_reid.benchmark import association, embed, retrieval, train
+from mot_reid.benchmark import association, embed, retrieval, train, video
 from mot_reid.benchmark.results import Figure
+from mot_reid.reid.embedder import Embedder
+from mot_reid.settings.tracker_parameters import BUNDLED_MODEL
 from mot_reid.training.dataset import Batch
 
 
@@ -30,7 +32,10 @@ def test_association_is_told_per_frame(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(association, "median_seconds", two_seconds)
     monkeypatch.setattr(association, "_CROWDS", (3,))
     monkeypatch.setattr(association, "_FRAMES", 5)
-    assert list(association.measure("sort")) == [Figure("track/sort_3", 4e5, "us", 5e5, "a plain NumPy round")]
+    assert list(association.measure("sort")) == [
+        Figure("track/sort_3", 4e5, "us", 5e5, "a plain NumPy round"),
+        Figure("track/numpy_call", 2e3, "us"),
+    ]
 
 
 def test_crowd_walks_and_is_seen_most_of_the_time() -> None:
@@ -53,7 +58,7 @@ def test_floor_of_embedding_grows_with_the_people(monkeypatch: pytest.MonkeyPatc
     """Fails when: the arithmetic counted is not that of one crop."""
     monkeypatch.setattr(embed, "median_seconds", two_seconds)
     monkeypatch.setattr(embed, "matmul_peak", lambda *_: 1e9)
-    monkeypatch.setattr(embed, "_onnx", lambda *_: iter(()))
+    monkeypatch.setattr(embed, "at_hand", lambda path: [])
     found = list(embed.measure("osnet_x0_25_market1501", device="cpu"))
     floors = [figure.bound for figure in found if figure.bound is not None]
     # OSNet x0.25's published 82.3 million multiply-adds at 256x128, a quarter of the pixels, two operations each
@@ -67,6 +72,42 @@ def test_onnx_file_is_measured_as_onnx_without_a_floor(monkeypatch: pytest.Monke
     monkeypatch.setattr(embed, "Embedder", lambda *_, **__: lambda frame, boxes: None)
     found = list(embed.measure(str(tmp_path / "model.onnx"), device="cpu"))
     assert found == [Figure(f"embed/onnx_{people}", 2000.0, "ms") for people in (1, 8, 20, 32)]
+
+
+def test_each_runtime_at_hand_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails when: a runtime is left out, or another one is measured under its name."""
+    opened: list[str] = []
+
+    def open_as(model: str, *, device: str, runtime: str = "torch") -> Any:
+        opened.append(runtime)
+        return Embedder(model, device=device)
+
+    monkeypatch.setattr(embed, "median_seconds", two_seconds)
+    monkeypatch.setattr(embed, "matmul_peak", lambda *_: 1e9)
+    monkeypatch.setattr(embed, "_PEOPLE", (1,))
+    monkeypatch.setattr(embed, "at_hand", lambda path: ["onnx", "openvino"])
+    monkeypatch.setattr(embed, "Embedder", open_as)
+    names = [figure.name for figure in embed.measure("osnet_x0_25_market1501", device="cpu")]
+    assert names == ["embed/torch_1", "embed/onnx_1", "embed/openvino_1"]
+    assert opened == ["torch", "onnx", "openvino"]
+
+
+def test_video_is_measured_with_each_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails when: the runtime of a row is not the one that its run was given."""
+    monkeypatch.setattr(video, "at_hand", lambda path: ["onnx"])
+    taken = {"auto": 3.0, "torch": 5.0, "onnx": 4.0}
+    monkeypatch.setattr(
+        video, "_milliseconds", lambda settings, job: taken[settings.runtime] if job.reid is not None else 1.0
+    )
+    found = {
+        figure.name: figure.value for figure in video.measure(source=None, weights=None, reid=BUNDLED_MODEL, frames=5)
+    }
+    assert found == {
+        "video/bytetrack": 1.0,
+        "video/bytetrack_reid": 3.0,
+        "video/bytetrack_reid_torch": 5.0,
+        "video/bytetrack_reid_onnx": 4.0,
+    }
 
 
 @pytest.fixture(scope="module")
