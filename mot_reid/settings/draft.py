@@ -132,11 +132,11 @@ class Draft(Generic[_T]):
             try:
                 value = self._value(key)
             except OmegaConfBaseException as error:
-                reason = str(error).partition("\n")[0]
+                reason = _UNRESOLVED if spec.form.secret else str(error).partition("\n")[0]
                 raise ConfigError(f"{self.origin[key]}: {key}: {reason}") from None
             expected = spec.refuse(value)
             if expected is not None:
-                raise ConfigError(f"{self.origin[key]}: {key}: got {yaml_text(value)}; expected {expected}")
+                raise ConfigError(f"{self.origin[key]}: {key}: got {_said(value, spec)}; expected {expected}")
             found[section][name] = value
         return self.cls(**found[""], **{name: section(**found[name]) for name, section in sections(self.cls)})
 
@@ -186,6 +186,9 @@ class Draft(Generic[_T]):
             elif section not in self.others:
                 kind = "section or key" if single else "section"
                 raise ConfigError(f"{layer}: no {kind} '{section}'{did_you_mean(str(section), [*names, *single])}")
+
+
+_UNRESOLVED = "what it refers to by ${...} is not there"
 
 
 @cache
@@ -247,7 +250,12 @@ def _strings(value: object) -> object:
 
 
 def _wrong(layer: str, key: str, value: object, spec: Key) -> ConfigError:
-    return ConfigError(f"{layer}: {key}: got {yaml_text(value)}; expected {spec.type_name}")
+    return ConfigError(f"{layer}: {key}: got {_said(value, spec)}; expected {spec.type_name}")
+
+
+def _said(value: object, spec: Key) -> str:
+    """Returns a value as a message has it; not that of a secret."""
+    return "a value that is not shown" if spec.form.secret and value else yaml_text(value)
 
 
 def _frozen(value: Any) -> Any:

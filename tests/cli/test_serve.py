@@ -55,6 +55,20 @@ def test_secrets_are_shown_by_no_help(
     assert '"api_key"' in told.out or told.out.count("= (set, not shown)") == 2
 
 
+@pytest.mark.parametrize("key", ["database", "api_key"])
+@pytest.mark.parametrize(
+    "wrong", ["{a: xyzzy}", "[xyzzy]", "'${xyzzy}'", "'${oc.env:xyzzy}'", "'a: xyzzy", "a: b: xyzzy"]
+)
+def test_secret_is_in_no_message_about_it(
+    key: str, wrong: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "serve.yaml").write_text(f"{key}: {wrong}\n")
+    for argument in (f"config={tmp_path / 'serve.yaml'}", f"{key}={wrong.strip(chr(39))}"):
+        assert tool.main([argument, "port=70000"]) == 2
+        told = "".join(capsys.readouterr())
+        assert "xyzzy" not in told and told.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("argument", "message"),
     [

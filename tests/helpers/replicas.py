@@ -33,7 +33,7 @@ _LIMITS = (
     "limits.queue=1000",
 )
 # Each end of a job, as the database itself sees it, whatever the servers say.
-_COUNT_ENDS = """
+_COUNT_ENDS = b"""
     CREATE TABLE mot_reid.ends (id TEXT NOT NULL, state TEXT NOT NULL);
     CREATE FUNCTION mot_reid.note_end() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN INSERT INTO mot_reid.ends VALUES (NEW.id, NEW.state); RETURN NEW; END $$;
@@ -135,6 +135,22 @@ class _Client:
         return id, job["state"], self.ask("GET", f"/api/jobs/{id}/mot", 200).content
 
 
+def count_ends(database: str) -> None:
+    """Has the database count how often each job ends from now on."""
+    import psycopg
+
+    with psycopg.connect(database, autocommit=True) as rows:
+        rows.execute(_COUNT_ENDS)
+
+
+def ends_of(database: str) -> dict[str, int]:
+    """Returns how often each job ended, by its id."""
+    import psycopg
+
+    with psycopg.connect(database) as rows:
+        return dict(rows.execute("SELECT id, count(*) FROM mot_reid.ends GROUP BY id").fetchall())
+
+
 def kill_one(replicas: Replicas, database: str, *, clients: int, jobs: int, video: Path) -> Replicated:
     """Has many clients upload and wait, kills one server while it works on a job, and starts it again.
 
@@ -149,8 +165,7 @@ def kill_one(replicas: Replicas, database: str, *, clients: int, jobs: int, vide
     """
     import psycopg
 
-    with psycopg.connect(database, autocommit=True) as rows:
-        rows.execute(_COUNT_ENDS.encode())
+    count_ends(database)
     many = [_Client(replicas, number) for number in range(clients)]
     start, content = time.monotonic(), video.read_bytes()
     killed: dict[str, int] = {}
@@ -161,8 +176,8 @@ def kill_one(replicas: Replicas, database: str, *, clients: int, jobs: int, vide
         killer.join()
         found = [row for of_one in lists for row in of_one] + list(pool.map(lambda one: one.job(content), many))
     ids, states, files = zip(*found)
+    ends = Counter(ends_of(database).values())
     with psycopg.connect(database) as rows:
-        ends = Counter(dict(rows.execute("SELECT id, count(*) FROM mot_reid.ends GROUP BY id").fetchall()).values())
         attempts = dict(rows.execute("SELECT id, attempts FROM mot_reid.jobs").fetchall())
         left = rows.execute("SELECT count(*) FROM mot_reid.procrastinate_jobs").fetchone()
     assert left is not None and len(set(ids)) == len(ids)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.postgres import PASSWORD, USER, Postgres
-from tests.helpers.replicas import Replicas, kill_one
+from tests.helpers.replicas import Replicas, count_ends, ends_of, kill_one
 from tests.helpers.server import Scene, draw_scene, mot_of_tool
 
 pytestmark = pytest.mark.slow
@@ -97,3 +98,29 @@ def test_database_that_goes_away_is_a_503_and_nothing_is_lost(
         assert (job["state"], job["attempts"]) == ("done", 1)  # nobody was taken for dead
     for server in (one, two):
         server.wait_ready()
+
+
+def test_server_that_was_asleep_does_not_end_its_job_a_second_time(
+    replicas: Replicas, database: str, tmp_path: Path
+) -> None:
+    """It stands still for longer than others wait for a sign of life, and wakes up while the job is done again."""
+    count_ends(database)
+    long = draw_scene(tmp_path, repeat=10).video
+    id = replicas.servers["one"].upload(long)["id"]
+    replicas.servers["one"].running(id)
+    sleeper, other = replicas.servers.values()
+    if id not in "".join(line for line in sleeper.log.read_text().splitlines() if '"job begins"' in line):
+        sleeper, other = other, sleeper
+    sleeper.process.send_signal(signal.SIGSTOP)
+    end = time.monotonic() + 300
+    while (job := other.client.get(f"/api/jobs/{id}").json())["attempts"] < 2 and time.monotonic() < end:
+        time.sleep(0.2)
+    assert job["attempts"] == 2
+    other.running(id)
+    sleeper.process.send_signal(signal.SIGCONT)
+    done = other.ended(id)
+    assert (done["state"], done["attempts"]) == ("done", 2) and ends_of(database) == {id: 1}
+    again = sleeper.upload(long)["id"]  # it goes on as a new worker
+    assert sleeper.ended(again)["state"] == "done" and ends_of(database) == {id: 1, again: 1}
+    mots = {server.client.get(f"/api/jobs/{name}/mot").content for server in (sleeper, other) for name in (id, again)}
+    assert len(mots) == 1
