@@ -71,6 +71,7 @@ one() {
             fi
             set -- "distill.teacher=${TEACHER:-}" "$@" ;;
         mobilenetv2_market_cpu) set -- "model.weights=${MOBILENET:-pretrained}" "$@" ;;
+        mobilenetv2_market_cpu_again) set -- "model.weights=$out/mobilenetv2_market_cpu/model.safetensors" "$@" ;;
         osnet_x0_25_taught_market_cpu)
             set -- "distill.teacher=$out/mobilenetv2_market_cpu/model.safetensors" "$@" ;;
     esac
@@ -81,6 +82,7 @@ on_cpu() {
     one osnet_x0_25_market_cpu
     one osnet_x0_25_market_tracking
     one mobilenetv2_market_cpu
+    one mobilenetv2_market_cpu_again
     one osnet_x0_25_taught_market_cpu
     if [ -n "${TEACHER:-}$small" ]; then one person_small; else echo "person_small: left out, TEACHER is not set"; fi
 }

@@ -39,6 +39,7 @@ def test_promised_experiments_are_there() -> None:
     promised = {
         "agw_resnet50_market",
         "mobilenetv2_market_cpu",
+        "mobilenetv2_market_cpu_again",
         "osnet_market_scratch",
         "osnet_x0_25_market_cpu",
         "quickstart",
