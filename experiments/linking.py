@@ -29,9 +29,9 @@ from scipy.sparse.csgraph import connected_components
 
 from mot_reid.data.market1501 import FOLDERS, find_root, list_images
 from mot_reid.linking.agglomerate import Groups
-from mot_reid.linking.chance import pairs_above
 from mot_reid.linking.link import link
 from mot_reid.linking.online import OnlineLinker
+from mot_reid.linking.similar import similar_pairs
 from mot_reid.linking.tracklets import Constraints, Tracklets
 from mot_reid.metrics.linking import evaluate_links
 from mot_reid.reid.embedder import Embedder
@@ -96,8 +96,8 @@ def components(a: np.ndarray, b: np.ndarray, rows: int) -> np.ndarray:
 
 def threshold_only(seen: Tracklets, least: float) -> np.ndarray:
     """Joins every two tracklets that are similar enough."""
-    a, b, _ = pairs_above(seen.embedding, least)
-    return components(a, b, len(seen))
+    pairs = similar_pairs(seen.embedding, least)
+    return components(pairs.a, pairs.b, len(seen))
 
 
 def ratio_test(seen: Tracklets) -> np.ndarray:
@@ -124,8 +124,8 @@ class Free(Constraints):
 def average_linkage(seen: Tracklets, least: float) -> np.ndarray:
     """Average linkage down to a threshold, without constraints."""
     groups = Groups(seen.embedding, Free(seen, {}, frozenset()), [])
-    a, b, _ = pairs_above(seen.embedding, least)
-    groups.join(a, b, least)
+    pairs = similar_pairs(seen.embedding, least)
+    groups.join(pairs.a, pairs.b, least)
     identity = np.zeros(len(seen), np.int64)
     for number, rows in enumerate(groups.groups()):
         identity[rows] = number

@@ -5,8 +5,12 @@ from __future__ import annotations
 import heapq
 from dataclasses import dataclass
 
+import numpy as np
+
 from mot_reid.arrays import Float32Array, IntArray
 from mot_reid.linking.tracklets import Constraints
+
+_AT_ONCE = 65536
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +48,10 @@ class Groups:
         groups = must + [[row] for row in range(len(embedding)) if row not in taken]
         self._constraints = constraints
         self._rows = dict(enumerate(groups))
-        self._sum = {
-            n: embedding[rows[0]].astype(float) if len(rows) == 1 else embedding[rows].sum(0, dtype=float)
-            for n, rows in self._rows.items()
-        }
+        self._sum = np.zeros((len(groups), embedding.shape[1]))
+        np.add.at(self._sum, _labels(groups), embedding[[row for rows in groups for row in rows]])
+        self._size = np.array([len(rows) for rows in groups], dtype=np.int64)
+        self._slot = {n: n for n in self._rows}
         self._near: dict[int, set[int]] = {n: set() for n in self._rows}
         self._of = {row: n for n, rows in self._rows.items() for row in rows}
         self._queue: list[tuple[float, int, int]] = []
@@ -61,8 +65,9 @@ class Groups:
             b: (K,) the other.
             least: The least mean similarity of groups that are joined.
         """
-        for one, other in zip(a.tolist(), b.tolist()):
-            self._meet(self._of[one], self._of[other], least)
+        for start in range(0, len(a), _AT_ONCE):
+            self._begin(a[start : start + _AT_ONCE], b[start : start + _AT_ONCE], least)
+        heapq.heapify(self._queue)
         merges = []
         while self._queue:
             similarity, one, other = heapq.heappop(self._queue)
@@ -78,30 +83,47 @@ class Groups:
         """Returns the rows of every group."""
         return list(self._rows.values())
 
-    def _similarity(self, one: int, other: int) -> float:
-        return float(self._sum[one] @ self._sum[other]) / (len(self._rows[one]) * len(self._rows[other]))
+    def _begin(self, a: IntArray, b: IntArray, least: float) -> None:
+        """Makes the groups of pairs of rows neighbours, and queues those that are similar enough."""
+        one, other = (np.array([self._of[row] for row in side.tolist()], dtype=np.int64) for side in (a, b))
+        total = np.einsum("kd,kd->k", self._sum[one], self._sum[other])
+        similarity = total / (self._size[one] * self._size[other])
+        for x, y, value in zip(one.tolist(), other.tolist(), similarity.tolist()):
+            if x != y and y not in self._near[x]:
+                self._near[x].add(y)
+                self._near[y].add(x)
+                if value >= least:
+                    self._queue.append((-value, min(x, y), max(x, y)))
 
-    def _meet(self, one: int, other: int, least: float) -> None:
-        """Puts two groups in the queue if they are similar enough; remembers them as neighbours in any case."""
-        if one == other or other in self._near[one]:
-            return
-        self._near[one].add(other)
-        self._near[other].add(one)
-        similarity = self._similarity(one, other)
-        if similarity >= least:
-            heapq.heappush(self._queue, (-similarity, min(one, other), max(one, other)))
+    def _similarities(self, one: int, others: list[int]) -> list[float]:
+        """Returns the mean similarity of a group to each of others."""
+        slot, slots = self._slot[one], [self._slot[other] for other in others]
+        found: list[float] = (self._sum[slots] @ self._sum[slot] / (self._size[slot] * self._size[slots])).tolist()
+        return found
 
     def _merge(self, one: int, other: int, similarity: float, least: float) -> Merge:
-        near = (self._near[one] | self._near[other]) - {one, other}
-        rivals = [self._similarity(n, side) for side in (one, other) for n in self._near[side] - {one, other}]
+        rivals = [
+            value
+            for side, rival in ((one, other), (other, one))
+            for value in self._similarities(side, list(self._near[side] - {rival}))
+        ]
         merge = Merge(tuple(self._rows[one]), tuple(self._rows[other]), similarity, max(rivals, default=None))
+        near = sorted((self._near.pop(one) | self._near.pop(other)) - {one, other})
         new = self._made = self._made + 1
         self._rows[new] = self._rows.pop(one) + self._rows.pop(other)
-        self._sum[new] = self._sum.pop(one) + self._sum.pop(other)
-        self._near[new] = set()
-        for n in near:
+        slot, free = self._slot.pop(one), self._slot.pop(other)
+        self._slot[new] = slot
+        self._sum[slot] += self._sum[free]
+        self._size[slot] += self._size[free]
+        self._near[new] = set(near)
+        for n, value in zip(near, self._similarities(new, near)):
             self._near[n] -= {one, other}
-        del self._near[one], self._near[other]
-        for n in near:
-            self._meet(new, n, least)
+            self._near[n].add(new)
+            if value >= least:
+                heapq.heappush(self._queue, (-value, min(new, n), max(new, n)))
         return merge
+
+
+def _labels(groups: list[list[int]]) -> IntArray:
+    """Returns the number of the group of each row, group by group."""
+    return np.repeat(np.arange(len(groups)), [len(rows) for rows in groups])

@@ -17,7 +17,6 @@ BULK = (0.75, 0.5)
 """The shares of strangers whose similarity is compared: below the middle, where hardly any pair is of one person."""
 CAUTION = 2.0
 """Strangers are counted twice, since the tail is an extrapolation; chosen on held-out persons (experiments/LOG.md)."""
-_BLOCK = 1024
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,36 +108,14 @@ def moved(known: Chance, bulk: FloatArray, pairs: int) -> Chance:
     return Chance(here[0] + scale * (known.similarity - before[0]), known.log_rate)
 
 
-def pairs_above(embedding: Float32Array, least: float) -> tuple[IntArray, IntArray, FloatArray]:
-    """Returns both rows and the similarity of all pairs that are at least so similar, the most similar first.
-
-    Memory grows with the pairs that are returned, and with 1,024 rows at a time.
-
-    Args:
-        embedding: (N, D).
-        least: The least similarity.
-    """
-    parts: list[tuple[IntArray, IntArray, FloatArray]] = []
-    for start in range(0, len(embedding), _BLOCK):
-        block = embedding[start : start + _BLOCK] @ embedding[start:].T
-        a, b = np.nonzero(block >= least)
-        upper = a < b
-        a, b = a[upper], b[upper]
-        parts.append((a + start, b + start, block[a, b].astype(float)))
-    if not parts:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
-    a, b, similarity = (np.concatenate(column) for column in zip(*parts))
-    order = np.argsort(-similarity, kind="stable")
-    return a[order], b[order], similarity[order]
-
-
-def false_shares(similarity: FloatArray, strangers: Chance, pairs: int) -> FloatArray:
+def false_shares(similarity: FloatArray, rank: IntArray, strangers: Chance, pairs: int) -> FloatArray:
     """Returns, for each of the most similar pairs, the share of strangers expected among those that are as similar.
 
     It never falls from one pair to the next, as Storey's q-value, and is twice that for caution.
 
     Args:
         similarity: (K,) of the most similar pairs, falling.
+        rank: (K,) number of pairs that are at least as similar.
         strangers: The chance of strangers.
         pairs: Number of all pairs.
 
@@ -146,5 +123,5 @@ def false_shares(similarity: FloatArray, strangers: Chance, pairs: int) -> Float
         Storey, A Direct Approach to False Discovery Rates, JRSS B 2002; Efron, Large-Scale Inference, 2010, chapter 6.
     """
     expected = CAUTION * pairs * strangers.rate(similarity)
-    share = np.minimum(expected / np.arange(1, len(similarity) + 1), 1)
+    share = np.minimum(expected / rank, 1)
     return np.minimum.accumulate(share[::-1])[::-1]

@@ -12,7 +12,8 @@ from scipy.sparse.csgraph import connected_components
 
 from mot_reid.arrays import IntArray
 from mot_reid.linking.agglomerate import Groups, Merge
-from mot_reid.linking.chance import Chance, chance, false_shares, pairs_above
+from mot_reid.linking.chance import Chance, chance, false_shares
+from mot_reid.linking.similar import SimilarPairs, similar_pairs
 from mot_reid.linking.tracklets import Constraints, Pairs, Tracklets, Travel, ordered
 
 _STRANGERS_EACH = 20
@@ -96,11 +97,12 @@ def link(
     if not 0 < max_false_links < 1:
         raise ValueError(f"max_false_links: got {max_false_links}; expected between 0 and 1, such as 0.01")
     rows = len(tracklets)
-    constraints = Constraints(tracklets, travel_seconds or {}, ordered(cannot, rows, what="cannot"))
-    groups = Groups(tracklets.embedding, constraints, _must_groups(ordered(must, rows, what="must"), constraints))
+    constraints, together = _known(tracklets, travel_seconds, must, cannot)
+    groups = Groups(tracklets.embedding, constraints, together)
     strangers = chance(calibration, tracklets.embedding)
-    a, b, similarity = candidates(tracklets, strangers)
-    share = false_shares(similarity, strangers, rows * (rows - 1) // 2)
+    near = candidates(tracklets, strangers)
+    a, b, similarity = near.a, near.b, near.similarity
+    share = false_shares(similarity, near.rank, strangers, rows * (rows - 1) // 2)
     kept = int(np.searchsorted(share, max_false_links, side="right"))
     threshold = float(similarity[kept - 1]) if kept else 2.0
     allowed = constraints.allow(a[:kept], b[:kept])
@@ -111,8 +113,34 @@ def link(
     return Linked(_numbered(groups.groups(), rows), links, threshold, max_false_links)
 
 
-def candidates(tracklets: Tracklets, strangers: Chance) -> tuple[IntArray, IntArray, Any]:
-    """Returns the pairs worth a look: both rows and the similarity, the most similar first.
+def check_known(
+    tracklets: Tracklets, *, travel_seconds: Travel | None = None, must: Pairs = (), cannot: Pairs = ()
+) -> None:
+    """Refuses what `link` would refuse of these, for which no embedding is needed.
+
+    Args:
+        tracklets: As for `link`, with any embeddings.
+        travel_seconds: As for `link`.
+        must: As for `link`.
+        cannot: As for `link`.
+
+    Raises:
+        ValueError: A pair is no pair, or `must` contradicts `cannot` or the times.
+    """
+    _known(tracklets, travel_seconds, must, cannot)
+
+
+def _known(
+    tracklets: Tracklets, travel_seconds: Travel | None, must: Pairs, cannot: Pairs
+) -> tuple[Constraints, list[list[int]]]:
+    """Returns who cannot be who, and the rows that are one person, group by group."""
+    rows = len(tracklets)
+    constraints = Constraints(tracklets, travel_seconds or {}, ordered(cannot, rows, what="cannot"))
+    return constraints, _must_groups(ordered(must, rows, what="must"), constraints)
+
+
+def candidates(tracklets: Tracklets, strangers: Chance) -> SimilarPairs:
+    """Returns the pairs worth a look, the most similar first.
 
     Args:
         tracklets: The tracklets.
@@ -120,7 +148,7 @@ def candidates(tracklets: Tracklets, strangers: Chance) -> tuple[IntArray, IntAr
     """
     pairs = max(1, len(tracklets) * (len(tracklets) - 1) // 2)
     rate = _STRANGERS_EACH * max(1, len(tracklets)) / pairs
-    return pairs_above(tracklets.embedding, -1.1 if rate >= 0.5 else strangers.similarity_at(rate))
+    return similar_pairs(tracklets.embedding, -1.1 if rate >= 0.5 else strangers.similarity_at(rate))
 
 
 def _must_groups(must: frozenset[tuple[int, int]], constraints: Constraints) -> list[list[int]]:

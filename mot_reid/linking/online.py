@@ -121,6 +121,14 @@ class OnlineLinker:
         self._drop(gone)
         return int(gone.sum())
 
+    def forget_camera(self, camera_id: int) -> None:
+        """Deletes the tracklets of a camera; identities of others stay as they are.
+
+        Args:
+            camera_id: Which camera.
+        """
+        self._drop(self._seen.camera_id == camera_id)
+
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """Returns the whole state as arrays by name; `numpy.savez(path, **state)` stores it without pickle."""
         state: dict[str, NDArray[Any]] = {name: np.array(getattr(self._seen, name)) for name in _COLUMNS}

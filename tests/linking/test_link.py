@@ -8,8 +8,9 @@ from numpy.testing import assert_allclose
 from scipy.stats import norm
 
 from mot_reid.linking.agglomerate import Groups
-from mot_reid.linking.chance import Chance, chance, false_shares, pairs_above
+from mot_reid.linking.chance import Chance, chance, false_shares
 from mot_reid.linking.link import link
+from mot_reid.linking.similar import similar_pairs
 from mot_reid.linking.tracklets import Constraints, Tracklets
 
 SIMILARITY = np.linspace(-0.2, 0.6, 60)
@@ -115,20 +116,12 @@ def test_groups_equal_naive_average_linkage_with_constraints(seed) -> None:
     begin, end, camera = seen.begin_seconds, seen.end_seconds, seen.camera_id
     together = (camera[:, None] == camera) & (begin[:, None] <= end) & (begin <= end[:, None])
     groups = Groups(seen.embedding, constraints, [])
-    a, b, _ = pairs_above(seen.embedding, 0.2)
-    merges = groups.join(a, b, 0.2)
+    pairs = similar_pairs(seen.embedding, 0.2)
+    merges = groups.join(pairs.a, pairs.b, 0.2)
     assert {frozenset(group) for group in groups.groups()} == naive_average_linkage(similarity, ~together, 0.2)
     assert merges
     for merge in merges:
         assert merge.similarity == pytest.approx(similarity[np.ix_(merge.left, merge.right)].mean(), abs=1e-5)
-
-
-def test_pairs_above_equal_all_pairs_over_several_blocks() -> None:
-    embedding = tracklets(np.random.default_rng(0).integers(0, 300, 2100), noise=0.8).embedding
-    a, b, similarity = pairs_above(embedding, 0.3)
-    all_pairs = np.triu(embedding @ embedding.T >= 0.3, 1)
-    assert set(zip(a.tolist(), b.tolist())) == set(zip(*(side.tolist() for side in np.nonzero(all_pairs))))
-    assert (np.diff(similarity) <= 0).all()
 
 
 def test_chance_follows_the_strangers_of_the_footage() -> None:
@@ -154,7 +147,7 @@ def test_few_tracklets_keep_the_stored_calibration() -> None:
 def test_false_shares_by_hand() -> None:
     """Of 100 pairs 0.1, 1 and 10 strangers are expected at 0.9, 0.5 and 0.1, and are counted twice."""
     strangers = Chance(np.array([0.1, 0.5, 0.9]), np.log([0.1, 0.01, 0.001]))
-    assert_allclose(false_shares(np.array([0.9, 0.9, 0.5, 0.1]), strangers, 100), [0.1, 0.1, 2 / 3, 1])
+    assert_allclose(false_shares(np.array([0.9, 0.9, 0.5, 0.1]), np.arange(1, 5), strangers, 100), [0.1, 0.1, 2 / 3, 1])
 
 
 @pytest.mark.parametrize(
