@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mot_reid.cli.command import Command, Given
-from mot_reid.files import write_json
+from mot_reid.files import check_writable, write_json
 from mot_reid.settings.linking import LinkSettings
 
 COMMAND = Command(
@@ -30,15 +30,19 @@ def main(argv: Sequence[str]) -> int:
 
 def _link(settings: LinkSettings, given: Given) -> None:
     """Reads, embeds, joins and writes."""
+    from mot_reid.linking.chance import stored
     from mot_reid.linking.link import link
-    from mot_reid.pipeline.link import look, read_cameras, read_constraints, report, write_linked
+    from mot_reid.pipeline.link import look, outline, read_cameras, read_constraints, report, write_linked
     from mot_reid.reid.embedder import Embedder
     from mot_reid.settings.tracker_parameters import BUNDLED_MODEL
 
     cameras = read_cameras(settings.tracks, settings.videos)
-    embedder = Embedder(settings.reid or BUNDLED_MODEL, device=settings.device)
-    tracklets, pictures = look(cameras, embedder, crops=settings.crops)
+    tracklets, folder = outline(cameras), Path(settings.output)
     known = read_constraints(settings.constraints, tracklets, cameras)
+    check_writable(folder / "links.json", "output")
+    embedder = Embedder(settings.reid or BUNDLED_MODEL, device=settings.device)
+    stored(embedder.metadata["calibration"])  # refuses a model without one
+    tracklets, pictures = look(cameras, tracklets, embedder, crops=settings.crops)
     linked = link(
         tracklets,
         embedder.metadata["calibration"],
@@ -46,7 +50,6 @@ def _link(settings: LinkSettings, given: Given) -> None:
         must=known["must"],
         cannot=known["cannot"],
     )
-    folder = Path(settings.output)
     for path in write_linked(folder, cameras, tracklets, linked, pictures=pictures, known=known):
         print(f"written  {path}")
     print(f"links    {write_json(folder / 'links.json', report(cameras, tracklets, linked))}")

@@ -13,7 +13,7 @@ import numpy as np
 from mot_reid.arrays import Float32Array, FloatArray, Image, IntArray
 from mot_reid.data.tables import read_tracks, write_tracks
 from mot_reid.files import read_json, whole, write_text
-from mot_reid.linking.link import Linked
+from mot_reid.linking.link import Linked, check_known
 from mot_reid.linking.tracklets import Tracklets
 from mot_reid.pipeline.plan import SYNTHETIC_CAMERAS
 from mot_reid.pipeline.source import Source
@@ -21,6 +21,8 @@ from mot_reid.structures import TrackTable
 from mot_reid.viewing.draw import montage
 from mot_reid.viewing.html.links import Join, Sighting, links_html
 
+CROPS = 8
+"""Crops of each track that are embedded, evenly spaced, where nobody says how many."""
 _CELL = (64, 128)
 _MOST_PICTURES = 400
 
@@ -70,32 +72,66 @@ def read_cameras(tracks: Sequence[str], videos: Sequence[str]) -> list[Camera]:
     return [Camera(name, video, read_tracks(path)) for name, video, path in zip(names, videos, tracks)]
 
 
-def look(cameras: Sequence[Camera], embed: Embeds, *, crops: int) -> tuple[Tracklets, list[Image]]:
-    """Returns the tracklets of all cameras, and a picture of each.
+def outline(cameras: Sequence[Camera]) -> Tracklets:
+    """Returns the tracklets of all cameras before anybody was looked at: every embedding is the number 1.
 
     Args:
         cameras: Videos and their tracks.
+
+    Raises:
+        ValueError: There is no track, or a video cannot be opened.
+    """
+    parts = []
+    for number, camera in enumerate(cameras):
+        if len(camera.table):
+            with Source(camera.video) as source:
+                parts.append(_outline(camera.table, number, source.frame_rate))
+    if not parts:
+        raise ValueError("tracks: got files without a row; expected at least one track")
+    return Tracklets.concatenate(parts)
+
+
+def _outline(table: TrackTable, camera: int, frame_rate: float) -> Tracklets:
+    tracks, first = np.unique(table.track_id, return_index=True)
+    rows = table.rows_by_track().values()
+    return Tracklets(
+        camera_id=np.full(len(rows), camera),
+        track_id=tracks,
+        begin_seconds=np.array([(table.frame[of[0]] - 1) / frame_rate for of in rows]),
+        end_seconds=np.array([(table.frame[of[-1]] - 1) / frame_rate for of in rows]),
+        embedding=np.ones((len(rows), 1)),
+        crops=np.array([len(of) for of in rows]),
+        class_id=table.class_id[first],
+    )
+
+
+def look(
+    cameras: Sequence[Camera], tracklets: Tracklets, embed: Embeds, *, crops: int
+) -> tuple[Tracklets, list[Image]]:
+    """Returns the tracklets with their embeddings, and a picture of each.
+
+    Args:
+        cameras: Videos and their tracks.
+        tracklets: Their `outline`.
         embed: What embeds boxes.
         crops: How many boxes of a track are embedded at most, evenly spaced over it.
 
     Raises:
-        ValueError: A video ends before its tracks, or there is no track.
+        ValueError: A video ends before its tracks.
     """
-    parts, pictures = [], []
-    for number, camera in enumerate(cameras):
+    means, pictures = [], []
+    for camera in cameras:
         if len(camera.table):
-            seen, found = _look_at(camera, number, embed, crops=crops)
-            parts.append(seen)
+            mean, found = _look_at(camera, embed, crops=crops)
+            means.append(mean)
             pictures += found
-    if not parts:
-        raise ValueError("tracks: got files without a row; expected at least one track")
-    return Tracklets.concatenate(parts), pictures
+    mean = np.concatenate(means)
+    return tracklets.replace(embedding=mean / np.linalg.norm(mean, axis=1, keepdims=True)), pictures
 
 
-def _look_at(camera: Camera, number: int, embed: Embeds, *, crops: int) -> tuple[Tracklets, list[Image]]:
-    table = camera.table
-    tracks, first = np.unique(table.track_id, return_index=True)
-    rows = table.rows_by_track()
+def _look_at(camera: Camera, embed: Embeds, *, crops: int) -> tuple[FloatArray, list[Image]]:
+    """Returns the mean embedding and a picture of each track."""
+    table, rows = camera.table, camera.table.rows_by_track()
     wanted: dict[int, list[int]] = defaultdict(list)
     for of in rows.values():
         for row in of[np.unique(np.linspace(0, len(of) - 1, crops + 2).round().astype(int)[slice(1, -1)])]:
@@ -103,7 +139,6 @@ def _look_at(camera: Camera, number: int, embed: Embeds, *, crops: int) -> tuple
     vectors: dict[int, list[Float32Array]] = defaultdict(list)
     shown: dict[int, Image] = {}
     with Source(camera.video, max_frames=int(table.frame.max())) as source:
-        rate = source.frame_rate
         for frame in source:
             for row, vector in zip(
                 wanted.get(frame.number, ()), _embedded(embed, frame.image, table, wanted, frame.number)
@@ -117,17 +152,7 @@ def _look_at(camera: Camera, number: int, embed: Embeds, *, crops: int) -> tuple
             f"{camera.name}: got track {unseen[0]} in frame {table.frame[rows[unseen[0]][0]]}, which '{camera.video}' "
             "does not have; expected the video in which the tracks were found; check that videos= is in their order"
         )
-    mean = np.stack([np.mean(vectors[track], axis=0) for track in rows])
-    seen = Tracklets(
-        camera_id=np.full(len(rows), number),
-        track_id=tracks,
-        begin_seconds=np.array([(table.frame[of[0]] - 1) / rate for of in rows.values()]),
-        end_seconds=np.array([(table.frame[of[-1]] - 1) / rate for of in rows.values()]),
-        embedding=mean / np.linalg.norm(mean, axis=1, keepdims=True),
-        crops=np.array([len(of) for of in rows.values()]),
-        class_id=table.class_id[first],
-    )
-    return seen, [shown[track] for track in rows]
+    return np.stack([np.mean(vectors[track], axis=0) for track in rows]), [shown[track] for track in rows]
 
 
 def _embedded(
@@ -159,7 +184,8 @@ def read_constraints(
         cameras: What their cameras are called.
 
     Raises:
-        ValueError: The file is no such JSON, names a track that is not there, or says two things of one pair.
+        ValueError: The file is no such JSON, names a track that is not there, says two things of one pair, or makes
+            one person of tracks that cannot be one.
         FileNotFoundError: It is missing.
     """
     names = {name: row for row, name in enumerate(track_names(tracklets, cameras))}
@@ -194,6 +220,10 @@ def read_constraints(
             f"constraints: got '{one}' and '{other}' under must and under cannot in '{path}'; expected one of the two; "
             "remove the other"
         )
+    try:
+        check_known(tracklets, must=found["must"], cannot=found["cannot"])
+    except ValueError as error:
+        raise ValueError(f"constraints: '{path}': {error}") from None
     return found
 
 

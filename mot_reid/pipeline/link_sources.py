@@ -9,16 +9,13 @@ from mot_reid.arrays import Float32Array, FloatArray, Image
 from mot_reid.data.tables import read_tracks, write_tracks
 from mot_reid.data.video_writer import VideoWriter
 from mot_reid.linking.link import link
-from mot_reid.pipeline.link import Camera, look, report, with_global_ids
+from mot_reid.pipeline.link import CROPS, Camera, look, outline, report, with_global_ids
 from mot_reid.pipeline.plan import Job
 from mot_reid.pipeline.refining import tracks_by_frame
 from mot_reid.pipeline.run import build_annotator
 from mot_reid.pipeline.source import Source
 from mot_reid.settings.tracking import TrackSettings
 from mot_reid.structures import Tracks, TrackTable
-
-CROPS = 8
-"""Crops of each track that are embedded, evenly spaced."""
 
 
 class CalibratedEmbedder(Protocol):
@@ -45,7 +42,7 @@ def link_sources(settings: TrackSettings, jobs: Sequence[Job], embedder: Calibra
         OSError: a file cannot be written.
     """
     cameras = [Camera(job.name, job.source, read_tracks(str(job.results))) for job in jobs]
-    tracklets, _ = look(cameras, embedder, crops=CROPS)
+    tracklets, _ = look(cameras, outline(cameras), embedder, crops=CROPS)
     linked = link(tracklets, embedder.metadata["calibration"], max_false_links=settings.max_false_links)
     for number, (job, camera) in enumerate(zip(jobs, cameras)):
         here = tracklets.camera_id == number

@@ -14,7 +14,10 @@ from mot_reid.cli.link import main
 from mot_reid.data.tables import write_tracks
 from mot_reid.data.video_writer import VideoWriter
 from mot_reid.linking.link import Link, Linked, link
-from mot_reid.pipeline.link import look, read_cameras, read_constraints, report, write_linked
+from mot_reid.pipeline.link import look, outline, read_cameras, read_constraints, report, write_linked
+from mot_reid.reid import checkpoint
+from mot_reid.reid.network import ReIDNetwork
+from mot_reid.reid.preprocess import Preprocess
 from mot_reid.structures import TrackTable
 from tests.linking.test_link import CALIBRATION
 
@@ -47,7 +50,8 @@ def files(tmp_path: Path) -> tuple[list[str], list[str]]:
 
 
 def test_tracklets_hold_what_the_videos_show(files) -> None:
-    tracklets, pictures = look(read_cameras(*files), by_colour, crops=3)
+    cameras = read_cameras(*files)
+    tracklets, pictures = look(cameras, outline(cameras), by_colour, crops=3)
     assert tracklets.camera_id.tolist() == [0, 0, 1, 1] and tracklets.track_id.tolist() == [2, 5, 1, 9]
     np.testing.assert_allclose(tracklets.begin_seconds, 0.2)
     np.testing.assert_allclose(tracklets.end_seconds, 1.1)
@@ -59,7 +63,7 @@ def test_tracklets_hold_what_the_videos_show(files) -> None:
 
 def test_files_hold_the_global_identities(files, tmp_path: Path) -> None:
     cameras = read_cameras(*files)
-    tracklets, pictures = look(cameras, by_colour, crops=3)
+    tracklets, pictures = look(cameras, outline(cameras), by_colour, crops=3)
     linked = Linked(np.array([1, 2, 1, 3]), (Link(0, 2, 0.9, 0.9, None, 0.01, -0.9),), 0.8, 0.05)
     paths = write_linked(tmp_path / "out", cameras, tracklets, linked, pictures=pictures)
     assert [path.name for path in paths] == ["a.txt", "b.txt", "montage.jpg", "links.html"] and all(
@@ -77,7 +81,7 @@ def test_files_hold_the_global_identities(files, tmp_path: Path) -> None:
 
 def test_known_pairs_are_found_by_their_names(files, tmp_path: Path) -> None:
     cameras = read_cameras(*files)
-    tracklets, _ = look(cameras, by_colour, crops=1)
+    tracklets = outline(cameras)
     known = tmp_path / "known.json"
     known.write_text('{"must": [["a:5", "b:9"]], "cannot": [["a:2", "b:1"]]}')
     assert read_constraints(str(known), tracklets, cameras) == {"must": [(1, 3)], "cannot": [(0, 2)]}
@@ -98,7 +102,7 @@ def test_known_pairs_are_found_by_their_names(files, tmp_path: Path) -> None:
 @pytest.mark.skipif(shutil.which("node") is None, reason="node runs the page's script")
 def test_of_two_answers_on_one_pair_the_later_is_saved(files, tmp_path: Path) -> None:
     cameras = read_cameras(*files)
-    tracklets, pictures = look(cameras, by_colour, crops=3)
+    tracklets, pictures = look(cameras, outline(cameras), by_colour, crops=3)
     linked = link(tracklets, CALIBRATION, max_false_links=0.05)
     write_linked(tmp_path, cameras, tracklets, linked, pictures=pictures)
     answers: list[dict[str, object]] = [
@@ -121,7 +125,7 @@ def saved_by_page(page: str, answers: list[dict[str, object]]) -> dict[str, list
 def test_answers_of_the_page_are_kept_by_the_next_run_and_by_those_after_it(files, tmp_path: Path) -> None:
     """Green is joined by its looks and split, red and blue are confirmed to be one, then green is as well."""
     cameras = read_cameras(*files)
-    tracklets, pictures = look(cameras, by_colour, crops=3)
+    tracklets, pictures = look(cameras, outline(cameras), by_colour, crops=3)
     known = {"must": [], "cannot": []}
     found = []
     for answer in (
@@ -144,7 +148,8 @@ def test_tracks_of_another_video_are_refused(files) -> None:
     (a, b), videos = files
     TrackTable([99], [1], [BOX["red"]]).save(a)
     with pytest.raises(ValueError, match=r"a: got track 1 in frame 99, which '.*a.mp4' does not have"):
-        look(read_cameras([a, b], videos), by_colour, crops=1)
+        cameras = read_cameras([a, b], videos)
+        look(cameras, outline(cameras), by_colour, crops=1)
 
 
 def test_command_writes_files_and_keeps_what_is_known(files, tmp_path: Path, capsys) -> None:
@@ -163,6 +168,32 @@ def test_command_writes_files_and_keeps_what_is_known(files, tmp_path: Path, cap
     told = json.loads((tmp_path / "out" / "links.json").read_text())
     identity = {name: number for number, names in told["identities"].items() for name in names}
     assert identity["a:2"] == identity["b:1"] and identity["a:5"] != identity["b:9"]
+
+
+@pytest.mark.parametrize(
+    ("known", "output", "reid", "message"),
+    [
+        ('{"must": [["a:2", "c:1"]]}', "out", "null", "constraints: got 'c:1' in"),
+        ('{"must": [["a:2", "a:5"]]}', "out", "null", "track 2 of camera 0 and track 5 of camera 0, as one person"),
+        ('{"must": [["a:2", "b:1"], ["b:1", "b:9"]]}', "out", "null", "track 1 of camera 1 and track 9 of camera 1"),
+        ("{}", "known.json", "null", "output: got 'known.json"),
+        ("{}", "out", "uncalibrated.safetensors", "calibration: got none; expected the calibration of a model"),
+    ],
+)
+def test_bad_input_is_found_before_a_frame_is_read(
+    files, tmp_path: Path, capsys, monkeypatch, known, output, reid, message
+) -> None:
+    """`look` reads and embeds; it is never called."""
+    monkeypatch.setattr("mot_reid.pipeline.link.look", lambda *_, **__: pytest.fail("the videos were read"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "known.json").write_text(known)
+    network = ReIDNetwork("osnet_x0_25", weights="none", image_size=(64, 32))
+    checkpoint.save(tmp_path / "uncalibrated.safetensors", network, Preprocess(64, 32), provenance={}, licence="none")
+    (a, b), (one, two) = files
+    call = [f"tracks={a},{b}", f"videos={one},{two}", "constraints=known.json", "device=cpu"]
+    assert main([*call, f"output={output}", f"reid={reid}"]) == 2
+    told = capsys.readouterr().err
+    assert message in told and "Traceback" not in told
 
 
 def test_mistakes_are_one_line_and_exit_code_two(files, tmp_path: Path, capsys) -> None:
