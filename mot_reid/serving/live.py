@@ -11,7 +11,7 @@ from typing import Any
 from mot_reid.serving.folder import random_id
 from mot_reid.serving.prometheus import Metrics
 from mot_reid.serving.refusal import Refusal
-from mot_reid.serving.sites import Camera, Site
+from mot_reid.serving.sites import Camera
 from mot_reid.serving.worker.pool import Worker, WorkerLost
 from mot_reid.settings.serving import Limits
 
@@ -67,13 +67,13 @@ class LiveSessions:
         """How many are open."""
         return len(self._open)
 
-    def open(self, preset: str, frame_rate: float, site: Site | None = None) -> LiveSession:
+    def open(self, preset: str, frame_rate: float, camera: Camera | None = None) -> LiveSession:
         """Returns a new session on the worker with the fewest.
 
         Args:
             preset: of the tracker.
             frame_rate: frames per second.
-            site: whose people it shares; None: nobody's.
+            camera: its part in a site; None where it shares people with nobody.
 
         Raises:
             Refusal: there are as many as there may be, or the worker is not ready.
@@ -86,7 +86,6 @@ class LiveSessions:
                     retry_seconds=30,
                 )
             used = [session.worker for session in self._open.values()]
-            camera = None if site is None else Camera(site)
             session = LiveSession(random_id(), min(self._workers, key=used.count), self, camera)
             self._open[session.id] = session
         try:

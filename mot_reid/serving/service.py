@@ -19,7 +19,8 @@ from mot_reid.serving.jobs.video_jobs import SPARED_SECONDS, VideoJobs
 from mot_reid.serving.live import LiveSession, LiveSessions
 from mot_reid.serving.prometheus import Metrics
 from mot_reid.serving.refusal import Refusal, stopping
-from mot_reid.serving.sites import Sites
+from mot_reid.serving.site_people import SitePeople
+from mot_reid.serving.sites import Camera, Sites
 from mot_reid.serving.sweeper import Sweeper
 from mot_reid.serving.weights import check_weights
 from mot_reid.serving.worker.pool import Worker, WorkerLost
@@ -84,7 +85,7 @@ class Service:
         spared_seconds: how young files of nobody must be to stay, since another server may be receiving them.
         jobs: of videos; `submit_video` adds one.
         galleries: of known people; `enrol` and `search` below take images.
-        sites: whose live sessions share their people.
+        sites: whose live sessions and videos share their people.
     """
 
     def __init__(self, settings: ServeSettings, tracking: TrackSettings) -> None:
@@ -110,7 +111,8 @@ class Service:
             {"jobs": lambda: self.jobs.sweep(spared_seconds=spared), "galleries": self.galleries.sweep},
             pause_seconds=_SWEEP_SECONDS,
         )
-        self.sites = Sites(self.limits, max_false_links=tracking.max_false_links)
+        sites = Sites(self.limits, max_false_links=tracking.max_false_links)
+        self.sites = SitePeople(sites, self.jobs, self.galleries, lambda: self.facts)
         self._live = LiveSessions(self._callers, self.limits, self.metrics)
         self._calls = threading.BoundedSemaphore(self.limits.calls)
         self._turn = 0
@@ -183,7 +185,13 @@ class Service:
         return facts
 
     def submit_video(
-        self, path: str | Path, *, preset: str | None = None, visualize: bool = False, listed: bool = True
+        self,
+        path: str | Path,
+        *,
+        preset: str | None = None,
+        visualize: bool = False,
+        listed: bool = True,
+        site: str | None = None,
     ) -> StoredJob:
         """Queues a video to be tracked and returns its job.
 
@@ -192,13 +200,16 @@ class Service:
             preset: of the tracker; None is the service's.
             visualize: whether an annotated video is wanted.
             listed: whether lists of jobs show it.
+            site: name of the site whose videos and live sessions share their people; None: the video is alone.
 
         Raises:
-            Refusal: it is no video that is taken, there is no room for it, or the server stops.
+            Refusal: it is no video that is taken, there is no room for it, the site cannot be, or the server stops.
         """
         self._check_open()
         chosen = self._checked_preset(preset)
-        return self.jobs.submit(Path(path), preset=chosen, visualize=visualize, listed=listed)
+        if site is not None:
+            self.sites.open(site)
+        return self.jobs.submit(Path(path), preset=chosen, visualize=visualize, listed=listed, site=site)
 
     def track_image(self, path: str | Path, *, visualize: bool = False) -> dict[str, Any]:
         """Returns the people in an image: width, height and detections; with `visualize` also `jpeg`, in base64.
@@ -260,21 +271,57 @@ class Service:
         answer = self.galleries.search(gallery, embedding, model=seen["model"], threshold=least)
         return Sighting(answer, seen["xyxy"][0])
 
-    def open_live(self, *, preset: str | None = None, frame_rate: float = 30.0, site: str | None = None) -> LiveSession:
+    def delete_person(self, gallery: str, id: str) -> None:
+        """Forgets a person of a gallery, there and at all sites.
+
+        Args:
+            gallery: its name.
+            id: of the person.
+
+        Raises:
+            Refusal: there is no such person.
+        """
+        self.sites.forget_known(gallery, id)
+        self.galleries.delete_person(gallery, id)
+
+    def delete_gallery(self, gallery: str) -> None:
+        """Forgets a gallery with everybody in it, whom the sites forget, too.
+
+        Args:
+            gallery: its name.
+
+        Raises:
+            Refusal: there is no such gallery.
+        """
+        self.sites.forget_known(gallery)
+        self.galleries.delete_gallery(gallery)
+
+    def open_live(
+        self,
+        *,
+        preset: str | None = None,
+        frame_rate: float = 30.0,
+        site: str | None = None,
+        gallery: str | None = None,
+    ) -> LiveSession:
         """Returns a new live session: frames in, tracks out.
 
         Args:
             preset: of the tracker; None is the service's.
             frame_rate: frames per second.
-            site: name of the site whose sessions share their people; None: the session is alone.
+            site: name of the site whose sessions and videos share their people; None: the session is alone.
+            gallery: whose people are called by their names; needs a site. None: nobody is named.
 
         Raises:
-            Refusal: there are as many as there may be, the site cannot be, or the server stops.
+            Refusal: there are as many as there may be, the site or gallery cannot be, or the server stops.
         """
         self._check_open()
         chosen = self._checked_preset(preset)
-        place = None if site is None else self.sites.open(site, self.facts.get("calibration"))
-        return self._live.open(chosen, frame_rate, place)
+        if site is None and gallery is not None:
+            raise Refusal("invalid", f"gallery: got '{gallery[:80]}' without a site; expected both; add site=")
+        called = None if gallery is None else self.sites.names(gallery)
+        camera = None if site is None else Camera(self.sites.open(site), called)
+        return self._live.open(chosen, frame_rate, camera)
 
     # ---- inside -------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,8 @@
-"""Sites: live sessions of one place share their people, who are kept in memory only and go when they are deleted."""
+"""Sites: live sessions and videos of one place share their people, who go when they are deleted.
+
+Who was seen live is kept in memory only; the tracks of videos are kept with their jobs, and are joined again where the
+server was restarted.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,20 +28,24 @@ log = logging.getLogger(__name__)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _EVENTS = 1000
 
+NameOf = Callable[[Float32Array], str | None]
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Person:
     """Somebody who was seen at a site.
 
     Attributes:
         global_id: identity, the same in all sessions of the site.
         tracks: how many tracks show this person.
-        cameras: in how many sessions.
+        cameras: in how many sessions and videos.
+        embedding: mean of the tracks, of unit length.
     """
 
     global_id: int
     tracks: int
     cameras: int
+    embedding: Float32Array
 
 
 @dataclass(slots=True)
@@ -51,7 +59,7 @@ class _Look:
 
 
 class Site:
-    """The people of one place, over all its sessions.
+    """The people of one place, over all its sessions and videos.
 
     Args:
         calibration: of the model.
@@ -66,6 +74,7 @@ class Site:
         self._linker = OnlineLinker(calibration, max_false_links=max_false_links, most_tracklets=most_tracklets)
         self._lock = threading.Lock()
         self._looks: dict[tuple[int, int], _Look] = {}
+        self._videos: dict[str, int] = {}
         self._events: deque[tuple[int, Event]] = deque(maxlen=_EVENTS)
         self._cameras = self._told = 0
         self._closed = False
@@ -100,11 +109,45 @@ class Site:
             if looks:
                 # Tracks that are only seen are given too: nobody is one of those beside whom a camera shows them.
                 seen = [track for track in dict.fromkeys([*looks, *visible]) if (camera, track) in self._looks]
-                for event in self._linker.update(self._tracklets(camera, seen)):
-                    self._told += 1
-                    self._events.append((self._told, event))
+                self._update(self._tracklets(camera, seen))
                 self._drop_forgotten()
             return [self._linker.find(camera, track) for track in visible]
+
+    def join_videos(self, videos: Sequence[str], read: Callable[[str], Tracklets | None]) -> None:
+        """Joins the tracks of videos with all that was seen; of videos that are not named any more nothing stays.
+
+        Args:
+            videos: all of the site, by their job.
+            read: returns the tracks of one; it is asked for those that are new.
+        """
+        with self._lock:
+            if self._closed:
+                return
+            for gone in set(self._videos) - set(videos):
+                self._linker.forget_camera(self._videos.pop(gone))
+            parts = []
+            for video in videos:
+                if video not in self._videos:
+                    self._cameras += 1
+                    self._videos[video] = self._cameras
+                    seen = read(video)
+                    if seen is not None and len(seen):
+                        parts.append(_shifted(seen, self._cameras, time.monotonic()))
+            if parts:
+                self._update(Tracklets.concatenate(parts))
+
+    def in_video(self, video: str) -> dict[int, int] | None:
+        """Returns the identities of the tracks of a video; None where it was not joined.
+
+        Args:
+            video: its job.
+        """
+        with self._lock:
+            if video not in self._videos:
+                return None
+            here = self._linker.tracklets.camera_id == self._videos[video]
+            tracks, identities = self._linker.tracklets.track_id[here], self._linker.global_id[here]
+        return dict(zip(tracks.tolist(), identities.tolist()))
 
     def events(self, after: int) -> tuple[int, list[Event]]:
         """Returns what became known of identities since then, and where the next events begin.
@@ -115,14 +158,22 @@ class Site:
         with self._lock:
             return self._told, [event for number, event in self._events if number > after]
 
-    def persons(self) -> list[Person]:
-        """Returns everybody who is remembered."""
+    def persons(self, only: Sequence[int | None] | None = None) -> list[Person]:
+        """Returns everybody who is remembered.
+
+        Args:
+            only: identities that are wanted; None: all.
+        """
         with self._lock:
-            identity, cameras = self._linker.global_id, self._linker.tracklets.camera_id
-        return [
-            Person(one, int((identity == one).sum()), len(np.unique(cameras[identity == one])))
-            for one in np.unique(identity).tolist()
-        ]
+            identity, seen = self._linker.global_id, self._linker.tracklets
+        found = []
+        wanted = np.unique(identity).tolist()
+        for one in wanted if only is None else [one for one in wanted if one in only]:
+            of = seen[identity == one]
+            mean = of.embedding.mean(axis=0)
+            unit = (mean / max(float(np.linalg.norm(mean)), 1e-9)).astype(np.float32)
+            found.append(Person(one, len(of), len(np.unique(of.camera_id)), unit))
+        return found
 
     def forget(self, global_id: int) -> int:
         """Deletes a person; returns how many tracks that were."""
@@ -138,7 +189,14 @@ class Site:
             for identity in np.unique(self._linker.global_id).tolist():
                 self._linker.forget(identity)
             self._looks.clear()
+            self._videos.clear()
             self._events.clear()
+
+    def _update(self, tracklets: Tracklets) -> None:
+        """Gives tracklets to the linker, and notes what became known."""
+        for event in self._linker.update(tracklets):
+            self._told += 1
+            self._events.append((self._told, event))
 
     def _tracklets(self, camera: int, tracks: list[int]) -> Tracklets:
         looks = [self._looks[camera, track] for track in tracks]
@@ -159,8 +217,17 @@ class Site:
         self._looks = {key: look for key, look in self._looks.items() if key in kept}
 
 
+def _shifted(tracklets: Tracklets, camera: int, seconds: float) -> Tracklets:
+    """Returns the tracklets of a video as those of a camera whose clock began at this time."""
+    return tracklets.replace(
+        camera_id=np.full(len(tracklets), camera),
+        begin_seconds=tracklets.begin_seconds + seconds,
+        end_seconds=tracklets.end_seconds + seconds,
+    )
+
+
 class Sites:
-    """All sites of the server, by name; made when the first session names one.
+    """All sites of the server, by name; made when the first session or video names one.
 
     Args:
         limits: of the service.
@@ -192,6 +259,11 @@ class Sites:
                 log.info("site opened", extra={"site": name})
             return self._sites[name]
 
+    def names(self) -> list[str]:
+        """Returns the names of all sites."""
+        with self._lock:
+            return list(self._sites)
+
     def find(self, name: str) -> Site:
         """Returns the site of a name.
 
@@ -216,25 +288,17 @@ class Sites:
         site.close()
         log.info("site deleted", extra={"site": name})
 
-    def forget(self, name: str, global_id: int) -> None:
-        """Deletes a person of a site.
-
-        Raises:
-            Refusal: there is no such site or person.
-        """
-        if not self.find(name).forget(global_id):
-            raise Refusal("not_found", "person: there is none of this number at the site")
-
 
 class Camera:
     """The part of one session in its site.
 
     Args:
         site: whose people are shared.
+        name_of: returns the name of whom an embedding shows, None where it is nobody known; None: nobody is named.
     """
 
-    def __init__(self, site: Site) -> None:
-        self._site = site
+    def __init__(self, site: Site, name_of: NameOf | None = None) -> None:
+        self._site, self._name_of = site, name_of
         self._number, self._heard = site.join()
 
     def identify(self, answer: dict[str, Any]) -> dict[str, Any]:
@@ -251,6 +315,10 @@ class Camera:
             {name: value for name, value in row.items() if name != "embedding"} | {"global_id": identity}
             for row, identity in zip(tracks, found)
         ]
+        if self._name_of is not None:
+            faces = {one.global_id: one.embedding for one in self._site.persons(found)}
+            for row, identity in zip(rows, found):
+                row["name"] = self._name_of(faces[identity]) if identity in faces else None
         self._heard, events = self._site.events(self._heard)
         told = [{"kind": one.kind, "global_id": one.global_id, "other": one.other} for one in events]
         return answer | {"tracks": rows} | ({"events": told} if told else {})

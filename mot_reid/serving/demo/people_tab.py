@@ -77,7 +77,7 @@ class PeoplePage:
         """
         if not id:
             raise Refusal("invalid", "person: got none; choose the person to delete")
-        self._service.galleries.delete_person(gallery, id)
+        self._service.delete_person(gallery, id)
         return answers.note("Forgotten: nothing of this person is left on the server.")
 
     def _check_sizes(self, paths: list[Path]) -> None:

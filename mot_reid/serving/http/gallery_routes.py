@@ -101,20 +101,20 @@ def build_router(service: Service) -> APIRouter:
 
     @router.delete(
         "/{gallery}/persons/{id}",
-        summary="Forget a person",
+        summary="Forget a person, here and at all sites",
         status_code=status.HTTP_204_NO_CONTENT,
         responses=problems("not_found"),
     )
     def delete_person(gallery: Gallery, id: Id) -> None:
-        service.galleries.delete_person(gallery, id)
+        service.delete_person(gallery, id)
 
     @router.delete(
         "/{gallery}",
-        summary="Forget a gallery with everybody in it",
+        summary="Forget a gallery with everybody in it, who are forgotten at all sites, too",
         status_code=status.HTTP_204_NO_CONTENT,
         responses=problems("not_found"),
     )
     def delete_gallery(gallery: Gallery) -> None:
-        service.galleries.delete_gallery(gallery)
+        service.delete_gallery(gallery)
 
     return router

@@ -30,14 +30,18 @@ def build_router(service: Service) -> APIRouter:
         frame_rate: Annotated[float, Query(gt=0, le=1000)] = 30.0,
         timed: bool = False,
         site: Annotated[str | None, Query(max_length=80)] = None,
+        gallery: Annotated[str | None, Query(max_length=80)] = None,
     ) -> None:
         """Each binary message is a frame, each answer its tracks; with `timed`, frames count by when they come.
 
-        With `site`, a person has one `global_id` in all sessions of that site; `events` tell what was learned later.
+        With `site`, a person has one `global_id` in all sessions and videos of that site; `events` tell what was
+        learned later. With `gallery`, whom it knows has a `name`.
         """
         await socket.accept()
         try:
-            session = await run_in_threadpool(service.open_live, preset=preset, frame_rate=frame_rate, site=site)
+            session = await run_in_threadpool(
+                service.open_live, preset=preset, frame_rate=frame_rate, site=site, gallery=gallery
+            )
         except Refusal as refusal:
             await _close(socket, _LATER if refusal.kind == "busy" else _REFUSED, refusal.sentence)
             return

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from mot_reid.serving.galleries.gallery import Answer, Person
 from mot_reid.serving.jobs.job_store import State, StoredJob
 from mot_reid.serving.refusal import STATUS, Kind
+from mot_reid.serving.site_people import SiteVideo as VideoOfSite
 from mot_reid.settings.tracker_parameters import default_preset
 
 _ID = "kqzvnwtyhbmdorpexfcsjgal"
@@ -173,17 +174,40 @@ class KnownPersons(BaseModel):
 
 
 class SitePerson(BaseModel):
-    """Somebody who was seen by live sessions of a site."""
+    """Somebody who was seen at a site."""
 
-    global_id: int = Field(examples=[3], description="the same in all sessions of the site")
+    global_id: int = Field(examples=[3], description="the same in all sessions and videos of the site")
     tracks: int = Field(description="tracks that show this person")
-    cameras: int = Field(description="sessions that saw this person")
+    cameras: int = Field(description="sessions and videos that saw this person")
+    name: str | None = Field(description="of the person in the gallery that is named; null for nobody it knows")
 
 
 class SitePersons(BaseModel):
     """The people of a site, by identity."""
 
     persons: list[SitePerson]
+
+
+class SiteTrack(BaseModel):
+    """A track of a video."""
+
+    track_id: int = Field(description="as in the tracks of the job")
+    global_id: int = Field(description="the same in all sessions and videos of the site")
+
+
+class SiteVideo(BaseModel):
+    """A video of a site."""
+
+    job: str = Field(examples=[_ID])
+    state: State
+    tracks: list[SiteTrack] | None = Field(description="without people who were forgotten; null until it was joined")
+
+
+class SiteVideos(BaseModel):
+    """The videos of a site, the oldest first; those of failed and cancelled jobs are not among them."""
+
+    done: bool = Field(description="whether all were joined")
+    videos: list[SiteVideo]
 
 
 class NewName(BaseModel):
@@ -241,6 +265,13 @@ def person_answer(person: Person) -> KnownPerson:
         id=person.id, name=person.name, crops=person.crops, enrolled_at=moment(person.enrolled),
         seen_at=moment(person.seen), damaged=person.damaged,
     )  # fmt: skip
+
+
+def site_video_answer(video: VideoOfSite) -> SiteVideo:
+    """Returns a video of a site as clients see it."""
+    ids = video.global_ids
+    tracks = None if ids is None else [SiteTrack(track_id=track, global_id=ids[track]) for track in sorted(ids)]
+    return SiteVideo(job=video.job.id, state=video.job.state, tracks=tracks)
 
 
 def search_answer(answer: Answer, xyxy: list[float] | None) -> SearchAnswer:

@@ -25,6 +25,7 @@ _LOOK_SECONDS = 0.25
 _FIELDS: dict[str, dict[str, Any]] = {
     "visualize": {"type": "boolean", "default": False, "description": "whether an annotated video is wanted"},
     "preset": {"type": "string", "enum": list(PRESET_NAMES), "description": "of the tracker"},
+    "site": {"type": "string", "maxLength": 64, "description": "whose videos and live sessions share their people"},
 }
 
 
@@ -53,7 +54,9 @@ def build_router(service: Service) -> APIRouter:
     ) -> Response:
         async with received(request, rule) as form:
             visualize, preset = boolean("visualize", form.fields), form.fields.get("preset")
-            job = await run_in_threadpool(service.submit_video, form.files[0], preset=preset, visualize=visualize)
+            job = await run_in_threadpool(
+                service.submit_video, form.files[0], preset=preset, visualize=visualize, site=form.fields.get("site")
+            )
         if wait:
             job = await _ended(service, job)
         return _answer(job, waited=wait)

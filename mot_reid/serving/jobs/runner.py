@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mot_reid.serving.jobs.job_store import JobStore, StoredJob
+from mot_reid.serving.jobs.looks import LOOKS, SITE
 from mot_reid.serving.prometheus import Metrics
 from mot_reid.serving.refusal import Refusal, sentence_of
 from mot_reid.serving.worker.pool import Worker, WorkerLost
@@ -164,12 +165,13 @@ class Runner:
         folder = self._folder / job.id
         attempt = folder / f"attempt-{job.attempts}"
         attempt.mkdir(parents=True, exist_ok=True)
-        made = {name: attempt / name for name in (VIDEO, MOT)}
+        made = {name: attempt / name for name in (VIDEO, MOT, LOOKS)}
+        looks = [str(made[LOOKS])] if (folder / SITE).is_file() else []
         output = str(made[VIDEO]) if job.visualize else None
         progress = _Progress(job, worker, store=self._store, metrics=self._metrics)
         try:
             summary = worker.do(
-                "track_video", str(folder / UPLOAD), job.preset, output, str(made[MOT]),
+                "track_video", str(folder / UPLOAD), job.preset, output, str(made[MOT]), *looks,
                 seconds=self._limits.job_seconds, progress=progress,
             )  # fmt: skip
         except Refusal as refusal:
@@ -252,3 +254,5 @@ def tidy(folder: Path, job: StoredJob | None) -> None:
         (folder / UPLOAD).unlink(missing_ok=True)
         for attempt in folder.glob("attempt-*"):
             shutil.rmtree(attempt, ignore_errors=True)
+        if not (folder / SITE).is_file():  # the site was deleted meanwhile
+            (folder / LOOKS).unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from mot_reid.serving.folder import check_owner, random_id, size_of
 from mot_reid.serving.jobs.heart import Heart
 from mot_reid.serving.jobs.job_store import ENDED, JobStore, State, StoredJob
 from mot_reid.serving.jobs.local import local_store
+from mot_reid.serving.jobs.looks import SITE, Looks
 from mot_reid.serving.jobs.runner import MOT, UPLOAD, VIDEO, Runner, tidy
 from mot_reid.serving.jobs.shared import SharedStore
 from mot_reid.serving.prometheus import Metrics
@@ -45,6 +46,9 @@ class VideoJobs:
         ValueError: the list of jobs is damaged, in use, not ours, cannot be reached, or was written by a newer program.
         OSError: the folder is of servers with another list of jobs.
         Refusal: the disk is full or fails.
+
+    Attributes:
+        looks: what is known of the people of videos that belong to a site.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class VideoJobs:
     ) -> None:
         self._folder, self._checker, self._limits = folder / "jobs", checker, limits
         self._folder.mkdir(exist_ok=True)
+        self.looks = Looks(self._folder)
         self._store, self._heart = _open(folder, database, limits, self._look_for_jobs)
         self.sweep(spared_seconds=0.0 if self._heart is None else SPARED_SECONDS)
         self._runner = Runner(self._store, workers, folder=self._folder, limits=limits, metrics=metrics)
@@ -88,7 +93,9 @@ class VideoJobs:
         """Returns the number of jobs in each state."""
         return self._store.counts()
 
-    def submit(self, path: Path, *, preset: str, visualize: bool, listed: bool = True) -> StoredJob:
+    def submit(
+        self, path: Path, *, preset: str, visualize: bool, listed: bool = True, site: str | None = None
+    ) -> StoredJob:
         """Queues a video to be tracked and returns its job.
 
         Args:
@@ -96,6 +103,7 @@ class VideoJobs:
             preset: of the tracker.
             visualize: whether an annotated video is wanted.
             listed: whether lists of jobs show it.
+            site: whose videos it is joined with; None: with none.
 
         Raises:
             Refusal: it is no video that is taken, or there is no room for it.
@@ -110,6 +118,8 @@ class VideoJobs:
         most = self._limits.queue
         try:
             folder.mkdir()
+            if site is not None:
+                (folder / SITE).write_text(site, encoding="utf-8")
             shutil.move(path, folder / UPLOAD)
             if not self._store.add(
                 id, preset=preset, visualize=visualize, frames=frames, most_queued=most, listed=listed
@@ -143,6 +153,15 @@ class VideoJobs:
             skip: how many newer ones are left out.
         """
         return self._store.newest(state=state, most=most, skip=skip)
+
+    def of_site(self, site: str) -> list[StoredJob]:
+        """Returns the jobs of a site, the oldest first.
+
+        Args:
+            site: its name.
+        """
+        found = [self._store.get(id) for id in self.looks.jobs(site)]
+        return sorted((job for job in found if job is not None), key=lambda job: (job.created, job.id))
 
     def cancel(self, id: str) -> StoredJob:
         """Ends a job that waits or runs, removes its files and returns it.

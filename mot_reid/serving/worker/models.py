@@ -12,8 +12,12 @@ import numpy as np
 
 from mot_reid.arrays import Image
 from mot_reid.data.images import decode_bytes, encode_jpeg
+from mot_reid.data.tables import read_tracks
+from mot_reid.pipeline.link import CROPS, Camera, look, outline
 from mot_reid.pipeline.run import build_annotator, build_detector
 from mot_reid.serving.content import HEAD_BYTES, image_format
+from mot_reid.serving.galleries.embeddings import model_name
+from mot_reid.serving.jobs.looks import write_tracklets
 from mot_reid.serving.refusal import Refusal
 from mot_reid.settings.serving import Limits
 from mot_reid.settings.tracker_parameters import NEED_EMBEDDINGS
@@ -137,9 +141,25 @@ class Models:
         return {
             "embedding": [[round(float(value), 7) for value in row] for row in rows],
             "xyxy": boxes,
-            "model": f"{self.facts['reid']}@{self.facts['reid_digest']}",
+            "model": model_name(self.facts),
             "threshold": self._embedder.threshold,
         }
+
+    def write_looks(self, source: str, results: str, path: str) -> None:
+        """Writes the tracklets of a tracked video, which are joined with those of others; no file where no track is.
+
+        Args:
+            source: the video.
+            results: its tracks, as a MOT file.
+            path: of the npz file.
+
+        Raises:
+            OSError, ValueError: the video cannot be read again, or the file cannot be written.
+        """
+        camera = Camera("upload", source, read_tracks(results))
+        if len(camera.table):
+            seen, _ = look([camera], outline([camera]), self._embedder, crops=CROPS)
+            write_tracklets(Path(path), seen)
 
     def open_live(self, session: str, preset: str, frame_rate: float) -> None:
         """Begins a live session: a tracker of its own.

@@ -90,7 +90,9 @@ def check_video(path: str, limits: Limits) -> dict[str, Any]:
         raise Refusal("invalid", sentence_of(error, path)) from None
 
 
-def track_video(models: Any, tell: Tell, source: str, preset: str, output: str | None, results: str) -> dict[str, Any]:
+def track_video(
+    models: Any, tell: Tell, source: str, preset: str, output: str | None, results: str, looks: str | None = None
+) -> dict[str, Any]:
     """Tracks one video as `mot-reid track` does; returns its summary.
 
     Args:
@@ -100,6 +102,7 @@ def track_video(models: Any, tell: Tell, source: str, preset: str, output: str |
         preset: of the tracker.
         output: the annotated video; None for none.
         results: the MOT file.
+        looks: where the tracklets go, which are joined with those of other videos; None where they are not.
 
     Raises:
         Refusal: the video cannot be tracked, or has more frames or pixels than the limits allow.
@@ -121,6 +124,8 @@ def track_video(models: Any, tell: Tell, source: str, preset: str, output: str |
         embedder = models.embedder_for(preset)
         job = Job("upload", source, preset, models.settings.reid if embedder else None, output, results)
         summary = run.run(models.settings, job, progress=progress, detector=models.detector, embedder=embedder)
+        if looks is not None:
+            models.write_looks(source, results, looks)
     except (OSError, ValueError, ImportError, RuntimeError) as error:
         if ran_out_of_memory(error):
             raise
