@@ -13,7 +13,6 @@ observed share of false pairs with its 95% interval over persons, recall with it
 from __future__ import annotations
 
 import re
-import resource
 import sys
 import time
 from collections import defaultdict
@@ -39,6 +38,7 @@ from mot_reid.reid.embedder import Embedder
 NAME = re.compile(r"(-1|\d+)_c(\d)s(\d)_(\d+)_")
 FRAME_RATE, GAP = 25, 100
 SPLIT_SEED = 0
+ASKED = (0.005, 0.01, 0.05, 0.2)
 RATIO = 0.8
 """Of the distances to the nearest and the second nearest neighbour, as in Lowe's ratio test."""
 
@@ -132,6 +132,11 @@ def average_linkage(seen: Tracklets, least: float) -> np.ndarray:
     return identity
 
 
+def offline(seen: Tracklets, calibration: dict, rate: float) -> np.ndarray:
+    """Joins all tracklets at once."""
+    return link(seen, calibration, max_false_links=rate).global_id
+
+
 def online(seen: Tracklets, calibration: dict, rate: float) -> np.ndarray:
     """Joins tracklets as they come, fifty at a time in the order of their begin."""
     linker = OnlineLinker(calibration, max_false_links=rate, most_tracklets=len(seen))
@@ -157,6 +162,19 @@ def report(name: str, asked: str, seen: Tracklets, person: np.ndarray, work: Cal
     print("|", " | ".join([*cells, f"{len(seen) - len(np.unique(identity)):,}", f"{seconds:.1f}"]), "|", flush=True)
 
 
+def table_of(title: str, seen: Tracklets, person: np.ndarray, embedder: Embedder) -> None:
+    """Prints the row of each method."""
+    calibration, least = embedder.metadata["calibration"], embedder.threshold
+    print(f"{title}: {len(seen):,} tracklets, {len(np.unique(person[person > 0])):,} persons")
+    report("threshold on mean embeddings", "", seen, person, lambda: threshold_only(seen, least))
+    report("nearest neighbour, ratio test", "", seen, person, lambda: ratio_test(seen))
+    report("average linkage at the threshold", "", seen, person, lambda: average_linkage(seen, least))
+    for name, method in (("link", offline), ("online", online)):
+        for rate in ASKED:
+            work = lambda method=method, rate=rate: method(seen, calibration, rate)  # noqa: E731
+            report(name, f"{100 * rate:g}", seen, person, work)
+
+
 def main(argv: list[str]) -> None:
     """Prints the table."""
     given = dict(word.split("=") for word in argv if "=" in word)
@@ -164,23 +182,7 @@ def main(argv: list[str]) -> None:
     split, model = given.get("split", "held_out"), given.get("model", "osnet_x0_25_market1501")
     cache = Path(given["cache"]) if "cache" in given else None
     seen, person, embedder = tracklets(root, split, model, cache)
-    calibration, least = embedder.metadata["calibration"], embedder.threshold
-    print(f"{model}, {split}: {len(seen):,} tracklets, {len(np.unique(person[person > 0])):,} persons")
-    report("threshold on mean embeddings", "", seen, person, lambda: threshold_only(seen, least))
-    report("nearest neighbour, ratio test", "", seen, person, lambda: ratio_test(seen))
-    report("average linkage at the threshold", "", seen, person, lambda: average_linkage(seen, least))
-    for rate in (0.005, 0.01, 0.05, 0.2):
-        work = lambda rate=rate: link(seen, calibration, max_false_links=rate).global_id  # noqa: E731
-        report("link", f"{100 * rate:g}", seen, person, work)
-    for rate in (0.05, 0.2):
-        work = lambda rate=rate: online(seen, calibration, rate)  # noqa: E731
-        report("online", f"{100 * rate:g}", seen, person, work)
-    for share in (0.25, 0.5):
-        part = np.random.default_rng(0).permutation(len(seen))[: int(share * len(seen))]
-        start = time.perf_counter()
-        link(seen[part], calibration, max_false_links=0.05)
-        print(f"link of {len(part):,} tracklets at 5%: {time.perf_counter() - start:.1f} s")
-    print(f"most memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB, the model included")
+    table_of(f"{model}, {split}", seen, person, embedder)
 
 
 if __name__ == "__main__":

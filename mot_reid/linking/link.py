@@ -12,6 +12,7 @@ from scipy.sparse.csgraph import connected_components
 
 from mot_reid.arrays import IntArray
 from mot_reid.linking.agglomerate import Groups, Merge
+from mot_reid.linking.camera_bias import without_common
 from mot_reid.linking.chance import Chance, chance, false_shares
 from mot_reid.linking.similar import SimilarPairs, similar_pairs
 from mot_reid.linking.tracklets import Constraints, Pairs, Tracklets, Travel, ordered
@@ -71,12 +72,12 @@ def link(
 ) -> Linked:
     """Joins the tracklets of one person over cameras and gaps, and leaves apart what it cannot tell.
 
-    One camera shows a person once at a time. The most similar groups are joined first, by the mean similarity of their
-    pairs, down to the similarity at which strangers are expected to be `max_false_links` of the pairs. That follows
-    from the model's calibration on persons it never saw, moved to the similarities of this footage, and from the number
-    of tracklets: among more people there are more look-alikes, so the threshold rises. It is an estimate: on the
-    test persons of Market-1501 it was kept with `osnet_x0_25_market1501` and not with `person_small`, see
-    `experiments/LOG.md`.
+    One camera shows a person once at a time. What all people of a camera have in common is taken off their
+    embeddings (`linking.camera_bias`), and similarities are those of what is left. The most similar groups are
+    joined first, by the mean similarity of their pairs, down to the similarity at which strangers are expected to
+    be `max_false_links` of the pairs. That follows from the model's calibration on persons it never saw, moved to
+    the similarities of this footage, and from the number of tracklets: among more people there are more look-
+    alikes, so the threshold rises. It is an estimate; `experiments/LOG.md` has what was observed.
 
     Args:
         tracklets: N tracklets of all cameras.
@@ -98,9 +99,10 @@ def link(
         raise ValueError(f"max_false_links: got {max_false_links}; expected between 0 and 1, such as 0.01")
     rows = len(tracklets)
     constraints, together = _known(tracklets, travel_seconds, must, cannot)
-    groups = Groups(tracklets.embedding, constraints, together)
-    strangers = chance(calibration, tracklets.embedding)
-    near = candidates(tracklets, strangers)
+    seen = tracklets.replace(embedding=without_common(tracklets))
+    groups = Groups(seen.embedding, constraints, together)
+    strangers = chance(calibration, seen.embedding)
+    near = candidates(seen, strangers)
     a, b, similarity = near.a, near.b, near.similarity
     share = false_shares(similarity, near.rank, strangers, rows * (rows - 1) // 2)
     kept = int(np.searchsorted(share, max_false_links, side="right"))
@@ -109,7 +111,7 @@ def link(
     merges = groups.join(a[:kept][allowed], b[:kept][allowed], threshold)
     place = np.searchsorted(-similarity, [-merge.similarity for merge in merges], side="right") - 1
     expected = share[np.maximum(place, 0)].tolist() if merges else []
-    links = tuple(explain(merge, tracklets, one) for merge, one in zip(merges, expected))
+    links = tuple(explain(merge, seen, one) for merge, one in zip(merges, expected))
     return Linked(_numbered(groups.groups(), rows), links, threshold, max_false_links)
 
 
