@@ -97,7 +97,7 @@ TABLE = {
         "extras arrays boxes structures files metrics", top="numpy jinja2 markupsafe", lazy="cv2 matplotlib"
     ),
     "serving": room(
-        "arrays environment extras linking settings structures data detection reid tracking pipeline viewing",
+        "arrays environment extras files linking settings structures data detection reid tracking pipeline viewing",
         top="numpy markupsafe fastapi pydantic python_multipart prometheus_client",
         lazy="gradio uvicorn cv2 psycopg procrastinate",
     ),
@@ -115,14 +115,16 @@ SERVING = {
     "sqlite": "refusal",
     "postgres": "refusal",
     "galleries": "database folder postgres refusal sqlite",
-    "worker": "content logs refusal",
-    "jobs": "content database folder postgres prometheus refusal sqlite worker",
-    "sweeper": "refusal",
+    "looks": "",
     "weights": "",
+    "worker": "content logs looks refusal weights",
+    "jobs": "content database folder looks postgres prometheus refusal sqlite worker",
+    "sweeper": "refusal",
     "sites": "refusal",
+    "site_people": "galleries jobs refusal sites weights",
     "live": "folder prometheus refusal sites worker",
-    "service": "folder galleries jobs live prometheus refusal sites sweeper weights worker",
-    "http": "content folder galleries jobs live prometheus refusal service worker",
+    "service": "folder galleries jobs live prometheus refusal site_people sites sweeper weights worker",
+    "http": "content folder galleries jobs live prometheus refusal service site_people worker",
     "demo": "folder galleries http jobs refusal service",
 }
 

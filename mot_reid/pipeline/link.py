@@ -99,7 +99,7 @@ def _outline(table: TrackTable, camera: int, frame_rate: float) -> Tracklets:
         track_id=tracks,
         begin_seconds=np.array([(table.frame[of[0]] - 1) / frame_rate for of in rows]),
         end_seconds=np.array([(table.frame[of[-1]] - 1) / frame_rate for of in rows]),
-        embedding=np.ones((len(rows), 1)),
+        embedding=np.ones((len(rows), 1), np.float32),
         crops=np.array([len(of) for of in rows]),
         class_id=table.class_id[first],
     )

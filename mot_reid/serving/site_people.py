@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from mot_reid.arrays import Float32Array
-from mot_reid.serving.galleries.embeddings import model_name
 from mot_reid.serving.galleries.gallery import Galleries
 from mot_reid.serving.galleries.gallery import Person as KnownPerson
 from mot_reid.serving.jobs.job_store import ENDED, StoredJob
 from mot_reid.serving.jobs.video_jobs import VideoJobs
 from mot_reid.serving.refusal import Refusal, disk_refusal
 from mot_reid.serving.sites import NameOf, Person, Site, Sites
+from mot_reid.serving.weights import model_name
 
 _NOBODY = 2.0
 """A similarity that nobody reaches."""

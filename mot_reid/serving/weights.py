@@ -1,8 +1,10 @@
-"""Which weights a server may load: files that hold numbers, not those that can run code when they are read."""
+"""Which weights a server may load: files of numbers, not those that can run code when they are read. And their name."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 
 def check_weights(weights: str | None, *, pickled: bool) -> None:
@@ -27,3 +29,12 @@ def check_weights(weights: str | None, *, pickled: bool) -> None:
         "or an OpenVINO folder; export it (yolo export model=FILE format=onnx), or set pickled_weights=true if you "
         "trust whoever made it"
     )
+
+
+def model_name(facts: Mapping[str, Any]) -> str:
+    """Returns what embeddings of a worker come from, by which those of another model are told apart.
+
+    Args:
+        facts: what the worker tells of its models.
+    """
+    return f"{facts['reid']}@{facts['reid_digest']}"

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from mot_reid.data.synthetic_clip import walkers
-from mot_reid.serving.jobs.looks import LOOKS, SITE, Looks, write_tracklets
+from mot_reid.serving.looks import LOOKS, SITE, Looks, write_tracklets
 from mot_reid.serving.sites import Site
 from tests.helpers.server import Scene, Server, draw_scene
 from tests.linking.test_link import CALIBRATION, tracklets
@@ -142,12 +142,13 @@ def test_a_gallery_names_the_people_of_a_site_and_who_is_deleted_there_is_forgot
     with session(server, "preset=bytetrack&frame_rate=12.5&site=office&gallery=staff") as live:
         for image in clip.images:
             answer = ask(live, encoded(image, "JPEG"))
-        assert {one["global_id"]: one["name"] for one in answer["tracks"]}[ada] == "Ada"
+        seen = [one["global_id"] for one in answer["tracks"] if one["name"] == "Ada"]
+        assert len(seen) == 1 and len(answer["tracks"]) > 1
         person = told.json()["id"]
         assert server.client.delete(f"/api/galleries/staff/persons/{person}").status_code == 204
         answer = ask(live, encoded(clip.images[-1], "JPEG"))
         assert {one["name"] for one in answer["tracks"]} == {None}
-        assert ada not in [one["global_id"] for one in answer["tracks"]]
+        assert seen[0] not in [one["global_id"] for one in answer["tracks"]]
     assert ada not in persons(server, "office") and ada not in joined(server, "office")[job].values()
 
 

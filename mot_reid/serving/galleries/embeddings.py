@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +15,6 @@ from mot_reid.serving.refusal import Refusal
 _STORED = np.dtype("<f4")
 BYTES = _STORED.itemsize
 """Of one number."""
-
-
-def model_name(facts: Mapping[str, Any]) -> str:
-    """Returns what embeddings of a worker come from, by which those of another model are told apart.
-
-    Args:
-        facts: what the worker tells of its models.
-    """
-    return f"{facts['reid']}@{facts['reid_digest']}"
 
 
 def to_bytes(embedding: Float32Array) -> bytes:

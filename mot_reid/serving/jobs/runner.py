@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mot_reid.serving.jobs.job_store import JobStore, StoredJob
-from mot_reid.serving.jobs.looks import LOOKS, SITE
+from mot_reid.serving.looks import LOOKS, SITE
 from mot_reid.serving.prometheus import Metrics
 from mot_reid.serving.refusal import Refusal, sentence_of
 from mot_reid.serving.worker.pool import Worker, WorkerLost

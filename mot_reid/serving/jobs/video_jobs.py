@@ -14,9 +14,9 @@ from mot_reid.serving.folder import check_owner, random_id, size_of
 from mot_reid.serving.jobs.heart import Heart
 from mot_reid.serving.jobs.job_store import ENDED, JobStore, State, StoredJob
 from mot_reid.serving.jobs.local import local_store
-from mot_reid.serving.jobs.looks import SITE, Looks
 from mot_reid.serving.jobs.runner import MOT, UPLOAD, VIDEO, Runner, tidy
 from mot_reid.serving.jobs.shared import SharedStore
+from mot_reid.serving.looks import SITE, Looks
 from mot_reid.serving.prometheus import Metrics
 from mot_reid.serving.refusal import Refusal, disk_refusal, sentence_of
 from mot_reid.serving.worker.pool import Worker, WorkerLost

@@ -16,9 +16,9 @@ from mot_reid.data.tables import read_tracks
 from mot_reid.pipeline.link import CROPS, Camera, look, outline
 from mot_reid.pipeline.run import build_annotator, build_detector
 from mot_reid.serving.content import HEAD_BYTES, image_format
-from mot_reid.serving.galleries.embeddings import model_name
-from mot_reid.serving.jobs.looks import write_tracklets
+from mot_reid.serving.looks import write_tracklets
 from mot_reid.serving.refusal import Refusal
+from mot_reid.serving.weights import model_name
 from mot_reid.settings.serving import Limits
 from mot_reid.settings.tracker_parameters import NEED_EMBEDDINGS
 from mot_reid.settings.tracking import TrackSettings
