@@ -17,6 +17,8 @@ from mot_reid.linking.chance import Chance, chance, false_shares
 from mot_reid.linking.similar import SimilarPairs, similar_pairs
 from mot_reid.linking.tracklets import Constraints, Pairs, Tracklets, Travel, ordered
 
+_ROUNDING = 1e-6
+"""A pair that is just similar enough in single precision may be a little less so in double."""
 _STRANGERS_EACH = 20
 """Pairs are looked at down to the similarity where so many strangers are expected for every tracklet."""
 
@@ -106,7 +108,7 @@ def link(
     a, b, similarity = near.a, near.b, near.similarity
     share = false_shares(similarity, near.rank, strangers, rows * (rows - 1) // 2)
     kept = int(np.searchsorted(share, max_false_links, side="right"))
-    threshold = float(similarity[kept - 1]) if kept else 2.0
+    threshold = float(similarity[kept - 1]) - _ROUNDING if kept else 2.0
     allowed = constraints.allow(a[:kept], b[:kept])
     merges = groups.join(a[:kept][allowed], b[:kept][allowed], threshold)
     place = np.searchsorted(-similarity, [-merge.similarity for merge in merges], side="right") - 1

@@ -38,6 +38,13 @@ def test_persons_that_lie_apart_are_joined_and_numbered_in_their_order() -> None
         assert one.expected_false <= 0.05 and one.gap_seconds == -10
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_the_only_pair_that_is_similar_enough_is_joined_whatever_its_rounding(seed) -> None:
+    """The threshold is its own similarity, in single precision."""
+    seen = tracklets([0, 1, 0, 2], noise=0.3, seed=seed)
+    assert link(seen, CALIBRATION, max_false_links=0.05).global_id.tolist() == [1, 2, 1, 3]
+
+
 def test_nobody_is_joined_where_all_are_strangers() -> None:
     linked = link(tracklets(list(range(40))), CALIBRATION, max_false_links=0.05)
     assert linked.global_id.tolist() == list(range(1, 41)) and linked.links == ()
