@@ -1,9 +1,9 @@
 """How do the seconds and the memory of `link` grow, up to 100,000 tracklets?
 
     python experiments/linking_growth.py MARKET1501 [model=osnet_x0_25_taught] [cache=DIR]
-        [sizes=12500,25000,50000,100000] [asked=5,20]
+        [sizes=0,25000,100000] [asked=5,20]
 
-The first rows are the tracklets of all test persons and distractors, as they are. The others are drawn from them: the
+Size 0 are the tracklets of all test persons and distractors, as they are. The others are drawn from them: the
 tracklets of a real person, moved around a centre of their own, which lies between those of two other real persons,
 so that nobody is there twice; ten times as many cameras, over a day. Each row is a process of its own: tracklets,
 persons, asked (percent), threshold, links, false pairs and recall (percent), seconds, most memory of the process before
@@ -39,15 +39,16 @@ def drawn(seen: Tracklets, person: np.ndarray, size: int) -> tuple[Tracklets, np
     centre = np.stack([np.bincount(label, weights=column) for column in seen.embedding.T], axis=1)
     centre /= np.bincount(label)[:, None]
     rows_of = np.split(np.argsort(label, kind="stable"), np.cumsum(np.bincount(label))[:-1])
-    parts, who, number = [], [], 0
-    while sum(map(len, who)) < size:
+    parts, who, number, made = [], [], 0, 0
+    while made < size:
         number += 1
         rows = rows_of[rng.integers(len(names))]
-        first, second = rng.choice(len(names), 2, replace=False)
+        first, second = rng.integers(len(names), size=2)
         angle = rng.uniform(0, np.pi / 2)
         around = seen.embedding[rows] - centre[label[rows]]
         parts.append(np.cos(angle) * centre[first] + np.sin(angle) * centre[second] + around)
         who.append(np.full(len(rows), number))
+        made += len(rows)
     vector = np.concatenate(parts)[:size]
     begin = rng.uniform(0, DAY, size)
     unit = vector / np.linalg.norm(vector, axis=1, keepdims=True)
@@ -80,7 +81,7 @@ def main(argv: list[str]) -> None:
     cache = Path(given["cache"]) if "cache" in given else None
     seen, person, embedder = tracklets(root, "test", given.get("model", "osnet_x0_25_taught"), cache)
     calibration = embedder.metadata["calibration"]
-    for size in (0, *map(int, given.get("sizes", "12500,25000,50000,100000").split(","))):
+    for size in map(int, given.get("sizes", "0,25000,100000").split(",")):
         rows = (seen, person) if not size else drawn(seen, person, size)
         for asked in map(float, given.get("asked", "5,20").split(",")):
             process = multiprocessing.get_context("spawn").Process(target=measure, args=(*rows, calibration, asked))
