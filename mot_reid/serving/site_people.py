@@ -100,7 +100,9 @@ class SitePeople:
             Refusal: there is no such site or gallery, or the gallery is of another model.
         """
         found = self.find(name).persons()
-        called = (lambda _: None) if gallery is None else self.names(gallery)
+        if gallery is None:
+            return [(person, None) for person in found]
+        called = self.names(gallery)
         return [(person, called(person.embedding)) for person in found]
 
     def names(self, gallery: str) -> NameOf:
