@@ -249,4 +249,4 @@ def _may_coincide(xyxy: FloatArray, lost: IntArray, *, limit: float, pixel: floa
     near = np.abs(apart, out=apart) <= size[:, :, None]
     both = near[0] & near[1]
     both[lost] = False
-    return np.count_nonzero(both) > 0
+    return bool(np.count_nonzero(both))
