@@ -76,9 +76,13 @@ def frames_of(golden: dict[str, np.ndarray], world: str) -> Iterator[Detections]
 
 def assert_same_up_to_renaming(
     answer: list[Tracks], golden: dict[str, np.ndarray], key: str, *, within: float = 1e-6
-) -> None:
-    """Same boxes within so many pixels in every frame, and a one-to-one renaming of the identities over all frames."""
+) -> tuple[int, float]:
+    """Same boxes within so many pixels in every frame, and a one-to-one renaming of the identities over all frames.
+
+    Returns the number of boxes and their largest distance.
+    """
     name_of: dict[int, int] = {}
+    boxes_seen, farthest = 0, 0.0
     for number, tracks in enumerate(answer, 1):
         rows = golden[f"{key}/frame"] == number
         boxes, identities = golden[f"{key}/xyxy"][rows], golden[f"{key}/track_id"][rows]
@@ -87,9 +91,11 @@ def assert_same_up_to_renaming(
             distance = np.abs(tracks.xyxy - box).max(axis=1)
             nearest = int(distance.argmin())
             assert distance[nearest] < within, f"frame {number}: no box within {within} of {box}"
+            boxes_seen, farthest = boxes_seen + 1, max(farthest, float(distance[nearest]))
             ours = int(tracks.track_id[nearest])
             assert name_of.setdefault(identity, ours) == ours, f"frame {number}: recorded identity {identity} changed"
     assert len(set(name_of.values())) == len(name_of), "two recorded identities share one of ours"
+    return boxes_seen, farthest
 
 
 @pytest.mark.parametrize("world", WORLDS)
