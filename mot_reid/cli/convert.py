@@ -21,7 +21,8 @@ COMMAND = Command(
     about="""
 Takes tracks to CVAT, COCO or Label Studio, to be corrected there, and takes the corrected ones back, as tracks or as a
 sequence with ground truth to score and to train on. Crops of people go to CVAT's Market-1501 and back. With
-format=submission a folder of results becomes the zip that a benchmark's server takes.""",
+format=submission a folder of results becomes the zip that a benchmark's server takes. With format=clips the tracks of
+a .csv with a column label become clips to train an action classifier on.""",
     examples=(
         "source=tracks.txt output=task.zip",
         "source=tracks.txt output=tasks.json format=label_studio video=video.mp4 url=/data/local-files/?d=video.mp4",
@@ -29,6 +30,7 @@ format=submission a folder of results becomes the zip that a benchmark's server 
         "source=my/people output=people.zip format=market1501",
         "source=corrected_people.zip output=my/corrected",
         "source=results output=tracker.zip format=submission benchmark=DanceTrack",
+        "source=labelled.csv video=video.mp4 output=my/clips format=clips",
     ),
 )
 _BY_ENDING = {".txt": "tracks", ".csv": "tracks", ".parquet": "tracks", ".zip": "cvat", "": "sequence"}
@@ -74,10 +76,13 @@ def _convert(settings: ConvertSettings, given: Given) -> None:
     kind = settings.format or _BY_ENDING.get(Path(settings.output).suffix)
     if kind is None:
         raise ConfigError(f"command line: format: got none for '{settings.output}'; expected format=coco or another")
-    if kind != "sequence":
+    if kind not in ("sequence", "clips"):
         check_output("output", settings.output)
     if kind == "submission":
         _submit(settings)
+        return
+    if kind == "clips":
+        _cut_clips(settings)
         return
     if settings.benchmark is not None:
         raise ConfigError("command line: benchmark: got no format=submission; expected both")
@@ -127,6 +132,23 @@ def _submit(settings: ConvertSettings) -> None:
     files = write_submission(settings.output, results, benchmark=settings.benchmark)
     boxes = sum(len(table) for table in results.values())
     print(f"{settings.output}: {len(files)} files for {settings.benchmark}, {files[0]} to {files[-1]}, {boxes:,} boxes")
+
+
+def _cut_clips(settings: ConvertSettings) -> None:
+    """Writes the clips of labelled tracks, and prints how many of each."""
+    from mot_reid.data.labelled_clips import labelled_windows, read_labels, write_clips
+    from mot_reid.data.tables import read_tracks
+    from mot_reid.data.video import VideoReader
+
+    if settings.video is None:
+        raise ConfigError("command line: video: got none; expected the video that format=clips cuts")
+    label, table = read_labels(settings.source), read_tracks(settings.source)
+    with VideoReader(settings.video) as video:
+        rate = settings.frame_rate or video.frame_rate
+        chosen = labelled_windows(table, label, frame_rate=rate, seconds=settings.seconds)
+        name = Path(settings.video).stem
+        written = write_clips(settings.output, video, chosen, name=name, frame_rate=rate)
+    print(f"{settings.output}: {', '.join(f'{count:,} clips of {name}' for name, count in sorted(written.items()))}")
 
 
 def _video(settings: ConvertSettings) -> _Video:
