@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,8 @@ if TYPE_CHECKING:  # files are found and described without torch
 
 FORMAT = "mot_reid.reid"
 FORMAT_VERSION = 1
+KINDS = {FORMAT: "a model that recognises people", "mot_reid.actions": "an action classifier"}
+"""What a file of each of our formats holds."""
 METADATA_KEY = "mot_reid"
 PROBE_AGREEMENT = 0.9999
 """The least cosine between the stored and the recomputed embedding of the probe."""
@@ -161,7 +163,7 @@ def recalibrate(
         )
         return
     changed = {**artifact.metadata, "calibration": dict(calibration), "provenance": dict(provenance)}
-    write(path, _read_tensors(Path(source)), changed)
+    write(path, read_tensors(Path(source)), changed)
 
 
 def load(path: str | Path, *, device: str | torch.device = "cpu") -> Artifact:
@@ -181,7 +183,7 @@ def load(path: str | Path, *, device: str | torch.device = "cpu") -> Artifact:
         artifact.network.to(device)
         return artifact
     metadata = describe(path)
-    tensors = _read_tensors(path)
+    tensors = read_tensors(path)
     if digest_tensors(tensors) != metadata["tensors_sha256"]:
         raise CheckpointError(f"'{path}': the weights do not match their checksum; get the file again")
     image, expected = tensors.get("probe.image"), tensors.get("probe.embedding")
@@ -235,15 +237,19 @@ def describe(path: str | Path) -> dict[str, Any]:
         CheckpointError: If the file is foreign, newer than this version, truncated, or its header was changed.
     """
     path = Path(path)
-    return parse_metadata(_read_header(path).get("__metadata__", {}).get(METADATA_KEY), path)
+    return parse_metadata(read_header(path).get("__metadata__", {}).get(METADATA_KEY), path)
 
 
-def parse_metadata(text: object, path: str | Path) -> dict[str, Any]:
+def parse_metadata(
+    text: object, path: str | Path, *, kind: str = FORMAT, fields: Collection[str] = _FIELDS
+) -> dict[str, Any]:
     """Returns the checked content of a checkpoint's JSON string.
 
     Args:
         text: The string found in the file, or None.
         path: The file it was found in, for the message.
+        kind: The format that is expected.
+        fields: What a file of that format says of itself.
 
     Raises:
         CheckpointError: As `describe`.
@@ -254,15 +260,18 @@ def parse_metadata(text: object, path: str | Path) -> dict[str, Any]:
         metadata = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"'{path}': its description is not valid JSON; get the file again") from error
-    if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
-        raise CheckpointError(f"'{path}': not a checkpoint of mot_reid (its format is not '{FORMAT}')")
+    if not isinstance(metadata, dict) or metadata.get("format") != kind:
+        other = metadata.get("format") if isinstance(metadata, dict) else None
+        if other in KINDS and kind in KINDS:
+            raise CheckpointError(f"'{path}': got {KINDS[other]}; expected {KINDS[kind]}; give another file")
+        raise CheckpointError(f"'{path}': not a checkpoint of mot_reid (its format is not '{kind}')")
     version = metadata.get("format_version")
     if isinstance(version, int) and version > FORMAT_VERSION:
         raise CheckpointError(
             f"'{path}': written in format version {version}; this mot_reid reads up to {FORMAT_VERSION}; upgrade it"
         )
     content = {key: value for key, value in metadata.items() if key != "metadata_sha256"}
-    if set(metadata) != _FIELDS | _CHECKSUMS or sha256(canonical(content)) != metadata["metadata_sha256"]:
+    if set(metadata) != {*fields, *_CHECKSUMS} or sha256(canonical(content)) != metadata["metadata_sha256"]:
         raise CheckpointError(f"'{path}': its description does not match its checksum; get the file again")
     return metadata
 
@@ -386,7 +395,7 @@ def _probe(network: ReIDNetwork, preprocess: Preprocess, image: Tensor) -> Tenso
     return embedding[0].clone()
 
 
-def _read_header(path: Path) -> dict[str, Any]:
+def read_header(path: Path) -> dict[str, Any]:
     """Returns the JSON header of a safetensors file after checking that the file is as long as the header says."""
     if not path.is_file():
         raise FileNotFoundError(f"checkpoint: got '{path}'; expected an existing file")
@@ -409,7 +418,7 @@ def _read_header(path: Path) -> dict[str, Any]:
     return header
 
 
-def _read_tensors(path: Path) -> dict[str, Tensor]:
+def read_tensors(path: Path) -> dict[str, Tensor]:
     """Returns the tensors of a safetensors file."""
     from safetensors.torch import load_file
 

@@ -40,7 +40,7 @@ class TorchBackend:
     """
 
     def __init__(self, path: Path, *, device: str, precision: str) -> None:
-        self._device = _device(device)
+        self._device = find_device(device)
         dtype = _dtype(precision, self._device)
         artifact = checkpoint.load(path)
         self.metadata: dict[str, Any] = artifact.metadata
@@ -105,7 +105,7 @@ def _tensor(array: NDArray[Any]) -> Tensor:
     return torch.from_numpy(np.require(array, requirements=("C", "W")))
 
 
-def _device(name: str) -> torch.device:
+def find_device(name: str) -> torch.device:
     """Returns the device of that name, or for "auto" the best there is."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
