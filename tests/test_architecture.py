@@ -57,8 +57,8 @@ TABLE = {
         "detection viewing training pipeline linking evaluation adaptation serving benchmark refinement",
         lazy="tqdm lightning torch numpy ultralytics uvicorn",
     ),
-    "data": room("extras arrays boxes structures files", top="numpy PIL", lazy="cv2 av tqdm pandas"),
-    "actions": room("arrays structures", top="numpy"),
+    "data": room("extras arrays boxes names structures files", top="numpy PIL", lazy="cv2 av tqdm pandas"),
+    "actions": room("arrays names structures data reid", top="numpy torch torchvision"),
     "linking": room("arrays structures", top="numpy scipy"),
     "metrics": room("extras arrays boxes structures", top="numpy scipy", lazy="pandas faiss"),
     "detection": room(
@@ -72,7 +72,7 @@ TABLE = {
         lazy="onnx onnxruntime onnxscript openvino tensorrt tqdm PIL huggingface_hub",
     ),
     "training": room(
-        "extras arrays names structures files data reid metrics settings viewing",
+        "extras actions arrays names structures files data reid metrics settings viewing",
         top="numpy torch torchvision torchmetrics lightning",
         lazy="wandb tqdm",
     ),

@@ -16,14 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 from mot_reid.cli.command import Command, Given, called_as
 from mot_reid.cli.seeds import fit_seeds, seeds_of, with_first_seed
+from mot_reid.settings.draft import Draft
 from mot_reid.settings.help import describe_experiments, describe_keys, experiment_schema
 from mot_reid.settings.load import (
+    AnyConfig,
     Config,
     ConfigError,
     draft_config,
     draft_settings,
-    load_config,
     load_settings,
+    load_training,
     parse_arguments,
 )
 from mot_reid.settings.schema import schema
@@ -34,26 +36,25 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class _FitCommand(Command[Config]):
+class _FitCommand(Command[AnyConfig]):
     """Training: its values come from an experiment, and `ckpt` is none of them."""
 
-    def load(self, argv: Sequence[str]) -> Config:
+    def load(self, argv: Sequence[str]) -> AnyConfig:
         load_settings(FitCall, _call(argv), base=self.base)
-        return load_config(with_first_seed(argv, parse_arguments(argv)), tool_keys=schema(FitCall))
+        return load_training(with_first_seed(argv, parse_arguments(argv)), tool_keys=schema(FitCall))
 
     def values(self, argv: Sequence[str]) -> dict[str, Any]:
-        argv = with_first_seed(argv, parse_arguments(argv))
-        return draft_config(argv, tool_keys=schema(FitCall))[0].values()
+        return _draft(argv).values()
 
     def keys_help(self, argv: Sequence[str]) -> str:
         call = draft_settings(FitCall, _call(argv), base=self.base).values()
         named = parse_arguments(argv).get("experiment")
         origin = f"with the values of {named}" if named else "with their values in configs/base.yaml"
-        keys = describe_keys(FitCall, call) + "\n" + describe_keys(Config, self.values(argv))
+        keys = describe_keys(FitCall, call) + "\n" + describe_keys(_draft(argv).cls, self.values(argv))
         return f"{describe_experiments()}\n\nKeys, {origin}:\n{keys}"
 
     def schema(self, argv: Sequence[str]) -> dict[str, Any]:
-        return experiment_schema(Config, self.values(argv), title="experiment of mot-reid fit")
+        return experiment_schema(_draft(argv).cls, self.values(argv), title="experiment of mot-reid fit")
 
 
 COMMAND = _FitCommand(
@@ -61,13 +62,15 @@ COMMAND = _FitCommand(
     Config,
     usage="experiment=NAME [ckpt=last|auto|PATH] [group=name] [section.key=value ...]",
     about="""
-Trains a person re-identification model and writes it, with its configuration, curves and scores, to run.dir.""",
+Trains a person re-identification model, or a classifier of what people do, and writes it, with its configuration,
+curves and scores, to run.dir.""",
     examples=(
         "experiment=quickstart",
         "experiment=resnet50_market data=folders data.root=my/people data.validation=0.2",
         "experiment=resnet50_market optim.lr=1e-3 trainer.max_epochs=60 run.name=fast",
         "experiment=resnet50_market ckpt=last",
         "experiment=quickstart run.seed=[0,1,2]",
+        "experiment=actions_synthetic data.kind=folders data.root=my/clips",
         "experiment=resnet50_market --help",
     ),
     exits="0 done, 1 the run failed, 2 a mistake in its settings",
@@ -84,12 +87,17 @@ def main(argv: Sequence[str]) -> int:
     return COMMAND.run(_run, argv, judge=_judge, interrupted="interrupted before training began")
 
 
+def _draft(argv: Sequence[str]) -> Draft[Any]:
+    """Returns the settings that a command line gives, of the task of its experiment, complete or not."""
+    return draft_config(with_first_seed(argv, parse_arguments(argv)), tool_keys=schema(FitCall))[0]
+
+
 def _call(argv: Sequence[str]) -> list[str]:
     """Returns the arguments that belong to the call, not to the experiment."""
     return [f"{key}={text}" for key, text in parse_arguments(argv).items() if key in schema(FitCall)]
 
 
-def _run(config: Config, given: Given) -> int:
+def _run(config: AnyConfig, given: Given) -> int:
     """Trains and reports; returns the exit code."""
     if seeds_of(given):
         return fit_seeds(config, given)
@@ -106,7 +114,7 @@ def _run(config: Config, given: Given) -> int:
     return 130
 
 
-def _fit(config: Config, resume: str | None) -> FitResult:
+def _fit(config: AnyConfig, resume: str | None) -> FitResult:
     """Trains, with the run's own messages alone on the screen."""
     from mot_reid.training.fit import fit
     from mot_reid.training.host import quieten
@@ -172,8 +180,11 @@ def _tells() -> bool:
 
 def _report(result: FitResult) -> None:
     """Prints the table of scores, and draws the curves."""
-    from mot_reid.viewing.plots import plot_training
-
+    if any(name.endswith("accuracy") for name in result.scores):
+        for name, score in result.scores.items():
+            print(f"{name:<24}{100 * score:6.1f} %")
+        _print_files(result)
+        return
     names = ("mAP", "rank1", "rank5", "rank10", "mINP")
     rows = [("test, untrained", "test", result.untrained), ("validation", "val", result.scores)]
     rows.append(("test", "test", result.scores))
@@ -190,6 +201,13 @@ def _report(result: FitResult) -> None:
                 f"{100 * scores[key]:9.1f}" if (key := f"{stage}/{name}") in scores else f"{'':9}" for name in names
             )
             print(f"{title:<16}" + "".join(cells))
+    _print_files(result)
+
+
+def _print_files(result: FitResult) -> None:
+    """Draws the curves, and prints where they and the model are and how long it took."""
+    from mot_reid.viewing.plots import plot_training
+
     metrics = result.folder / "metrics.csv"
     if metrics.exists():
         print(f"\ncurves         {plot_training(metrics, result.folder / 'curves.png')}")

@@ -11,10 +11,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mot_reid.files import write_json
-from mot_reid.settings.load import COMMAND_LINE, Config, ConfigError, by_key, load_config
+from mot_reid.settings.load import COMMAND_LINE, AnyConfig, ConfigError, by_key, load_training
 
 KEY = "run.seed"
-_NAMES = {"mAP": "mAP", "rank1": "Rank-1", "rank5": "Rank-5", "rank10": "Rank-10", "mINP": "mINP"}
+_NAMES = {
+    "mAP": "mAP", "rank1": "Rank-1", "rank5": "Rank-5", "rank10": "Rank-10", "mINP": "mINP",
+    "accuracy": "right", "balanced_accuracy": "balanced",
+}  # fmt: skip
 
 
 def seeds_of(given: Mapping[str, str]) -> list[int]:
@@ -55,7 +58,7 @@ def with_first_seed(argv: Sequence[str], given: Mapping[str, str]) -> list[str]:
     return [f"{KEY}={seeds[0]}" if word.lstrip("-").startswith(f"{KEY}=") else word for word in argv]
 
 
-def fit_seeds(config: Config, given: Mapping[str, str]) -> int:
+def fit_seeds(config: AnyConfig, given: Mapping[str, str]) -> int:
     """Trains with each seed in a process of its own and prints the mean and the standard deviation of the scores.
 
     Finished seeds are not trained again, and an interrupted one goes on, so that the same command resumes.
@@ -79,7 +82,7 @@ def fit_seeds(config: Config, given: Mapping[str, str]) -> int:
             f"{COMMAND_LINE}: {KEY}: got several seeds under torchrun; expected one; start a run for each"
         )
     words = {seed: _arguments(config, given, seed) for seed in seeds_of(given)}
-    runs = {seed: load_config(arguments) for seed, arguments in words.items()}
+    runs = {seed: load_training(arguments) for seed, arguments in words.items()}
     done = {seed for seed, run in runs.items() if _is_finished(run)}
     for seed, run in runs.items():
         print(f"seed {seed}: {'trained before, in ' if seed in done else ''}{run.run.dir}", flush=True)
@@ -89,19 +92,19 @@ def fit_seeds(config: Config, given: Mapping[str, str]) -> int:
     return 0
 
 
-def _arguments(config: Config, given: Mapping[str, str], seed: int) -> list[str]:
+def _arguments(config: AnyConfig, given: Mapping[str, str], seed: int) -> list[str]:
     """Returns the command line of one seed."""
     own = {KEY: seed, "run.dir": Path(config.run.dir) / f"seed-{seed}", "run.name": f"{config.run.name}-seed-{seed}"}
     values = {key: text for key, text in given.items() if key not in (*own, "ckpt")}
     return [f"{key}={value}" for key, value in {**values, **own}.items()]
 
 
-def _is_finished(config: Config) -> bool:
+def _is_finished(config: AnyConfig) -> bool:
     """Whether a run with exactly these settings is finished; refuses where it had others."""
     folder = Path(config.run.dir)
     if not (folder / "model.safetensors").is_file() or not (folder / "config.yaml").is_file():
         return False
-    before = load_config([f"experiment={folder / 'config.yaml'}"])
+    before = load_training([f"experiment={folder / 'config.yaml'}"])
     now, then = (by_key(one) for one in (config, before))
     changed = sorted(key for key in {*now, *then} - {"run.experiment"} if now.get(key) != then.get(key))
     if changed:
@@ -143,7 +146,7 @@ def _report(folder: Path, scores: Mapping[int, Mapping[str, float]]) -> None:
     path = write_json(
         folder / "seeds.json", {"seeds": {str(seed): dict(one) for seed, one in scores.items()}, **summary}
     )
-    stage = "test" if "test/mAP" in names else "val"
+    stage = "test" if any(name.startswith("test/") for name in names) else "val"
     columns = [name for name in _NAMES if f"{stage}/{name}" in names]
     if not columns:
         print(f"\nno scores to average; {path}")

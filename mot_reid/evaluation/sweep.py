@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mot_reid.settings.load import Config, by_key, load_config, load_experiment
+from mot_reid.settings.load import AnyConfig, by_key, load_experiment, load_training
 
 _OWN = ("run.", "logger.", "data.validation", "trainer.enable_progress_bar", "trainer.default_root_dir")
 """What a trial has for the sweep's sake, and not because it is better."""
@@ -27,7 +27,7 @@ class Trial:
 
     folder: Path
     score: float
-    config: Config
+    config: AnyConfig
 
     @property
     def changes(self) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def read_trials(folders: Sequence[Path], metric: str | None = None) -> tuple[lis
         raise ValueError(f"metric: got '{metric}'; expected a score, of which the highest is the best, such as val/mAP")
     trials, unfinished = [], []
     for folder in (folder for folder in folders if (folder / "config.yaml").is_file()):
-        config = load_config([f"experiment={folder / 'config.yaml'}"])
+        config = load_training([f"experiment={folder / 'config.yaml'}"])
         score = _best(folder / "metrics.csv", metric or config.run.monitor)
         if score is None or not (folder / "model.safetensors").is_file():
             unfinished.append(folder)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mot_reid.files import write_text
+from mot_reid.settings.action_training import ActionConfig as ActionConfig
 from mot_reid.settings.draft import Draft
 from mot_reid.settings.sources import COMMAND_LINE as COMMAND_LINE
 from mot_reid.settings.sources import ROOT as ROOT
@@ -31,9 +32,33 @@ from mot_reid.settings.training import LEAST_SIDE as LEAST_SIDE
 from mot_reid.settings.training import Config as Config
 
 _T = TypeVar("_T")
+AnyConfig = Config | ActionConfig
+"""What an experiment may be about: recognising people, or saying what they do."""
+_TASKS: dict[str, type[ActionConfig]] = {"actions": ActionConfig}
+"""The tree of each task; an experiment without one recognises people."""
 
 
 def load_config(argv: Sequence[str], *, root: Path | None = None, tool_keys: Collection[str] = ()) -> Config:
+    """Returns the configuration of a run that trains a Re-ID model; otherwise as `load_training`.
+
+    Args:
+        argv: as in `load_training`.
+        root: as in `load_training`.
+        tool_keys: as in `load_training`.
+
+    Raises:
+        ConfigError: as `load_training`, or the experiment has another task.
+    """
+    config = load_training(argv, root=root, tool_keys=tool_keys)
+    if not isinstance(config, Config):
+        raise ConfigError(
+            f"{COMMAND_LINE}: experiment: got '{config.run.experiment}', whose task is {config.task}; expected one "
+            "that trains a Re-ID model; choose another"
+        )
+    return config
+
+
+def load_training(argv: Sequence[str], *, root: Path | None = None, tool_keys: Collection[str] = ()) -> AnyConfig:
     """Composes, checks, resolves and freezes the configuration of a training run.
 
     Args:
@@ -43,7 +68,7 @@ def load_config(argv: Sequence[str], *, root: Path | None = None, tool_keys: Col
         tool_keys: keys that belong to the calling command and are passed over here.
 
     Returns:
-        The configuration, with every value present and every interpolation resolved.
+        The configuration of the experiment's task, with every value present and every interpolation resolved.
 
     Raises:
         ConfigError: anything is unknown, missing or of the wrong type.
@@ -59,7 +84,7 @@ def load_config(argv: Sequence[str], *, root: Path | None = None, tool_keys: Col
 
 def load_experiment(
     experiment: str | Path, overrides: Mapping[str, object] | None = None, *, root: Path | None = None
-) -> Config:
+) -> AnyConfig:
     """Returns the configuration of an experiment, with values of your own.
 
     Args:
@@ -100,7 +125,7 @@ def load_settings(
 
 def draft_config(
     argv: Sequence[str], *, root: Path | None = None, tool_keys: Collection[str] = ()
-) -> tuple[Draft[Config], str | None]:
+) -> tuple[Draft[Any], str | None]:
     """Returns the configuration of a run before it is checked for completeness, and the layer of its experiment.
 
     Args:
@@ -112,7 +137,7 @@ def draft_config(
     arguments = {key: text for key, text in parse_arguments(argv).items() if key not in tool_keys}
     experiment = arguments.pop("experiment", None)
     if experiment is None:
-        draft, layer = Draft(Config), None
+        draft, layer = Draft[Any](Config), None
         draft.lay(*_layer(root / "configs" / "base.yaml", root))
     else:
         draft, layer = _draft_experiment(experiment, root)
@@ -162,18 +187,30 @@ def by_key(settings: Any) -> dict[str, Any]:
     return found
 
 
-def _draft_experiment(experiment: str, root: Path) -> tuple[Draft[Config], str]:
+def _draft_experiment(experiment: str, root: Path) -> tuple[Draft[Any], str]:
     """Returns the bases of an experiment and its body, laid over each other, and the name of its layer."""
-    draft = Draft(Config)
     layer, body = _layer(experiment_path(experiment, root), root)
     bases = body.pop("bases", [])
     if not isinstance(bases, list) or not all(isinstance(base, str) for base in bases):
         raise ConfigError(f"{layer}: bases: got {bases!r}; expected a list of names such as [base, model/resnet50]")
-    for base in bases:
-        draft.lay(*_layer(base_path(base, root, layer), root))
+    layers = [_layer(base_path(base, root, layer), root) for base in bases]
+    draft = Draft[Any](_tree([*layers, (layer, body)]))
+    for base in layers:
+        draft.lay(*base)
     draft.lay(layer, {"run": {"experiment": experiment}})
     draft.lay(layer, body)
     return draft, layer
+
+
+def _tree(layers: Sequence[tuple[str, dict[str, Any]]]) -> type[AnyConfig]:
+    """Returns the tree of the task that layers name."""
+    named = [(layer, body["task"]) for layer, body in layers if "task" in body]
+    if not named:
+        return Config
+    layer, task = named[-1]
+    if task not in _TASKS:
+        raise ConfigError(f"{layer}: task: got '{task}'; expected {', '.join(_TASKS)}, or no task for a Re-ID model")
+    return _TASKS[task]
 
 
 def _layer(path: Path, root: Path) -> tuple[str, dict[str, Any]]:

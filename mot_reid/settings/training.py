@@ -18,7 +18,7 @@ DATA_KINDS = ("auto", "market1501", "msmt17", "dukemtmc", "cuhk03", "veri776", "
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class AnyRun:
     """Which run this is, and where it writes."""
 
     name: Annotated[str, "name of the run"]
@@ -28,20 +28,26 @@ class Run:
         Between(0),
         "seed of every random number; several as [0,1,2] train one after the other",
     ]
+    score_test: Annotated[bool, "score the test split at the end; turn it off while you choose settings"]
+    callbacks: Annotated[
+        tuple[str, ...], "further Lightning callbacks by their import paths, such as my_package.callbacks.Beep"
+    ]
+    experiment: Annotated[str, "experiment that this came from; filled in while loading"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(AnyRun):
+    """Which run this is, and where it writes."""
+
     score_untrained: Annotated[bool, "also score the untrained network on the test split"]
     false_match_rate: Annotated[
         float, Between(0, 0.5, above=True), "share of pairs of different persons that the stored threshold may accept"
     ]
-    score_test: Annotated[bool, "score the test split at the end; turn it off while you choose settings"]
     monitor: Annotated[
         str,
         OneOf(("val/mAP", "val/rank1", "val/mINP", "val/idf1", "val/hota")),
         "validation score by which the best checkpoint is chosen",
     ]
-    callbacks: Annotated[
-        tuple[str, ...], "further Lightning callbacks by their import paths, such as my_package.callbacks.Beep"
-    ]
-    experiment: Annotated[str, "experiment that this came from; filled in while loading"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from lightning import Callback, Trainer
@@ -20,7 +20,7 @@ from mot_reid.reid import checkpoint, osnet
 from mot_reid.reid.network import ReIDNetwork
 from mot_reid.reid.preprocess import Preprocess
 from mot_reid.reid.teacher import Teacher
-from mot_reid.settings.load import LEAST_SIDE, Config
+from mot_reid.settings.load import LEAST_SIDE, AnyConfig, Config
 from mot_reid.training.augment import BatchAugment
 from mot_reid.training.bars import Bars, bars_can_be_seen
 from mot_reid.training.checkpointing import KeepCheckpoints, SaveOnInterrupt, trainer_plugins
@@ -30,7 +30,7 @@ from mot_reid.training.host import keep_freed_memory
 from mot_reid.training.length import run_epochs
 from mot_reid.training.loggers import build_loggers
 from mot_reid.training.mixstyle import MixStyle
-from mot_reid.training.module import ReIDModule
+from mot_reid.training.module import BuildOptimizer, BuildSchedule, ReIDModule
 from mot_reid.training.objective import Objective
 from mot_reid.training.optim import build_optimizer, build_schedule
 from mot_reid.training.progress import Curves, EpochReport, Heartbeat
@@ -41,7 +41,7 @@ from mot_reid.training.tracking_metric import TrackingMetric
 from mot_reid.training.training_images import TrainingImages
 
 
-def prepare_host(config: Config) -> None:
+def prepare_host(config: AnyConfig) -> None:
     """Sets the threads of torch and what becomes of freed memory, for the whole process."""
     if config.engine.threads is not None:
         torch.set_num_threads(config.engine.threads)
@@ -177,6 +177,47 @@ def build_distillation(config: Config, train: IdentityTable | None, *, embedding
     )
 
 
+class Optimisation(NamedTuple):
+    """How the weights of a run move.
+
+    Attributes:
+        build_optimizer: Of named parameters.
+        build_schedule: From the optimiser and the number of steps in an epoch.
+    """
+
+    build_optimizer: BuildOptimizer
+    build_schedule: BuildSchedule
+
+
+def build_optimisation(config: AnyConfig) -> Optimisation:
+    """Returns what makes the optimiser and its schedule."""
+    optim = asdict(config.optim)
+    if optim["fused"] is None:
+        optim["fused"] = not config.trainer.gradient_clip_val  # Lightning refuses both in mixed precision
+    del optim["ema"], optim["freeze_epochs"]
+    schedule_names = (
+        "schedule",
+        "per",
+        "count_from",
+        "warmup_epochs",
+        "warmup_factor",
+        "milestones",
+        "step_epochs",
+        "gamma",
+        "flat_epochs",
+        "final_factor",
+    )
+    schedule = {name: optim.pop(name) for name in schedule_names}
+    max_epochs, max_steps = config.trainer.max_epochs, config.trainer.max_steps
+
+    def make_schedule(optimizer: torch.optim.Optimizer, steps_per_epoch: int) -> Any:
+        epochs = run_epochs(max_epochs=max_epochs, max_steps=max_steps, steps_per_epoch=steps_per_epoch)
+        epochs = epochs or 1.0  # a run without a step has no rate
+        return build_schedule(optimizer, epochs=epochs, steps_per_epoch=steps_per_epoch, **schedule)
+
+    return Optimisation(partial(build_optimizer, **optim), make_schedule)
+
+
 def build_objective(config: Config, *, classes: int, embedding_dim: int) -> Objective | None:
     """Returns what labels teach; None where only a teacher does."""
     loss = config.loss
@@ -208,35 +249,12 @@ def build_module(
     network = build_network(config, classes=classes)
     origins = origins or find_origins((), kind=config.data.kind, official=config.data.official_counts)
     initial = initial_weights(config.model.weights, config.model.backbone)
-    optim = asdict(config.optim)
-    if optim["fused"] is None:
-        optim["fused"] = not config.trainer.gradient_clip_val  # Lightning refuses both in mixed precision
     augment = asdict(config.augment)
     calm_share, mixstyle = augment.pop("calm_share"), None
     if probability := augment.pop("mixstyle"):
         mixstyle = MixStyle(probability)
         mixstyle.attach(network.backbone, name=config.model.backbone)
-    ema, freeze_epochs = optim.pop("ema"), optim.pop("freeze_epochs")
-    schedule_names = (
-        "schedule",
-        "per",
-        "count_from",
-        "warmup_epochs",
-        "warmup_factor",
-        "milestones",
-        "step_epochs",
-        "gamma",
-        "flat_epochs",
-        "final_factor",
-    )
-    schedule = {name: optim.pop(name) for name in schedule_names}
-    max_epochs, max_steps = config.trainer.max_epochs, config.trainer.max_steps
-
-    def make_schedule(optimizer: torch.optim.Optimizer, steps_per_epoch: int) -> Any:
-        epochs = run_epochs(max_epochs=max_epochs, max_steps=max_steps, steps_per_epoch=steps_per_epoch)
-        epochs = epochs or 1.0  # a run without a step has no rate
-        return build_schedule(optimizer, epochs=epochs, steps_per_epoch=steps_per_epoch, **schedule)
-
+    optimisation = build_optimisation(config)
     module = ReIDModule(
         network,
         objective=build_objective(config, classes=classes, embedding_dim=network.embedding_dim),
@@ -248,10 +266,10 @@ def build_module(
             small_share=config.progressive.share,
             small_scale=config.progressive.scale,
         ),
-        build_optimizer=partial(build_optimizer, **optim),
-        build_schedule=make_schedule,
-        ema_decay=ema,
-        freeze_epochs=freeze_epochs,
+        build_optimizer=optimisation.build_optimizer,
+        build_schedule=optimisation.build_schedule,
+        ema_decay=config.optim.ema,
+        freeze_epochs=config.optim.freeze_epochs,
         channels_last=config.engine.channels_last,
         mixstyle=mixstyle,
         seed=config.run.seed,
@@ -282,13 +300,19 @@ def _idle_parts(module: ReIDModule) -> set[str]:
 
 
 def build_trainer(
-    config: Config, folder: Path, *, resumed_step: int | None = None, callbacks: Sequence[Callback] = ()
+    config: AnyConfig,
+    folder: Path,
+    *,
+    monitor: str | None = None,
+    resumed_step: int | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> Trainer:
-    """Returns the Trainer, which keeps `last`, and the best by `run.monitor` where there are validation persons.
+    """Returns the Trainer, which keeps `last`, and the best where it is told by which score.
 
     Args:
         config: Of the run.
         folder: Where it writes.
+        monitor: The validation score of which the highest is the best; None keeps no best.
         resumed_step: The step a resumed run goes on from.
         callbacks: Further ones.
     """
@@ -302,7 +326,7 @@ def build_trainer(
     if arguments["enable_checkpointing"] is not False and not arguments["fast_dev_run"]:
         checkpoints = folder / "checkpoints"
         callbacks.append(SaveOnInterrupt(checkpoints / "last.ckpt"))
-        callbacks.append(KeepCheckpoints(checkpoints, monitor=config.run.monitor if config.data.validation else None))
+        callbacks.append(KeepCheckpoints(checkpoints, monitor=monitor))
     loggers = build_loggers(config, folder, resumed_step=resumed_step)
     plugins = trainer_plugins()
     if arguments.pop("sync_batchnorm"):
@@ -311,7 +335,8 @@ def build_trainer(
         trainer = Trainer(**arguments, callbacks=callbacks, logger=loggers, plugins=plugins)
     except TypeError as error:  # Lightning's word for some wrong settings
         raise ValueError(f"trainer: {error}") from None
-    check_batch(config, processes=trainer.world_size)
+    if isinstance(config, Config):
+        check_batch(config, processes=trainer.world_size)
     return trainer
 
 

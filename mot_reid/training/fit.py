@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,8 @@ from lightning import Trainer, seed_everything
 from mot_reid.data.identities import IdentityTable
 from mot_reid.metrics.calibration import calibrate
 from mot_reid.reid import checkpoint
-from mot_reid.settings.load import Config
+from mot_reid.settings.load import AnyConfig, Config
+from mot_reid.training.action_fit import prepared_actions
 from mot_reid.training.builders import (
     build_data,
     build_module,
@@ -28,8 +28,7 @@ from mot_reid.training.builders import (
     prepare_host,
     read_sources,
 )
-from mot_reid.training.checkpoint_io import read
-from mot_reid.training.checkpointing import Interrupted, KeepCheckpoints, listening
+from mot_reid.training.checkpointing import Interrupted, listening
 from mot_reid.training.datamodule import ReIDDataModule, telling_of_dead_workers
 from mot_reid.training.header import header, slow_precision
 from mot_reid.training.host import is_first_process
@@ -39,6 +38,8 @@ from mot_reid.training.module import ReIDModule
 from mot_reid.training.own_callbacks import own_callbacks
 from mot_reid.training.provenance import check_same_crops, fingerprint, go_on
 from mot_reid.training.published import Ranked, publish
+from mot_reid.training.result import FitResult as FitResult
+from mot_reid.training.result import Prepared, choose, scores_of
 from mot_reid.training.resuming import find_checkpoint, read_resumable
 from mot_reid.training.run_folder import LOG_NAME, opened, own_folder
 from mot_reid.training.run_log import written_to
@@ -47,52 +48,7 @@ from mot_reid.training.tracking_metric import TrackingMetric
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Exported:
-    """Which state of a run became the model.
-
-    Attributes:
-        epoch: From 1.
-        step: Optimiser steps that had been taken.
-        epochs: Epochs of the whole run.
-        reason: Why this one.
-    """
-
-    epoch: int
-    step: int
-    epochs: int
-    reason: str
-
-    def __str__(self) -> str:
-        return f"epoch {self.epoch} of {self.epochs}, {self.reason}"
-
-
-@dataclass(frozen=True)
-class FitResult:
-    """What a run gave.
-
-    Attributes:
-        folder: Where it wrote.
-        model: The exported model; None where the run was interrupted or only tried out.
-        exported: Which state of the run that model is, and why.
-        scores: By name, such as `test/mAP`; fractions.
-        untrained: The same of the network before training, where asked for.
-        images_per_second: In the last epoch of training; None where none was completed.
-        minutes: From the start to the exported model.
-        interrupted: Whether it was stopped; it can then be resumed.
-    """
-
-    folder: Path
-    model: Path | None = None
-    exported: Exported | None = None
-    scores: dict[str, float] = field(default_factory=dict)
-    untrained: dict[str, float] = field(default_factory=dict)
-    images_per_second: float | None = None
-    minutes: float = 0.0
-    interrupted: bool = False
-
-
-def fit(config: Config, *, resume: str | None = None) -> FitResult:
+def fit(config: AnyConfig, *, resume: str | None = None) -> FitResult:
     """Trains, chooses, scores and exports a model as the configuration says.
 
     Args:
@@ -110,19 +66,44 @@ def fit(config: Config, *, resume: str | None = None) -> FitResult:
     """
     started = time.perf_counter()
     check_length(config)
-    check_batch(config)
-    check_small_images(config)
+    if isinstance(config, Config):
+        check_batch(config)
+        check_small_images(config)
     with own_folder(config):
         result = _prepare_and_run(config, resume=resume, started=started)
     return replace(result, minutes=(time.perf_counter() - started) / 60)
 
 
-def _prepare_and_run(config: Config, *, resume: str | None, started: float) -> FitResult:
+def _prepare_and_run(config: AnyConfig, *, resume: str | None, started: float) -> FitResult:
     """Builds everything before the folder is touched, so that a mistake leaves it as it is; then runs."""
     folder = Path(config.run.dir)
     resumed = find_checkpoint(folder, resume)
     prepare_host(config)
     seed_everything(config.run.seed, workers=True, verbose=False)
+    if isinstance(config, Config):
+        task = _prepared(config, resumed=resumed, started=started)
+    else:
+        task = prepared_actions(config, resumed=resumed, started=started)
+    own = own_callbacks(config.run.callbacks)
+    with opened(config, keep=resumed is not None), _logged(folder, going_on=resumed is not None):
+        trainer = build_trainer(
+            config, folder, monitor=task.monitor, resumed_step=task.resumed_step, callbacks=[*task.callbacks, *own]
+        )
+        if trainer.is_global_zero:
+            log.info(task.header(trainer))
+            if slow := slow_precision(trainer):
+                log.warning(slow)
+        try:
+            with listening(), telling_of_dead_workers():
+                return task.run(trainer)
+        except (Interrupted, KeyboardInterrupt):
+            return FitResult(folder, interrupted=True)
+        finally:
+            close_loggers(trainer.loggers)
+
+
+def _prepared(config: Config, *, resumed: str | None, started: float) -> Prepared:
+    """Returns the training of a Re-ID model, ready to run."""
     sources = read_sources(config)
     preprocess = build_preprocess(config)
     data = build_data(config, [source.splits for source in sources], preprocess)
@@ -134,21 +115,13 @@ def _prepare_and_run(config: Config, *, resume: str | None, started: float) -> F
         resumed_step = read_resumable(resumed, module.state_dict(), config=asdict(config))
         check_same_crops(resumed, crops, root=", ".join(config.data.root))
         module.metadata = go_on(module.metadata, resumed)
-    tracking = build_tracking_metric(config)
-    own = own_callbacks(config.run.callbacks)
-    with opened(config, keep=resumed is not None), _logged(folder, going_on=resumed is not None):
-        trainer = build_trainer(config, folder, resumed_step=resumed_step, callbacks=[*tracking, *own])
-        if trainer.is_global_zero:
-            log.info(header(trainer, module, data, folder))
-            if slow := slow_precision(trainer):
-                log.warning(slow)
-        try:
-            with listening(), telling_of_dead_workers():
-                return _run(config, trainer, module, data, resumed=resumed, started=started)
-        except (Interrupted, KeyboardInterrupt):
-            return FitResult(folder, interrupted=True)
-        finally:
-            close_loggers(trainer.loggers)
+    return Prepared(
+        monitor=config.run.monitor if config.data.validation else None,
+        callbacks=build_tracking_metric(config),
+        resumed_step=resumed_step,
+        header=lambda trainer: header(trainer, module, data, Path(config.run.dir)),
+        run=lambda trainer: _run(config, trainer, module, data, resumed=resumed, started=started),
+    )
 
 
 def _logged(folder: Path, *, going_on: bool) -> AbstractContextManager[None]:
@@ -169,7 +142,7 @@ def _run(
     result = FitResult(Path(config.run.dir))
     if config.run.score_untrained and resumed is None and data.test is not None:
         module.test_name = "untrained"  # in the curves, where test/mAP is that of the model
-        first = _scores(trainer.test(module, datamodule=data, verbose=False))
+        first = scores_of(trainer.test(module, datamodule=data, verbose=False))
         first = {name.replace("untrained/", "test/"): value for name, value in first.items()}
         result = replace(result, untrained=first)
         module.test_name = "test"
@@ -178,14 +151,14 @@ def _run(
     result = replace(result, images_per_second=None if speed is None else float(speed))
     if trainer.fast_dev_run:  # type: ignore[attr-defined]
         return result
-    exported = _choose(trainer, module)
+    exported = choose(trainer, module)
     found: dict[str, float] = {}
     calibration = None
     if data.validation is not None:
-        found |= _scores(trainer.validate(module, datamodule=data, verbose=False))
+        found |= scores_of(trainer.validate(module, datamodule=data, verbose=False))
         calibration = _calibrate(module, data, config.run.false_match_rate)
     if data.test is not None and config.run.score_test:
-        found |= _scores(trainer.test(module, datamodule=data, verbose=False))
+        found |= scores_of(trainer.test(module, datamodule=data, verbose=False))
     result = replace(result, scores=found, model=result.folder / "model.safetensors", exported=exported)
     if trainer.is_global_zero:
         _export(config, module, result, calibration, minutes=(time.perf_counter() - started) / 60)
@@ -211,6 +184,7 @@ def _publish(config: Config, trainer: Trainer, module: ReIDModule, data: ReIDDat
         trainer.loggers,
         result.folder,
         model=result.model,
+        described=checkpoint.describe(result.model),
         name=config.run.name,
         scores={**untrained, **result.scores},
         exported=None if result.exported is None else asdict(result.exported),
@@ -218,25 +192,6 @@ def _publish(config: Config, trainer: Trainer, module: ReIDModule, data: ReIDDat
         timeline=next((c.timeline() for c in trainer.callbacks if isinstance(c, TrackingMetric)), None),  # type: ignore[attr-defined]
         log_model=config.logger.log_model,
     )
-
-
-def _scores(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    return {name: float(value) for name, value in found[0].items()}
-
-
-def _choose(trainer: Trainer, module: ReIDModule) -> Exported:
-    """Gives the module the weights of the best checkpoint, where one was kept; returns which weights it has."""
-    kept = next((callback for callback in trainer.checkpoint_callbacks if isinstance(callback, KeepCheckpoints)), None)
-    best = None if kept is None else kept.check_best(trainer)
-    if kept is None or best is None:
-        held_out = kept is not None and kept.monitor is not None
-        reason = "the last: " + ("no validated epoch was kept" if held_out else "nobody was held out to choose by")
-        return Exported(trainer.current_epoch, trainer.global_step, trainer.current_epoch, reason)
-    state = read(kept.best_path, map_location=module.device)
-    module.on_load_checkpoint(state)
-    module.load_state_dict(state["state_dict"])
-    reason = f"the best of the validated epochs by {kept.monitor}, {best.score:.4f}"
-    return Exported(best.epoch, best.step, trainer.current_epoch, reason)
 
 
 def _calibrate(module: ReIDModule, data: ReIDDataModule, false_match_rate: float) -> dict[str, Any] | None:

@@ -37,7 +37,7 @@ def header(trainer: Trainer, module: ReIDModule, data: ReIDDataModule, folder: P
         "validation": nobody if data.validation is None else _people(*data.validation),
         "test": "none" if data.test is None else _people(*data.test),
         "network": f"{module.network.config['backbone']}, {parameters / 1e6:.2f} million parameters, images of {size}",
-        "device": f"{_device(trainer)}, precision {trainer.precision}",
+        "device": f"{device_of(trainer)}, precision {trainer.precision}",
         "folder": str(folder),
     }
     return "\n".join(f"{name:<11} {text}" for name, text in rows.items())
@@ -67,7 +67,7 @@ def _counted(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
-def _device(trainer: Trainer) -> str:
+def device_of(trainer: Trainer) -> str:
     """Names the kind of device, and how many there are of it."""
     device = trainer.strategy.root_device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper()

@@ -6,7 +6,7 @@ import math
 
 from lightning import Trainer
 
-from mot_reid.settings.load import Config
+from mot_reid.settings.load import AnyConfig, Config
 
 _FALLING = ("cosine", "linear")
 """Schedules that need the length of the run."""
@@ -37,7 +37,7 @@ def steps_per_epoch(trainer: Trainer, batches: int) -> int:
     return max(1, math.ceil(batches / trainer.accumulate_grad_batches))
 
 
-def check_length(config: Config) -> None:
+def check_length(config: AnyConfig) -> None:
     """Refuses a run without an end, and settings that need to know an end that is not known.
 
     Args:
@@ -54,11 +54,12 @@ def check_length(config: Config) -> None:
         )
     if math.isfinite(run_epochs(max_epochs=trainer.max_epochs, max_steps=trainer.max_steps, steps_per_epoch=1)):
         return
-    reasons = {
-        f"optim.schedule: got '{config.optim.schedule}'": config.optim.schedule in _FALLING,
-        f"progressive.share: got {config.progressive.share:g}": config.progressive.share > 0,
-        f"augment.calm_share: got {config.augment.calm_share:g}": config.augment.calm_share > 0,
-    }
+    reasons = {f"optim.schedule: got '{config.optim.schedule}'": config.optim.schedule in _FALLING}
+    if isinstance(config, Config):
+        reasons |= {
+            f"progressive.share: got {config.progressive.share:g}": config.progressive.share > 0,
+            f"augment.calm_share: got {config.augment.calm_share:g}": config.augment.calm_share > 0,
+        }
     for got, needs_length in reasons.items():
         if needs_length:
             key = got.partition(":")[0]

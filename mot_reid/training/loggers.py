@@ -16,7 +16,7 @@ from urllib.request import urlopen
 from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 
 from mot_reid.extras import install
-from mot_reid.settings.load import Config
+from mot_reid.settings.load import AnyConfig
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ ANSWER_SECONDS = 20
 MLFLOW_HINT = install("mlflow")
 
 
-def build_loggers(config: Config, folder: Path, *, resumed_step: int | None = None) -> list[Logger]:
+def build_loggers(config: AnyConfig, folder: Path, *, resumed_step: int | None = None) -> list[Logger]:
     """Returns the CSV logger, and those that the configuration names.
 
     Args:
@@ -66,7 +66,7 @@ def _csv(folder: Path, resumed_step: int | None) -> CSVLogger:
     return logger
 
 
-def _wandb(config: Config, folder: Path) -> WandbLogger:
+def _wandb(config: AnyConfig, folder: Path) -> WandbLogger:
     """W&B's logger, offline where logging in would need a person."""
     settings = config.logger
     offline = os.environ.get("WANDB_MODE") == "offline" or not _has_wandb_key()
@@ -87,13 +87,13 @@ def _wandb(config: Config, folder: Path) -> WandbLogger:
     return logger
 
 
-def _tensorboard(config: Config, folder: Path) -> TensorBoardLogger:
+def _tensorboard(config: AnyConfig, folder: Path) -> TensorBoardLogger:
     """TensorBoard's logger, with a folder in the run."""
     _require("tensorboard", hint="pip install tensorboard")
     return TensorBoardLogger(folder, name="tensorboard", version="", default_hp_metric=False)
 
 
-def _mlflow(config: Config, folder: Path) -> MLFlowLogger:
+def _mlflow(config: AnyConfig, folder: Path) -> MLFlowLogger:
     """MLflow's logger, with a database in the run where no address is given."""
     uri = config.logger.uri or f"sqlite:///{(folder / 'mlflow.db').absolute()}"
     _require("mlflow", *(("sqlalchemy", "alembic") if uri.startswith("sqlite:") else ()), hint=MLFLOW_HINT)
@@ -133,7 +133,7 @@ def _has_wandb_key() -> bool:
         return False
 
 
-SERVICES: dict[str, Callable[[Config, Path], Logger]] = {
+SERVICES: dict[str, Callable[[AnyConfig, Path], Logger]] = {
     "wandb": _wandb,
     "tensorboard": _tensorboard,
     "mlflow": _mlflow,

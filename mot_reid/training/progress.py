@@ -19,7 +19,7 @@ from mot_reid.viewing.plots import plot_training
 
 log = logging.getLogger(__name__)
 
-SCORES = {"mAP": "mAP", "rank1": "Rank-1", "idf1": "IDF1", "hota": "HOTA"}
+SCORES = {"mAP": "mAP", "rank1": "Rank-1", "idf1": "IDF1", "hota": "HOTA", "accuracy": "accuracy"}
 LINE_SECONDS = 20.0
 """Between two lines within an epoch: well below the 30 seconds after which a silent log worries people."""
 

@@ -22,7 +22,7 @@ from mot_reid.data.origins import Origin
 from mot_reid.reid import bundled
 from mot_reid.reid.checkpoint import describe, find, identify
 from mot_reid.reid.pretrained import pretrained_licence
-from mot_reid.settings.load import Config
+from mot_reid.settings.load import AnyConfig, Config
 
 log = logging.getLogger(__name__)
 
@@ -52,17 +52,39 @@ def provenance(
         crops: The fingerprint of those crops.
         initial: What is known of the weights it starts from, see `initial_weights`.
     """
-    packages = ("torch", "lightning", "timm")
+    dataset = ", ".join(origin.name for origin in origins) or config.data.kind
+    teacher = None if config.distill.teacher is None else identify(config.distill.teacher)
+    told = run_provenance(config, dataset=dataset, crops=crops, initial=initial, network_package="timm")
+    return told | {"teacher": teacher}
+
+
+def run_provenance(
+    config: AnyConfig,
+    *,
+    dataset: str,
+    crops: str | None,
+    initial: Mapping[str, Any] | None,
+    network_package: str,
+) -> dict[str, Any]:
+    """Returns what any model says of how it came about.
+
+    Args:
+        config: Of the run.
+        dataset: What it is trained on.
+        crops: The fingerprint of the files of that.
+        initial: What is known of the weights it starts from.
+        network_package: The package that its network comes from.
+    """
+    packages = ("torch", "lightning", network_package)
     return {
         "experiment": config.run.experiment,
         "config": asdict(config),
         "git": _git_commit(),
         "seed": config.run.seed,
-        "dataset": ", ".join(origin.name for origin in origins) or config.data.kind,
+        "dataset": dataset,
         "crops": crops,
         "initial": None if initial is None else dict(initial),
         "earlier": [],
-        "teacher": None if config.distill.teacher is None else identify(config.distill.teacher),
         "versions": {"mot_reid": __version__} | {name: version(name) for name in packages},
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
@@ -74,10 +96,17 @@ def fingerprint(crops: IdentityTable) -> str:
     It changes with their names, sizes in bytes, persons and cameras.
     """
     cameras = [None] * len(crops) if crops.camera_id is None else crops.camera_id.tolist()
-    rows = sorted(
-        (Path(path).name, _size(path), person, str(camera))
-        for path, person, camera in zip(crops.path.tolist(), crops.person_id.tolist(), cameras)
-    )
+    return fingerprint_of(crops.path.tolist(), [*zip(crops.person_id.tolist(), map(str, cameras))])
+
+
+def fingerprint_of(paths: Sequence[str], known: Sequence[tuple[Any, ...]]) -> str:
+    """Returns a short word for files and what is known of each; it changes with their names and sizes in bytes.
+
+    Args:
+        paths: The files.
+        known: Of each, as JSON can hold it.
+    """
+    rows = sorted((Path(path).name, _size(path), *of_one) for path, of_one in zip(paths, known))
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
 
 

@@ -13,7 +13,6 @@ from lightning.pytorch.loggers import Logger, WandbLogger
 from mot_reid.data.identities import IdentityTable
 from mot_reid.data.images import decode
 from mot_reid.metrics.rank_lists import rank_lists
-from mot_reid.reid import checkpoint
 from mot_reid.viewing.crops import Crop, strip
 from mot_reid.viewing.plots import plot_training
 
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
     from mot_reid.viewing.mot_plots import Figure
 
 QUERIES, ANSWERS = 8, 10
+_OF_MODEL = ("network", "preprocess", "embedding", "clip", "provenance", "licence")
+"""What an artifact says of its model."""
 
 
 class Ranked(NamedTuple):
@@ -42,6 +43,7 @@ def publish(
     folder: Path,
     *,
     model: Path,
+    described: Mapping[str, Any],
     name: str,
     scores: Mapping[str, float],
     exported: Mapping[str, Any] | None,
@@ -55,6 +57,7 @@ def publish(
         loggers: Of the run.
         folder: Of the run, with its metrics.csv.
         model: The exported file.
+        described: What it says of itself.
         name: Of the run, and so of the artifact.
         scores: Of the model, and of the untrained network, by name.
         exported: Which epoch it is of and why, as its provenance says.
@@ -75,8 +78,7 @@ def publish(
             media["tracking_timeline"] = wandb.Image(timeline)
         run.log(media)
         if log_model:
-            metadata = checkpoint.describe(model)
-            content = {key: metadata[key] for key in ("network", "preprocess", "embedding", "provenance", "licence")}
+            content = {key: described[key] for key in _OF_MODEL if key in described}
             artifact = wandb.Artifact(re.sub(r"[^\w.-]", "-", name), type="model", metadata=content)
             artifact.add_file(str(model))
             chosen = str((exported or {}).get("reason", "")).startswith("the best")

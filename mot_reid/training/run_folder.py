@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 
 from mot_reid.files import locked, remove_partial, writing
-from mot_reid.settings.load import Config, save_config
+from mot_reid.settings.load import AnyConfig, save_config
 from mot_reid.training.host import is_first_process
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ _SLURM = re.compile(r"hpc_ckpt_(\d+)\.ckpt")
 
 
 @contextmanager
-def own_folder(config: Config) -> Iterator[None]:
+def own_folder(config: AnyConfig) -> Iterator[None]:
     """Keeps other runs out of the run's folder until the block ends or the process dies; tidies up after killed ones.
 
     Args:
@@ -51,7 +51,7 @@ def own_folder(config: Config) -> Iterator[None]:
 
 
 @contextmanager
-def opened(config: Config, *, keep: bool) -> Iterator[None]:
+def opened(config: AnyConfig, *, keep: bool) -> Iterator[None]:
     """Makes the run's folder and writes its configuration; an earlier run there moves aside, unless it goes on.
 
     A run that fails before it has anything to show, by a mistake in a setting for example, gives an earlier one its

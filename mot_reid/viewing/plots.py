@@ -13,7 +13,16 @@ Curve = tuple[list[float], list[float]]
 
 PANELS = {
     "loss": ("train/loss", "train/cross_entropy", "train/triplet", "train/weighted_triplet", "train/circle"),
-    "score": ("val/mAP", "val/rank1", "val/idf1", "val/hota", "test/mAP", "test/rank1"),
+    "score": (
+        "val/mAP",
+        "val/rank1",
+        "val/idf1",
+        "val/hota",
+        "test/mAP",
+        "test/rank1",
+        "val/accuracy",
+        "test/accuracy",
+    ),
     "learning rate": ("lr",),
     "images per second": ("train/images_per_second",),
 }
