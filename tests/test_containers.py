@@ -157,6 +157,29 @@ def test_sbom_lists_the_packages_of_python_and_of_debian(tmp_path: Path, monkeyp
     assert f"pkg:pypi/numpy@{version('numpy')}" in purls
 
 
+def test_sbom_keeps_the_schema_of_cyclonedx_which_a_fault_in_it_would_break() -> None:
+    """Of all packages of this environment, by the schema that the makers of the format publish."""
+    validation = pytest.importorskip(
+        "cyclonedx.validation.json", reason="needs pip install 'cyclonedx-python-lib[json-validation]'"
+    )
+    from cyclonedx.schema import SchemaVersion
+
+    document = runpy.run_path(str(DOCKER / "sbom.py"))["document"]()
+    strict = validation.JsonStrictValidator(SchemaVersion.from_version(document["specVersion"]))
+    assert strict.validate_str(json.dumps(document)) is None
+    broken = {**document, "components": [{**document["components"][0], "type": "package"}]}
+    assert strict.validate_str(json.dumps(broken)) is not None
+
+
+def test_images_of_others_are_named_by_an_exact_version() -> None:
+    """A name without one, or with a moving one, would be another image some day."""
+    named = [s["image"] for s in COMPOSE["services"].values() if "build" not in s]
+    for path in ("Dockerfile", "space/Dockerfile"):
+        named += re.findall(r"^ARG BASE=(.*)$", (DOCKER / path).read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(named) >= 5
+    assert [name for name in named if not re.search(r":v?\d+\.\d+\.\d+(-[\w-]+)?$|@sha256:[0-9a-f]{64}$", name)] == []
+
+
 @pytest.mark.parametrize(
     "command",
     [
