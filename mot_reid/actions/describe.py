@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mot_reid.actions.classifier import Labelled
 from mot_reid.actions.motion import ACTIONS, DEFAULTS, Thresholds, actions
 from mot_reid.actions.zones import Crossing, Visit, crossings, visits
 from mot_reid.arrays import FloatArray
@@ -27,6 +28,7 @@ class Described:
         zone: (M,) name of the zone; empty outside, the first named one where zones overlap.
         visits: Who was in which zone.
         crossings: Who crossed which line.
+        labelled: What a classifier says of parts of the tracks; None where none was asked.
     """
 
     table: TrackTable
@@ -36,26 +38,51 @@ class Described:
     zone: NDArray[np.str_]
     visits: tuple[Visit, ...]
     crossings: tuple[Crossing, ...]
+    labelled: Labelled | None = None
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """Returns the columns that a table of tracks gains."""
-        return {"action": self.action, "speed": self.speed.round(3), "zone": self.zone}
+        found: dict[str, NDArray[Any]] = {"action": self.action, "speed": self.speed.round(3), "zone": self.zone}
+        if self.labelled is not None:
+            label, probability = self.labelled.of_rows(self.table)
+            found |= {"label": label, "label_probability": probability.round(3)}
+        return found
 
     def summary(self) -> dict[str, Any]:
         """Returns seconds of each action, visits of each zone and counts of each line, in plain numbers, for JSON."""
-        tracks: dict[str, dict[str, float]] = {}
-        for track in np.unique(self.table.track_id).tolist():
-            names, rows = np.unique(self.action[self.table.track_id == track], return_counts=True)
-            tracks[str(track)] = {str(name): int(count) / self.frame_rate for name, count in zip(names, rows)}
-        return {
-            "seconds": {
-                name: sum(of.get(name, 0.0) for of in tracks.values())
-                for name in ACTIONS
-                if any(name in of for of in tracks.values())
-            },
-            "tracks": tracks,
+        found = self._seconds(self.action, ACTIONS) | {
             "visits": [asdict(visit) for visit in self.visits],
             "crossings": [asdict(crossing) for crossing in self.crossings],
+        }
+        if self.labelled is None:
+            return found
+        label, _ = self.labelled.of_rows(self.table)
+        windows = [
+            {
+                "track_id": w.track_id,
+                "first_frame": w.first_frame,
+                "last_frame": w.last_frame,
+                "label": name,
+                "probability": round(probability, 4),
+            }
+            for w, name, probability in zip(
+                self.labelled.windows, self.labelled.label.tolist(), self.labelled.probability.tolist()
+            )
+        ]
+        names = sorted(set(label.tolist()) - {""})
+        return found | {"classified": self._seconds(label, names) | {"windows": windows}}
+
+    def _seconds(self, value: NDArray[np.str_], names: Sequence[str]) -> dict[str, Any]:
+        """Returns the seconds of each name, of all tracks and of each."""
+        tracks: dict[str, dict[str, float]] = {}
+        for track in np.unique(self.table.track_id).tolist():
+            found, rows = np.unique(value[self.table.track_id == track], return_counts=True)
+            seconds = {str(name): int(count) / self.frame_rate for name, count in zip(found, rows)}
+            tracks[str(track)] = {name: seconds[name] for name in seconds if name in names}
+        there = [name for name in names if any(name in of_one for of_one in tracks.values())]
+        return {
+            "seconds": {name: sum(of_one.get(name, 0.0) for of_one in tracks.values()) for name in there},
+            "tracks": tracks,
         }
 
 

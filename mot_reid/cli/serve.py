@@ -109,7 +109,7 @@ def _run(settings: tuple[ServeSettings, TrackSettings], given: Given) -> None:
 
 def _track_keys() -> list[str]:
     """The keys of tracking that have a place here."""
-    return [key for key in schema(TrackSettings) if key not in _REQUESTS_SAY]
+    return [key for key in schema(TrackSettings) if key.partition(".")[0] not in _REQUESTS_SAY]
 
 
 def _serve(settings: ServeSettings, tracking: TrackSettings) -> None:

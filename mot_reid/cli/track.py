@@ -15,6 +15,7 @@ from mot_reid.cli.command import Command, Given
 from mot_reid.settings.tracking import TrackSettings
 
 if TYPE_CHECKING:
+    from mot_reid.pipeline.doing import Doing
     from mot_reid.pipeline.plan import Job
 
 COMMAND = Command(
@@ -29,6 +30,7 @@ sources, several presets (compare=) or both, output= and results= are folders, o
         "source=video.mp4 tracker.preset=bytetrack_reid reid=osnet_x0_25_market1501 json=summary.json",
         "source=video.mp4 results=tracks.csv refine=recommended",
         "source=video.mp4 results=tracks.csv actions=true zones=zones.json",
+        "source=video.mp4 results=tracks.csv actions=true actions.classifier=runs/actions/model.safetensors",
         "link=true output=street montage=street.mp4",
         "source=videos/*.mp4 detector.weights=yolov8n.pt output=annotated workers=2",
     ),
@@ -44,6 +46,7 @@ def main(argv: Sequence[str]) -> int:
 def _track(settings: TrackSettings, given: Given) -> int:
     """Plans the jobs, does them, writes what belongs to all of them; returns the exit code."""
     from mot_reid.files import write_json
+    from mot_reid.pipeline.doing import NOTHING, Doing
     from mot_reid.pipeline.montage import write_montage
     from mot_reid.pipeline.plan import check_outputs, plan
     from mot_reid.pipeline.run_many import run_all
@@ -55,18 +58,20 @@ def _track(settings: TrackSettings, given: Given) -> int:
         jobs = plan(settings, folder)
         check_outputs(settings, jobs)
         asked, done, failed = {job.name: job for job in jobs}, {}, {}
+        doing, tracking = None, settings
         if settings.link:
             kept = stack.enter_context(tempfile.TemporaryDirectory())
             jobs = [replace(job, results=job.results or f"{kept}/{job.name}.txt") for job in jobs]
-        # Tracks that are joined are drawn afterwards, with their identities of all sources.
-        for job, answer in run_all(settings, [replace(job, output=None) for job in jobs] if settings.link else jobs):
+            # Tracks that are joined are drawn and described afterwards, with their identities of all sources.
+            doing, tracking = Doing(settings), replace(settings, actions=NOTHING, zones=None)
+        for job, answer in run_all(tracking, [replace(job, output=None) for job in jobs] if settings.link else jobs):
             if isinstance(answer, str):
                 failed[job.name] = answer
                 print(answer if len(jobs) == 1 else f"{job.name}: {answer}", file=sys.stderr)
             else:
                 done[job.name] = answer
                 print(_told(asked[job.name], answer))
-        linked = _linked(settings, [job for job in jobs if job.name in done]) if settings.link and done else {}
+        linked = _linked(settings, [job for job in jobs if job.name in done], done, doing) if doing and done else {}
         if settings.json is not None:
             totals = {name: sum(summary[name] for summary in done.values()) for name in ("frames", "tracks")}
             write_json(settings.json, {**totals, "sources": done, "failed": failed, **linked})
@@ -76,16 +81,21 @@ def _track(settings: TrackSettings, given: Given) -> int:
     return 0 if not failed else 1 if done else 2
 
 
-def _linked(settings: TrackSettings, jobs: Sequence[Job]) -> dict[str, Any]:
-    """Joins the tracks of all sources, and says how many people there are."""
+def _linked(
+    settings: TrackSettings, jobs: Sequence[Job], done: dict[str, dict[str, Any]], doing: Doing
+) -> dict[str, Any]:
+    """Joins the tracks of all sources, says how many people there are, and what they do where that is asked for."""
     from mot_reid.pipeline.link_sources import link_sources
     from mot_reid.reid.embedder import Embedder
     from mot_reid.settings.tracker_parameters import BUNDLED_MODEL
 
     embedder = Embedder(settings.reid or BUNDLED_MODEL, device=settings.device, runtime=settings.runtime)
-    told = link_sources(settings, jobs, embedder)
+    told, described = link_sources(settings, jobs, embedder, doing)
     tracks = sum(len(names) for names in told["identities"].values())
     print(f"linked       {tracks} tracks of {len(jobs)} sources, {len(told['identities'])} identities")
+    for name, actions in described.items():
+        done[name]["actions"] = actions
+        print("\n".join([f"{name}:", *_actions_told(actions)]))
     return {"linked": told}
 
 
@@ -105,11 +115,21 @@ def _told(job: Job, summary: dict[str, Any]) -> str:
             f"{done['boxes_filled']} boxes filled in"
         )
     if "actions" in summary:
-        seconds = ", ".join(f"{name} {value:.1f} s" for name, value in summary["actions"]["seconds"].items())
-        lines.append(f"actions      {seconds or 'none'}")
-        counts = Counter((one["line"], one["direction"]) for one in summary["actions"]["crossings"])
-        lines += [f"line         {line}: {count} {direction}" for (line, direction), count in sorted(counts.items())]
-        stays = Counter(one["zone"] for one in summary["actions"]["visits"])
-        lines += [f"zone         {zone}: {count} visits" for zone, count in sorted(stays.items())]
+        lines += _actions_told(summary["actions"])
     lines += [f"{name:<12} {path}" for name, path in (("results", job.results), ("video", job.output)) if path]
     return "\n".join(lines)
+
+
+def _actions_told(actions: dict[str, Any]) -> list[str]:
+    """Returns lines about what people do."""
+
+    def seconds(of: dict[str, float]) -> str:
+        return ", ".join(f"{name} {value:.1f} s" for name, value in of.items()) or "none"
+
+    lines = [f"actions      {seconds(actions['seconds'])}"]
+    if "classified" in actions:
+        lines.append(f"classified   {seconds(actions['classified']['seconds'])}")
+    counts = Counter((one["line"], one["direction"]) for one in actions["crossings"])
+    lines += [f"line         {line}: {count} {direction}" for (line, direction), count in sorted(counts.items())]
+    stays = Counter(one["zone"] for one in actions["visits"])
+    return lines + [f"zone         {zone}: {count} visits" for zone, count in sorted(stays.items())]

@@ -56,8 +56,6 @@ def plan(settings: TrackSettings, folder: str | None = None) -> list[Job]:
         live = next((source for source in sources if _live(source)), None)
         if live is not None:
             raise ConfigError(f"link: got it for '{live}', which is live; expected videos that end; leave it out")
-        if settings.actions or settings.zones:
-            raise ConfigError("actions: got it with link; expected one of them; leave one out")
         if settings.compare:
             raise ConfigError("link: got it with compare; expected one preset, whose tracks are joined; leave one out")
     preset = settings.tracker.preset or default_preset(settings.reid)

@@ -91,6 +91,7 @@ def run(
         looks = Looks(reid) if settings.refine else None
         if looks is not None:
             refuse_live(job.source, live=source.live)
+        doing.refuse_live(job.source, live=source.live)
         annotate = build_annotator(settings, rate)
         video = _Video(stack, job.output, source.frame_rate) if job.output else None
         start = time.perf_counter()
@@ -120,7 +121,7 @@ def run(
         seconds = time.perf_counter() - start
         if video is not None:
             video.close()
-    described = doing(table, rate)
+    described = doing(table, job, frame_rate=rate)
     if job.results:
         _write(job.results, table, more=None if described is None else described.columns())
     frames = len(found.frames)

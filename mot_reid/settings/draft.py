@@ -175,7 +175,7 @@ class Draft(Generic[_T]):
         for section, values in body.items():
             if section in single:
                 yield section, values
-            elif section in self._short and isinstance(values, str):
+            elif section in self._short and not isinstance(values, Mapping):
                 yield self._short[section], values
             elif section in names:
                 if not isinstance(values, Mapping):

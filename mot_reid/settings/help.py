@@ -67,7 +67,8 @@ def json_schema(cls: type, values: Mapping[str, Any], *, title: str) -> dict[str
     properties = dict(inside.pop(""))
     for name, tree in sections(cls):
         told = (tree.__doc__ or "").partition("\n")[0]
-        properties[name] = _object(inside[name]) | {"description": told}
+        whole, short = _object(inside[name]), _short(cls, name)
+        properties[name] = (whole if short is None else {"anyOf": [whole, *short["anyOf"]]}) | {"description": told}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title} | _object(properties)
 
 
@@ -79,6 +80,13 @@ def experiment_schema(cls: type, values: Mapping[str, Any], *, title: str, root:
         "properties"
     ]
     return found
+
+
+def _short(cls: type, section: str) -> dict[str, Any] | None:
+    """Returns the schema of the key that a value of a whole section sets; None where there is none."""
+    keys = schema(cls).items()
+    found = next((s for key, s in keys if key.startswith(f"{section}.") and s.form.stands_for_section), None)
+    return None if found is None else _key_schema(found)
 
 
 def _key_schema(spec: Key) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, get_args
 
 from mot_reid.settings.linking import MAX_FALSE_LINKS
 from mot_reid.settings.refinement import PARTS
-from mot_reid.settings.schema import COMMAS, Between, Count, OneOf, Positive, Share
+from mot_reid.settings.schema import COMMAS, SHORT, Between, Count, OneOf, Positive, Share
 from mot_reid.settings.tracker_parameters import (
     PRESET_NAMES,
     AppearanceMode,
@@ -93,6 +93,23 @@ class DrawSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ActionSettings:
+    """What is said of what people do; `actions=true` is short for `actions.describe=true`."""
+
+    describe: Annotated[
+        bool,
+        SHORT,
+        "say what everybody is doing (standing, walking, running, loitering) in the summary, and in .csv and .parquet "
+        "results",
+    ]
+    classifier: Annotated[
+        str | None,
+        "a model.safetensors that mot-reid fit trained on clips of actions: what it says of each part of each track, "
+        "and how sure it is; null: none",
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrackSettings:
     """Every setting of a tracking run."""
 
@@ -117,11 +134,6 @@ class TrackSettings:
         OneOf(("recommended", *PARTS)),
         COMMAS,
         "mend the tracks once the video is over, as recommended or a,b: what is done; the results are then offline",
-    ]
-    actions: Annotated[
-        bool,
-        "say what everybody is doing (standing, walking, running, loitering) in the summary, and in .csv and .parquet "
-        "results",
     ]
     zones: Annotated[
         str | None,
@@ -152,3 +164,4 @@ class TrackSettings:
     detector: DetectorSettings
     tracker: TrackerSettings
     draw: DrawSettings
+    actions: ActionSettings

@@ -13,7 +13,8 @@ import pytest
 
 from mot_reid import boxes
 from mot_reid.data.motchallenge import read_results
-from mot_reid.data.synthetic_clip import CAMERAS, walkers_seen_by
+from mot_reid.data.synthetic_clip import CAMERAS, FRAME_RATE, walkers_seen_by
+from mot_reid.data.tables import read_tracks
 from mot_reid.data.video import VideoReader
 from mot_reid.data.video_writer import VideoWriter
 from mot_reid.metrics.linking import evaluate_links
@@ -336,16 +337,30 @@ def test_runtime_changes_what_runs_the_model_and_not_the_tracks(
 
 
 def test_link_gives_a_person_one_identity_in_three_synthetic_cameras(say: Call, tmp_path: Path) -> None:
-    """Whom a track shows is looked up in the truth: nobody is joined to somebody else, and most are joined."""
-    wanted = [f"{key}={tmp_path / value}" for key, value in (("results", "r"), ("output", "v"), ("json", "s.json"))]
-    code, out, err = say("link=true", "tracker.preset=bytetrack", "reid=person_small", "device=cpu", *wanted)
+    """Whom a track shows is looked up in the truth: nobody is joined to somebody else, and most are joined.
+
+    What people do is told by the same identities.
+    """
+    scene = tmp_path / "scene.json"
+    scene.write_text('{"lines": {"middle": [[240, 0], [240, 270]]}}')
+    files = (("results", "r/{name}.csv"), ("output", "v"), ("json", "s.json"), ("zones", "scene.json"))
+    wanted = [f"{key}={tmp_path / value}" for key, value in files]
+    model = ("tracker.preset=bytetrack", "reid=person_small", "device=cpu")
+    code, out, err = say("link=true", "actions=true", *model, *wanted)
     assert code == 0, err
-    assert "linked       " in out
+    assert "linked       " in out and out.count("actions      ") == CAMERAS
+    sources = json.loads((tmp_path / "s.json").read_text())["sources"]
     person, identity = [], []
     for camera in range(CAMERAS):
         name = f"synthetic-{camera + 1}"
         assert (tmp_path / "v" / f"{name}.mp4").stat().st_size > 1000
-        truth, found = walkers_seen_by(camera).truth, read_results(tmp_path / "r" / f"{name}.txt")
+        truth, found = walkers_seen_by(camera).truth, read_tracks(tmp_path / "r" / f"{name}.csv")
+        done = sources[name]["actions"]
+        assert {int(track) for track in done["tracks"]} == set(found.track_id.tolist())
+        assert sum(done["seconds"].values()) == pytest.approx(len(found) / FRAME_RATE)
+        assert (
+            (tmp_path / "r" / f"{name}.csv").read_text().startswith("frame,track_id,x1,y1,x2,y2,score,class_id,action")
+        )
         for track in np.unique(found.track_id):
             rows = found[found.track_id == track]
             seen = []

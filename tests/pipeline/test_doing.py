@@ -9,7 +9,10 @@ import pandas as pd
 import pytest
 
 from mot_reid import boxes
+from mot_reid.actions.classifier import ActionClassifier
+from mot_reid.actions.model_file import ClipFormat
 from mot_reid.data.synthetic_clip import walkers
+from mot_reid.pipeline.doing import Doing
 from mot_reid.pipeline.plan import Job
 from mot_reid.pipeline.run import run
 from mot_reid.settings.load import ConfigError, load_settings
@@ -57,3 +60,59 @@ def test_a_zone_that_is_none_is_refused_before_any_frame(tmp_path) -> None:
     scene.write_text('{"zones": {"door": [[0, 0], [8, 0]]}}')
     with pytest.raises(ConfigError, match=r"zones: zone 'door': got .*; expected three or more corners"):
         run(replace(SETTINGS, zones=str(scene)), Job("clip", "synthetic", "sort"))
+
+
+class _Second(ActionClassifier):
+    """Says "second" of every clip."""
+
+    def __init__(self, path: str, *, device: str) -> None:
+        self.clip = ClipFormat(frames=4, height=16, width=16, seconds=2.0, context=2.0, mean=(0.0,) * 3, std=(1.0,) * 3)
+        self.classes = ("first", "second")
+
+    def __call__(self, clips):
+        found = np.zeros((len(clips), 2), np.float32)
+        found[:, 1] = 1
+        return found
+
+
+def test_a_classifier_adds_its_label_to_each_row_and_each_window_to_the_summary(tmp_path, monkeypatch) -> None:
+    """Windows of 25 frames; a track has as many as fit, and one more where something is left."""
+    monkeypatch.setattr("mot_reid.actions.classifier.ActionClassifier", _Second)
+    chosen = replace(SETTINGS, actions=replace(SETTINGS.actions, classifier="model.safetensors"))
+    job = Job("clip", "synthetic", "bytetrack", results=str(tmp_path / "a.csv"))
+    summary = run(chosen, job)
+    found = pd.read_csv(tmp_path / "a.csv", keep_default_na=False)
+    told = summary["actions"]["classified"]
+    expected = 0
+    for _, rows in found.groupby("track_id"):
+        length = rows.frame.max() - rows.frame.min() + 1
+        expected += 0 if length < 25 else -(-length // 25)
+        labels = set(rows.label)
+        assert labels == ({""} if length < 25 else {"second"}) or labels == {"", "second"}
+    assert 0 < len(told["windows"]) <= expected
+    assert {one["label"] for one in told["windows"]} == {"second"} and told["windows"][0]["probability"] == 1.0
+    assert told["seconds"]["second"] == pytest.approx((found.label == "second").sum() / walkers(frames=1).frame_rate)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "source", "message"),
+    [
+        (
+            {"describe": False, "classifier": "x.safetensors"},
+            "synthetic",
+            "classifier: got 'x.safetensors' without act",
+        ),
+        ({"describe": True, "classifier": "x.safetensors"}, "synthetic", "got 'x.safetensors'; expected an existing"),
+    ],
+)
+def test_a_classifier_that_cannot_be_used_is_refused(chosen, source, message) -> None:
+    with pytest.raises((ConfigError, FileNotFoundError), match=message):
+        run(replace(SETTINGS, actions=replace(SETTINGS.actions, **chosen)), Job("clip", source, "sort"))
+
+
+def test_a_classifier_is_refused_for_what_is_live(monkeypatch) -> None:
+    monkeypatch.setattr("mot_reid.actions.classifier.ActionClassifier", _Second)
+    doing = Doing(replace(SETTINGS, actions=replace(SETTINGS.actions, classifier="model.safetensors")))
+    with pytest.raises(ConfigError, match=r"actions.classifier: got it for '0', which is live; expected a video that"):
+        doing.refuse_live("0", live=True)
+    doing.refuse_live("a.mp4", live=False)
