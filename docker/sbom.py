@@ -14,7 +14,8 @@ _STATUS = Path("/var/lib/dpkg/status")
 
 def document() -> dict[str, object]:
     """Returns the document, without a date, so that the same packages give the same bytes."""
-    components = sorted([*_python(), *_debian(_STATUS)], key=lambda one: one["purl"])
+    found = {one["purl"]: one for one in (*_python(), *_debian(_STATUS))}  # a package may lie in two folders of a path
+    components = [found[purl] for purl in sorted(found)]
     return {"bomFormat": "CycloneDX", "specVersion": "1.5", "version": 1, "components": components}
 
 

@@ -66,7 +66,8 @@ class ClipFormat:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> ClipFormat:
         """Returns what `to_dict` was made from."""
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in content.items()})
+        fields: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in content.items()}
+        return cls(**fields)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

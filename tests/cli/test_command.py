@@ -142,16 +142,19 @@ def test_examples_are_what_the_command_takes(name: str) -> None:
 # The schema for editors
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_schema_accepts_the_file_of_values_and_refuses_a_typo(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("name", "task"), [(name, "") for name in COMMANDS] + [("fit", "actions")])
+def test_schema_accepts_the_file_of_values_and_refuses_a_typo(
+    name: str, task: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The judge is the jsonschema package."""
     jsonschema = pytest.importorskip("jsonschema")
     yaml = pytest.importorskip("yaml")
-    assert module(name).main(["--schema"]) == 0
+    experiments = sorted((ROOT / "experiments").glob("*.yaml"))
+    files = [one for one in experiments if ("actions" in yaml.safe_load(one.read_text())["bases"]) == bool(task)]
+    assert module(name).main([*([f"experiment={files[0].stem}"] if task else []), "--schema"]) == 0
     found = json.loads(capsys.readouterr().out)
     jsonschema.Draft202012Validator.check_schema(found)
     judge = jsonschema.Draft202012Validator(found)
-    files = sorted((ROOT / "experiments").glob("*.yaml"))
     if name != "fit":
         files = [ROOT / "configs" / f"{name.replace('-', '_')}.yaml"]
     for file in files:

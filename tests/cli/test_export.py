@@ -104,7 +104,7 @@ def test_agreement_is_required_at_each_batch_size(source: Path, batch: int) -> N
 def test_file_that_disagrees_is_not_kept(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("onnxscript")
     monkeypatch.setattr(exporters, "AGREEMENT", 1.1)
-    monkeypatch.setattr(exporters, "_write_onnx", lambda artifact, path, half: path.write_bytes(b""))
+    monkeypatch.setattr(exporters, "_write_onnx", lambda artifact, path, half, quick: path.write_bytes(b""))
     network = InferenceNetwork(checkpoint.load(source).network).eval()
     runtime = Runtime(lambda images: network(torch.from_numpy(images)).numpy(), "cpu")
     monkeypatch.setattr(exporters, "open_own", lambda path: ({}, runtime))

@@ -370,7 +370,7 @@ def test_link_gives_a_person_one_identity_in_three_synthetic_cameras(say: Call, 
             person.append(np.bincount(seen).argmax())
             identity.append(track)
     scores = evaluate_links(person, identity)
-    assert scores.precision == 1 and scores.recall > 0.6
+    assert scores.precision == 1 and scores.recall > 0.5
     told = json.loads((tmp_path / "s.json").read_text())["linked"]
     assert len(told["identities"]) == len(set(identity)) and told["links"][0]["expected_false"] <= 0.05
 

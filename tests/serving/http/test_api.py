@@ -200,7 +200,7 @@ def test_every_route_is_documented_with_its_refusals(server: Server) -> None:
     silent = [path for path, methods in paths.items() for told in methods.values() if not told.get("summary")]
     assert silent == []
     form = paths["/api/inference/video"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
-    assert set(form["properties"]) == {"file", "visualize", "preset"} and form["required"] == ["file"]
+    assert set(form["properties"]) == {"file", "visualize", "preset", "site"} and form["required"] == ["file"]
 
 
 def test_page_of_the_interface_tells_every_route_and_loads_nothing(server: Server) -> None:
