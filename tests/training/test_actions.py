@@ -167,3 +167,11 @@ def test_help_and_schema_are_those_of_the_task(flag: str, capsys) -> None:
     assert command.main(["experiment=actions_synthetic", flag]) == 0
     told = capsys.readouterr().out
     assert "frames of a clip that the network sees" in told and "triplet_margin" not in told
+
+
+@pytest.mark.slow
+def test_five_motions_of_people_who_were_never_seen_are_told_apart(tmp_path: Path) -> None:
+    """Three minutes on one core; chance is 20%."""
+    arguments = ["experiment=actions_synthetic", f"data.root={tmp_path / 'clips'}", f"run.dir={tmp_path / 'run'}"]
+    scores = fit(load_training(arguments)).scores
+    assert scores["test/accuracy"] > 0.9
