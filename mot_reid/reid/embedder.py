@@ -196,12 +196,12 @@ def _opened(path: Path, device: str, precision: str, runtime: str) -> Any:
         return TorchBackend(path, device=device, precision=precision)
     if precision != "auto":
         raise ValueError(f"precision: got {precision!r} with runtime={runtime}; expected 'auto', or runtime='torch'")
-    from mot_reid.reid.fastest import exported, fastest
+    from mot_reid.reid.fastest import fastest, open_exported
     from mot_reid.reid.file_backend import FileBackend
 
     if runtime == "fastest":
         return fastest(path, TorchBackend(path, device=device, precision=precision), device=device)
-    return FileBackend(exported(path, runtime), device=device)
+    return open_exported(path, runtime, device=device)
 
 
 def _boxes(xyxy: FloatArray) -> FloatArray:

@@ -46,12 +46,39 @@ def exported(path: Path, runtime: str) -> Path:
     """
     target = _place(path, runtime)
     if not target.is_file():
-        from mot_reid.reid.export import export_onnx, export_openvino
-
-        check_writable(target, CACHE)
-        _log.info("reid: exporting %s for %s, once, to %s", path.name, _RUN_BY[runtime], target)
-        (export_onnx if runtime == "onnx" else export_openvino)(checkpoint.load(path), target, quick=True)
+        _export(path, runtime, target)
     return target
+
+
+def _export(path: Path, runtime: str, target: Path) -> None:
+    from mot_reid.reid.export import export_onnx, export_openvino
+
+    check_writable(target, CACHE)
+    _log.info("reid: exporting %s for %s, once, to %s", path.name, _RUN_BY[runtime], target)
+    (export_onnx if runtime == "onnx" else export_openvino)(checkpoint.load(path), target, quick=True)
+
+
+def open_exported(path: Path, runtime: str, *, device: str) -> FileBackend:
+    """Returns what runs the checkpoint's exported file. A file in the cache that is damaged is exported again.
+
+    Args:
+        path: of the checkpoint.
+        runtime: "onnx" or "openvino".
+        device: as for the embedder.
+
+    Raises:
+        CheckpointError: the ONNX file that comes with a bundled model is damaged.
+        DisagreementError, ImportError, OSError: as `exported`.
+    """
+    target = exported(path, runtime)
+    try:
+        return FileBackend(target, device=device)
+    except checkpoint.CheckpointError as error:
+        if target == twin(path):
+            raise
+        _log.warning("reid: the exported file in the cache cannot be used and is made again: %s", error)
+    _export(path, runtime, target)
+    return FileBackend(target, device=device)
 
 
 def at_hand(path: Path) -> list[str]:
@@ -77,7 +104,7 @@ def automatic(path: Path, *, device: str) -> FileBackend | None:
     names = at_hand(path)
     for name in names:
         try:
-            return FileBackend(exported(path, name), device="cpu")
+            return open_exported(path, name, device="cpu")
         except (ImportError, OSError, RuntimeError) as error:
             if isinstance(error, OSError) and os.environ.get(CACHE):
                 raise
@@ -114,7 +141,7 @@ def fastest(path: Path, own: Any, *, device: str) -> Any:
     """
     if not str(own.device).startswith("cpu"):
         return own
-    found = [own, *(FileBackend(exported(path, name), device=device) for name in at_hand(path))]
+    found = [own, *(open_exported(path, name, device=device) for name in at_hand(path))]
     return min(found, key=_seconds)
 
 

@@ -38,6 +38,23 @@ def test_onnx_runtime_gives_the_embeddings_of_torch_and_exports_once(
     np.testing.assert_array_equal(Embedder(MODEL, device="cpu", runtime="onnx")(image, boxes), found)
 
 
+@pytest.mark.parametrize("runtime", ["auto", "onnx"])
+def test_damaged_file_in_the_cache_is_exported_again(
+    runtime: str, cache: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = tmp_path / "model.safetensors"
+    shutil.copyfile(checkpoint.find(TWIN), model)
+    target = fastest.exported(model, "onnx")
+    target.write_bytes(target.read_bytes()[:1000])
+    image, boxes = two_boxes()
+    found = Embedder(model, device="cpu", runtime=runtime)(image, boxes)
+    assert ((found * Embedder(model, device="cpu")(image, boxes)).sum(axis=1) > export.AGREEMENT).all()
+    assert "in the cache cannot be used and is made again" in caplog.text
+    caplog.clear()
+    np.testing.assert_array_equal(Embedder(model, device="cpu", runtime=runtime)(image, boxes), found)
+    assert not caplog.text and list(cache.iterdir()) == [target]
+
+
 def test_other_weights_under_one_name_are_exported_again(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
