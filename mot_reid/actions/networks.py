@@ -130,10 +130,8 @@ def fill(network: nn.Module, state: dict[str, Tensor], *, head: str) -> None:
     network.load_state_dict({**wanted, **given})
 
 
-def licence(name: str, weights: str) -> str | None:
-    """Returns the terms of the weights that a network starts from; None where it starts from none."""
-    if weights == "none":
-        return None
+def pretrained_licence(name: str) -> str:
+    """Returns the terms of torchvision's weights of a network."""
     return f"those of torchvision's {name} weights, trained on Kinetics-400 (videos of their uploaders)"
 
 

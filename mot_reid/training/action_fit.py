@@ -6,13 +6,14 @@ import logging
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from lightning import Trainer
 from torch import nn
 
 from mot_reid.actions import model_file
 from mot_reid.actions.model_file import ClipFormat
-from mot_reid.actions.networks import NETWORKS, create, fill, licence
+from mot_reid.actions.networks import NETWORKS, create, fill, pretrained_licence
 from mot_reid.data.action_clips import ClipSplits, ClipTable, read_clips
 from mot_reid.data.origins import SYNTHETIC
 from mot_reid.data.synthetic_actions import generate
@@ -24,7 +25,7 @@ from mot_reid.training.action_module import ActionModule
 from mot_reid.training.builders import build_optimisation
 from mot_reid.training.clip_augment import ClipAugment
 from mot_reid.training.header import device_of
-from mot_reid.training.provenance import check_same_crops, fingerprint_of, go_on, run_provenance
+from mot_reid.training.provenance import check_same_crops, fingerprint_of, go_on, own_weights, run_provenance
 from mot_reid.training.published import publish
 from mot_reid.training.result import FitResult, Prepared, choose, scores_of
 from mot_reid.training.resuming import read_resumable
@@ -87,15 +88,15 @@ def build_action_module(
     model, optimisation = config.model, build_optimisation(config)
     network = _network(config, classes=len(classes), clip=clip)
     terms = SYNTHETIC.licence if config.data.kind == "synthetic" else "that of the clips it was trained on"
-    first = licence(model.network, model.weights)
+    initial = _initial(config)
     provenance = run_provenance(
         config,
         dataset=f"{config.data.kind} clips of {', '.join(classes)}",
         crops=prints,
-        initial=None if first is None else {"name": model.weights, "licence": first},
+        initial=initial,
         network_package="torchvision",
     )
-    told = f"{terms}; {first}" if first else terms
+    told = "; ".join(dict.fromkeys([terms] if initial is None else [terms, initial["licence"]]))
     module = ActionModule(
         network,
         name=model.network,
@@ -152,6 +153,17 @@ def _network(config: ActionConfig, *, classes: int, clip: ClipFormat) -> nn.Modu
             )
         fill(network, dict(model_file.load(model.weights).network.state_dict()), head=NETWORKS[model.network].head)
     return network
+
+
+def _initial(config: ActionConfig) -> dict[str, Any] | None:
+    """Returns what is known of the first weights; None where they are random."""
+    model = config.model
+    if model.weights == "none":
+        return None
+    if model.weights == "pretrained":
+        return {"name": f"torchvision's {model.network}", "licence": pretrained_licence(model.network)}
+    path = Path(model.weights)
+    return own_weights(path, model_file.describe(path))
 
 
 def _header(trainer: Trainer, config: ActionConfig, module: ActionModule, data: ActionDataModule) -> str:

@@ -150,6 +150,16 @@ def initial_weights(weights: str, backbone: str) -> dict[str, Any] | None:
     told = _told(path)
     if told is None:
         return {"name": path.name, "licence": "unknown: that of this file"}
+    return own_weights(path, told)
+
+
+def own_weights(path: Path, told: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what is known of weights that come from a model of ours: name, licence and origin.
+
+    Args:
+        path: Of the model.
+        told: What it says of itself.
+    """
     origin = {key: value for key, value in told["provenance"].items() if key in _OF_WEIGHTS}
     return {"name": path.name, "licence": told["licence"], **origin}
 

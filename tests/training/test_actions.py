@@ -9,11 +9,13 @@ import pytest
 import torch
 
 from mot_reid.actions import model_file
+from mot_reid.actions.networks import create
 from mot_reid.cli import fit as command
 from mot_reid.data.action_clips import read_clips
 from mot_reid.data.synthetic_actions import generate
 from mot_reid.settings.load import ActionConfig, ConfigError, load_config, load_training
 from mot_reid.training.action_data import ClipDataset, EpochSampler
+from mot_reid.training.action_fit import build_action_module
 from mot_reid.training.clip_augment import ClipAugment
 from mot_reid.training.fit import fit
 
@@ -113,6 +115,23 @@ def test_a_run_writes_what_every_run_writes_and_its_model_says_how_it_came_about
         words(clips, tmp_path / "tuned", f"model.weights={run / 'model.safetensors'}", "trainer.fast_dev_run=true")
     )
     assert fit(tuned).model is None
+
+
+def test_a_model_that_starts_from_one_of_ours_names_that_one_and_its_licence(tmp_path: Path) -> None:
+    """It said that a small network of drawn people had begun with torchvision's weights of Kinetics-400."""
+    first, classes = tmp_path / "first.safetensors", ("run", "walk")
+    told = model_file.metadata(
+        "r3d_small", classes, CLIP, provenance={"experiment": "mine", "seed": 3}, licence="for our shop only"
+    )
+    model_file.save(first, create("r3d_small", classes=2, frames=4, size=(16, 16)), told)
+    for weights, licence, initial in (
+        (first, "that of the clips it was trained on; for our shop only", {"experiment": "mine"}),
+        ("none", "that of the clips it was trained on", None),
+    ):
+        chosen = words(tmp_path, tmp_path, f"model.weights={weights}", "data.kind=folders")
+        metadata = build_action_module(load_training(chosen), classes, CLIP, prints="x").metadata
+        more = None if initial is None else {"name": first.name, "licence": "for our shop only", **initial}
+        assert metadata["licence"] == licence and metadata["provenance"]["initial"] == more
 
 
 def test_a_resumed_run_ends_as_one_that_was_not_stopped(clips: Path, tmp_path: Path) -> None:
