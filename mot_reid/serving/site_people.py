@@ -112,9 +112,11 @@ class SitePeople:
             gallery: its name.
 
         Raises:
-            Refusal: there is no such gallery, or it is of another model.
+            Refusal: there is no such gallery, it is of another model, or the server has no Re-ID model.
         """
         facts = self._facts()
+        if "embedding_dim" not in facts:
+            raise Refusal("invalid", f"gallery: got '{gallery[:80]}', but the server has no Re-ID model; set reid=")
         self._galleries.search(gallery, _unit(facts["embedding_dim"]), model=model_name(facts), threshold=_NOBODY)
 
         def name(embedding: Float32Array) -> str | None:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from fastapi import FastAPI
 from PIL import Image
 
 from mot_reid.data.synthetic_clip import walkers
+from mot_reid.serving.http import site_routes, video_routes
 from mot_reid.serving.refusal import Refusal
+from mot_reid.serving.site_people import SitePeople
 from mot_reid.serving.sites import Camera, Site, Sites
 from mot_reid.settings.load import load_settings
 from mot_reid.settings.serving import ServeSettings
@@ -32,6 +36,28 @@ def answer(*rows: tuple[int, list[float] | None]) -> dict[str, object]:
 @pytest.fixture
 def site() -> Site:
     return Site(CALIBRATION, max_false_links=0.05, most_tracklets=100)
+
+
+def test_a_gallery_names_nobody_where_the_server_has_no_model() -> None:
+    """Which was a KeyError, also of the live session that asked for it."""
+    people = SitePeople(Sites(LIMITS, max_false_links=0.05), None, None, lambda: {"device": "cpu"})  # type: ignore[arg-type]
+    with pytest.raises(Refusal, match=r"gallery: got 'office', but the server has no Re-ID model; set reid="):
+        people.names("office")
+
+
+def test_routes_that_may_begin_a_site_say_that_there_may_be_too_many() -> None:
+    """A video that is uploaded for a site, and questions about one whose videos are on disk, get 409 then."""
+    app, service = FastAPI(), SimpleNamespace(limits=LIMITS)
+    for routes in (site_routes, video_routes):
+        app.include_router(routes.build_router(service))  # type: ignore[arg-type]
+    paths = app.openapi()["paths"]
+    for path, method in (
+        ("/api/inference/video", "post"),
+        ("/api/sites/{site}/persons", "get"),
+        ("/api/sites/{site}/videos", "get"),
+        ("/api/sites/{site}/persons/{global_id}", "delete"),
+    ):
+        assert "409" in paths[path][method]["responses"], path
 
 
 def ids(told: dict[str, object]) -> list[int | None]:

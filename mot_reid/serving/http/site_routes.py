@@ -33,7 +33,7 @@ def build_router(service: Service) -> APIRouter:
     @router.get(
         "/{site}/videos",
         summary="The videos of a site, joined once none of its jobs waits or runs",
-        responses=problems("not_found", "busy"),
+        responses=problems("not_found", "conflict", "busy"),
     )
     def list_videos(site: Name) -> SiteVideos:
         found = service.sites.videos(site)
@@ -45,7 +45,7 @@ def build_router(service: Service) -> APIRouter:
         "/{site}/persons/{global_id}",
         summary="Forget a person of a site",
         status_code=status.HTTP_204_NO_CONTENT,
-        responses=problems("not_found", "busy", "disk_full"),
+        responses=problems("not_found", "conflict", "busy", "disk_full"),
     )
     def delete_person(site: Name, global_id: GlobalId) -> None:
         service.sites.forget(site, global_id)

@@ -44,7 +44,7 @@ def build_router(service: Service) -> APIRouter:
         response_model=Job,
         responses={
             200: {"model": VideoResult, "description": "the result, with wait=true"},
-            **problems("bad_request", "timeout", "too_large", "unsupported", "busy", "disk_full"),
+            **problems("bad_request", "timeout", "too_large", "unsupported", "conflict", "busy", "disk_full"),
         },
         openapi_extra=form_schema(_FIELDS),
     )
