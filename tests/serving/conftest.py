@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -46,11 +47,15 @@ def server(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """A PostgreSQL for the whole room; tests that stop it start it again."""
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL for the whole room; tests that stop it start it again.
+
+    Its folder is none of pytest's, which every other run of pytest closes to the user that PostgreSQL runs as.
+    """
     reason = missing()
     if reason is not None:
         pytest.skip(reason)
-    running = Postgres(tmp_path_factory.mktemp("postgres") / "cluster")
-    yield running
-    running.stop()
+    with TemporaryDirectory(prefix="postgres") as folder:
+        running = Postgres(Path(folder) / "cluster")
+        yield running
+        running.stop()
