@@ -137,6 +137,7 @@ def plain(wheel: Path) -> Path:
         capture_output=True,
         text=True,
         check=False,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},  # a checkout there is no wheel
     )
     if done.returncode:
         pytest.skip(f"the packages cannot be installed here: {done.stderr.strip().splitlines()[-1]}")
