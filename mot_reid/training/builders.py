@@ -22,6 +22,7 @@ from mot_reid.reid.preprocess import Preprocess
 from mot_reid.reid.teacher import Teacher
 from mot_reid.settings.load import LEAST_SIDE, AnyConfig, Config
 from mot_reid.training.augment import BatchAugment
+from mot_reid.training.averaged_module import BuildOptimizer, BuildSchedule
 from mot_reid.training.bars import Bars, bars_can_be_seen
 from mot_reid.training.checkpointing import KeepCheckpoints, SaveOnInterrupt, trainer_plugins
 from mot_reid.training.datamodule import ReIDDataModule
@@ -30,7 +31,7 @@ from mot_reid.training.host import keep_freed_memory
 from mot_reid.training.length import run_epochs
 from mot_reid.training.loggers import build_loggers
 from mot_reid.training.mixstyle import MixStyle
-from mot_reid.training.module import BuildOptimizer, BuildSchedule, ReIDModule
+from mot_reid.training.module import ReIDModule
 from mot_reid.training.objective import Objective
 from mot_reid.training.optim import build_optimizer, build_schedule
 from mot_reid.training.progress import Curves, EpochReport, Heartbeat
