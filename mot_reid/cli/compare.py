@@ -188,9 +188,11 @@ def _peers(folders: Sequence[str], videos: list[Video], scoring: Scoring) -> dic
 
 
 def tables(board: Mapping[str, Any]) -> list[str]:
-    """Returns one table for the boxes of each detector and, if mAP was given, what it says of IDF1."""
+    """Returns one table for the boxes of each detector, what refinement gained and, if mAP was given, what it says."""
     detectors = dict.fromkeys(row["detector"] for row in board["rows"])
     found = [_table(name, [row for row in board["rows"] if row["detector"] == name]) for name in detectors]
+    if "refinement" in board:
+        found.append(_refinement(board["refinement"]))
     ranked = board.get("correlations")
     return found if ranked is None else [*found, _correlations(ranked)]
 
@@ -211,6 +213,20 @@ def _table(detector: str, rows: Sequence[Mapping[str, Any]]) -> str:
         spent = "" if row["milliseconds"] is None else f"{row['milliseconds']:.2f}"
         cells = "".join(f"{100 * scores[key]:8.2f}" for key in SCORES.values())
         lines.append(f"{name:<{width}}{cells}{scores['idsw']:7,}{spent:>8}   {100 * low:+.1f} to {100 * high:+.1f}")
+    return "\n".join(lines)
+
+
+def _refinement(gains: Sequence[Mapping[str, Any]]) -> str:
+    """Returns HOTA and IDF1 of every refined row before and after, with the interval of the difference."""
+    lines = ["refined offline, before > after; the 95% interval of the difference"]
+    for gain in gains:
+        method = " · ".join(filter(None, (gain["tracker"], gain["embedder"], gain["detector"])))
+        cells = []
+        for name, key in (("HOTA", "hota"), ("IDF1", "idf1")):
+            low, high = (100 * end for end in gain["interval"][key])
+            before, after = (100 * gain[when][key] for when in ("before", "after"))
+            cells.append(f"{name} {before:5.2f} > {after:5.2f} ({low:+.1f} to {high:+.1f})")
+        lines.append(f"  {method}, {gain['video'] or 'all videos'}: {', '.join(cells)}")
     return "\n".join(lines)
 
 

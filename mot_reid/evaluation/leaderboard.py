@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
 from typing import Any
@@ -49,7 +49,9 @@ def leaderboard(cells: dict[Entry, dict[str, Cell]], *, reference: str | None = 
     """Returns the comparison in plain numbers: rows by HOTA of all videos together, best first.
 
     Each row has the difference to a row on the same boxes with its 95% interval, from the same draws, together and for
-    each video; a row whose interval of HOTA reaches 0 cannot be told from that one.
+    each video; a row whose interval of HOTA reaches 0 cannot be told from that one. `refinement` has the refined rows
+    with the same tracks before, if there are any. `best` has the best row of each kind (without a Re-ID model, with
+    one, refined) on the boxes of each detector, and which of that kind cannot be told from it.
 
     Args:
         cells: by row, then by video; rows with the same videos are comparable.
@@ -69,7 +71,45 @@ def leaderboard(cells: dict[Entry, dict[str, Cell]], *, reference: str | None = 
         row["interval"] = _intervals(first, second)
         for video, scores in row["sequences"].items():
             scores["interval"] = _intervals({video: first[video]}, {video: second[video]})
-    return {"videos": list(next(iter(cells.values()))), "rows": [rows[entry] for entry in ranked]}
+    board = {
+        "videos": list(next(iter(cells.values()))),
+        "rows": [rows[entry] for entry in ranked],
+        "best": [_best(same, cells, rows) for same in _kinds(ranked)],
+    }
+    refined = [gain for entry in ranked if entry.offline for gain in _gains(entry, cells)]
+    return board | ({"refinement": refined} if refined else {})
+
+
+def _kinds(ranked: Sequence[Entry]) -> list[list[Entry]]:
+    """Returns the rows on the same boxes that need the same: nothing, a Re-ID model, or the whole video."""
+    kinds: dict[tuple[str, bool, bool], list[Entry]] = {}
+    for entry in ranked:
+        kinds.setdefault((entry.detector, entry.offline, bool(entry.embedder) and not entry.offline), []).append(entry)
+    return [kinds[kind] for kind in sorted(kinds)]
+
+
+def _best(
+    same: Sequence[Entry], cells: dict[Entry, dict[str, Cell]], rows: dict[Entry, dict[str, Any]]
+) -> dict[str, Any]:
+    """Returns the name of the first row, on how many videos it is the best, and the rows that may be as good."""
+    first, drawn = same[0], _drawn(cells[same[0]])
+    highest = {video: max(rows[entry]["sequences"][video]["hota"] for entry in same) for video in cells[first]}
+    led = sum(rows[first]["sequences"][video]["hota"] == score for video, score in highest.items())
+    level = [entry for entry in same[1:] if paired_intervals(drawn, _drawn(cells[entry]))["hota"][1] >= 0]
+    return {"detector": first.detector, "name": first.name, "led": led, "level": [entry.method for entry in level]}
+
+
+def _gains(entry: Entry, cells: dict[Entry, dict[str, Cell]]) -> list[dict[str, Any]]:
+    """Returns a refined row before and after, on all videos together (`video` is empty) and on each."""
+    before, after = cells[replace(entry, offline=False)], cells[entry]
+    gains = []
+    for video, names in {"": list(after), **{name: [name] for name in after}}.items():
+        first, second = ({name: row[name] for name in names} for row in (before, after))
+        gains.append(
+            {"detector": entry.detector, "tracker": entry.tracker, "embedder": entry.embedder, "video": video}
+            | {"before": _sums(first), "after": _sums(second), "interval": _intervals(_drawn(first), _drawn(second))}
+        )
+    return gains
 
 
 def _reference(ranked: Sequence[Entry], detector: str, method: str | None) -> Entry:
@@ -87,8 +127,6 @@ def _reference(ranked: Sequence[Entry], detector: str, method: str | None) -> En
 
 
 def _row(entry: Entry, of_video: dict[str, Cell]) -> dict[str, Any]:
-    plain = reduce(add, (cell.plain for cell in of_video.values()))
-    combined = _numbers(plain) | {"idsw": sum(cell.switches for cell in of_video.values())}
     spent = [cell.milliseconds for cell in of_video.values()]
     return {
         "name": entry.name,
@@ -96,14 +134,17 @@ def _row(entry: Entry, of_video: dict[str, Cell]) -> dict[str, Any]:
         "tracker": entry.tracker,
         "embedder": entry.embedder,
         "offline": entry.offline,
-        "combined": combined,
+        "combined": _sums(of_video),
         "milliseconds": None if any(np.isnan(spent)) else float(np.mean(spent)),
-        "sequences": {name: _numbers(cell.plain) | {"idsw": cell.switches} for name, cell in of_video.items()},
+        "sequences": {name: _sums({name: cell}) for name, cell in of_video.items()},
     }
 
 
-def _numbers(sums: Resampled) -> dict[str, float]:
-    return {name: float(values[0]) for name, values in sums.scores().items()}
+def _sums(of_video: dict[str, Cell]) -> dict[str, float]:
+    """Returns the scores of videos together."""
+    plain = reduce(add, (cell.plain for cell in of_video.values()))
+    scores = {name: float(values[0]) for name, values in plain.scores().items()}
+    return scores | {"idsw": sum(cell.switches for cell in of_video.values())}
 
 
 def _intervals(before: dict[str, Resampled], after: dict[str, Resampled]) -> dict[str, list[float]]:

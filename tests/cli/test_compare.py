@@ -154,6 +154,46 @@ def test_whether_map_predicts_idf1_is_told_for_models_that_have_both(
     assert "Does mAP predict IDF1?" in (tmp_path / "out" / "index.html").read_text()
 
 
+def test_what_refinement_gains_is_what_lies_between_both_rows(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the unrefined row as the reference, the refined row's own intervals are those of the gain."""
+    words = [f"ground_truth={root}", "trackers=sort", "refine=smooth", "reference=sort", "bootstrap=20"]
+    assert tool.main([*words, f"output={tmp_path / 'out'}"]) == 0
+    found = board(tmp_path / "out")
+    online, offline = sorted(found["rows"], key=lambda row: row["offline"])
+    together, *each = found["refinement"]
+    assert [gain["video"] for gain in found["refinement"]] == ["", *NAMES]
+    assert (together["before"], together["after"]) == (online["combined"], offline["combined"])
+    assert together["before"]["hota"] != together["after"]["hota"]
+    assert together["interval"] == offline["interval"]
+    for gain in each:
+        before, after = (row["sequences"][gain["video"]] for row in (online, offline))
+        assert gain["before"]["idf1"] == before["idf1"] and gain["after"]["hota"] == after["hota"]
+        assert gain["interval"] == after["interval"]
+    said = capsys.readouterr().out
+    assert f"HOTA {100 * together['before']['hota']:.2f} > {100 * together['after']['hota']:.2f}" in said
+    assert "Once the video is over" in (tmp_path / "out" / "index.html").read_text()
+
+
+def test_the_best_of_each_kind_is_named_with_those_as_good(root: Path, tmp_path: Path) -> None:
+    """Two programs that answer the truth are as good; SORT, which answers detections a little worse, is not."""
+    for program in ("oracle", "prophet", "looks+osnet"):
+        for name in NAMES:
+            write_results(tmp_path / program / f"{name}.txt", read_ground_truth(root / name / "gt" / "gt.txt"))
+    peers = ",".join(str(tmp_path / name) for name in ("oracle", "prophet", "looks+osnet"))
+    detectors = detected_twice(root, tmp_path).replace("det/det.txt, ", "")
+    words = [f"ground_truth={root}", detectors, "trackers=sort", "refine=fill_linear", f"peers={peers}"]
+    assert tool.main([*words, f"output={tmp_path / 'out'}", "bootstrap=20"]) == 0
+    assert board(tmp_path / "out")["best"] == [
+        {"detector": "half", "name": "oracle · half", "led": 3, "level": ["prophet"]},
+        {"detector": "half", "name": "looks · osnet · half", "led": 3, "level": []},
+        {"detector": "half", "name": "sort · half · refined", "led": 3, "level": []},
+    ]
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "Which one to take" in page and "3 of 3 videos" in page
+
+
 def test_refined_rows_are_marked(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = [f"ground_truth={root}", "trackers=sort", "refine=fill_linear", f"output={tmp_path / 'out'}"]
     assert tool.main([*words, "bootstrap=20"]) == 0

@@ -21,14 +21,43 @@ def comparison_html(board: Mapping[str, Any], *, measured: str) -> Markup:
         board: from `evaluation.leaderboard.leaderboard`, maybe with `mean_ap` and `correlations` of the Re-ID models.
         measured: one line on what was compared.
     """
-    sections = []
+    sections = [Section("take", "Which one to take", _take(board))]
     for number, detector in enumerate(dict.fromkeys(row["detector"] for row in board["rows"])):
         rows = [row for row in board["rows"] if row["detector"] == detector]
         sections.append(Section(f"boxes{number}", f"Boxes of {detector}", _boxes(rows, board["videos"])))
+    sections.append(Section("refinement", "Once the video is over", _refinement(board)))
     sections.append(Section("models", "Re-ID models", _models(board)))
     return page_html(
         "Trackers compared", heading="Trackers compared", subtitle=measured, sections=sections, style="comparison.css"
     )
+
+
+def _take(board: Mapping[str, Any]) -> Markup:
+    """Returns the best row of each kind on the boxes of each detector."""
+    of_name = {row["name"]: row for row in board["rows"]}
+    rows = []
+    for best in board["best"]:
+        row = of_name[best["name"]]
+        kind = "the whole video" if row["offline"] else "a Re-ID model" if row["embedder"] else "boxes only"
+        told = {key: f"{100 * row['combined'][key]:.1f}" for key in ("hota", "idf1")}
+        known = {key: row[key] for key in ("detector", "tracker", "embedder", "offline")}
+        rows.append(known | told | {"kind": kind, "led": best["led"], "level": best["level"]})
+    return render("comparison/take.html", {"rows": rows, "videos": len(board["videos"])})
+
+
+def _refinement(board: Mapping[str, Any]) -> Markup:
+    """Returns refined rows before and after; nothing where none was refined."""
+    if "refinement" not in board:
+        return Markup("")
+    rows = []
+    for gain in board["refinement"]:
+        told = {}
+        for key in ("hota", "idf1"):
+            low, high = (100 * end for end in gain["interval"][key])
+            before, after = (f"{100 * gain[when][key]:.1f}" for when in ("before", "after"))
+            told[key] = {"text": f"{before} → {after}", "small": f"{low:+.1f} to {high:+.1f}"}
+        rows.append({**{key: gain[key] for key in ("detector", "tracker", "embedder", "video")}, **told})
+    return render("comparison/refinement.html", {"rows": rows})
 
 
 def _boxes(rows: Sequence[_Row], videos: Sequence[str]) -> Markup:
