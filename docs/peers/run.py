@@ -5,7 +5,7 @@ compare`. A peer is PROGRAM:NAME or, with the first model of `embedders=`, PROGR
 `comparison/first`), then the peers, then ours again into the table with all. `comparison/pace.json` has the
 milliseconds a frame of both runs of ours, which say whether the machine kept its speed; `comparison/peers/DETECTOR/
 PROGRAM_NAME[+MODEL]` has the results of the peers. Nothing is set but the frame rate, and camera motion is off where
-the program lets it be.
+the program lets it be. Call it again after an interruption: what is finished, of ours and of theirs, is not done again.
 
 ultralytics (AGPL-3.0): bytetrack, botsort, ocsort, tracktrack, fasttrack, ..
 trackers (Apache-2.0): SORT, ByteTrack, OCSORT, CBIoU, BoTSORT
@@ -19,6 +19,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError, version
 from inspect import signature
 from itertools import repeat
 from pathlib import Path
@@ -31,8 +32,9 @@ import numpy as np
 
 from mot_reid.arrays import FloatArray
 from mot_reid.cli import compare
-from mot_reid.evaluation.comparison_data import Video, embedded, open_embedder, read_videos
-from mot_reid.files import write_json
+from mot_reid.evaluation.comparison_data import Video, digest, embedded, open_embedder, read_videos
+from mot_reid.evaluation.peers import MILLISECONDS
+from mot_reid.files import write_json, write_text
 from mot_reid.reid.bundled import title
 from mot_reid.settings.comparison import CompareSettings
 from mot_reid.settings.load import load_settings
@@ -157,20 +159,44 @@ def pictures(video: Video, *, needed: bool) -> Iterator[Any]:
 
 
 def run(peer: str, settings: CompareSettings, videos: list[Video]) -> str:
-    """Tracks every video with the boxes of every detector; returns the folder for `peers=`."""
+    """Tracks what is not finished of the videos, with the boxes of every detector; returns the folder for `peers=`."""
     program, _, name = peer.removesuffix("+").partition(":")
     looks = peer.endswith("+")
     called = f"{program}_{name}" + (f"+{title(settings.embedders[0])}" if looks else "")
     for detector in videos[0].boxes:
-        folder, times = Path(settings.output) / "peers" / detector / called, {}
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = Path(settings.output) / "peers" / detector / called
+        inputs, times = _known(folder / _INPUTS), _known(folder / MILLISECONDS)
         for video in videos:
             frames = _embedded(settings, video, detector) if looks else video.boxes[detector]
+            given = _digest(program, video, frames)
+            if inputs.get(video.name) == given:
+                continue
             images = pictures(video, needed=peer.removesuffix("+") in _CAMERA)
             lines, times[video.name] = track(frames, images, PROGRAMS[program](name, video.frame_rate, looks=looks))
-            (folder / f"{video.name}.txt").write_text("\n".join([*lines, ""]))
-        (folder / "milliseconds.json").write_text(json.dumps(times))
+            inputs[video.name] = given
+            write_text(folder / f"{video.name}.txt", "\n".join([*lines, ""]))
+            write_json(folder / MILLISECONDS, times)
+            write_json(folder / _INPUTS, inputs)  # last: what stands there is finished
     return f"{settings.output}/peers/{{detector}}/{called}"
+
+
+_INPUTS = "inputs.json"
+"""The file beside the results that has, for each finished video, the digest of the program's version and its input."""
+
+
+def _known(file: Path) -> dict[str, Any]:
+    return dict(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else {}
+
+
+def _digest(program: str, video: Video, frames: list[Detections]) -> str:
+    """Returns a name for what a program is given, and for its version."""
+    try:
+        release = version(program)
+    except PackageNotFoundError:
+        release = ""
+    arrays = ((found.xyxy, found.score, found.embedding) for found in frames)
+    boxes = (array.tobytes() for row in arrays for array in row if array is not None)
+    return digest(release.encode(), repr(video.frame_rate).encode(), *boxes)
 
 
 def _embedded(settings: CompareSettings, video: Video, detector: str) -> list[Detections]:
@@ -187,7 +213,9 @@ def main(peers: list[str], arguments: list[str]) -> int:
     ours = _without(arguments, "output", "peers", "reference")
     output, first = Path(settings.output), Path(settings.output) / "first"
     _share(output / "embeddings", first / "embeddings")
-    if compare.main([*_without(ours, "bootstrap"), "bootstrap=1", f"output={first}"]):
+    timed = _without(ours, "bootstrap", "refine", "retrieval")
+    print("Ours before the others, for the times:\n", flush=True)
+    if compare.main([*timed, "bootstrap=1", f"output={first}"]):
         return 2
     _share(first / "embeddings", output / "embeddings")
     videos = read_videos(
@@ -200,6 +228,7 @@ def main(peers: list[str], arguments: list[str]) -> int:
     folders = [run(peer, settings, videos) for peer in peers]
     theirs = f"peers={','.join([*settings.peers, *folders])}"
     reference = [] if settings.reference is None else [f"reference={settings.reference}"]
+    print("\nOurs after the others, and all of them:\n", flush=True)
     answer = compare.main([*ours, *reference, theirs, f"output={settings.output}"])
     if answer == 0:
         report_pace(first, output)

@@ -14,7 +14,7 @@ from PIL import Image
 from docs.peers import run
 from mot_reid.evaluation.comparison_data import read_videos
 from mot_reid.structures import Detections
-from tests.helpers.sequences import write_sequences
+from tests.helpers.sequences import NAMES, write_sequences
 
 
 @pytest.fixture
@@ -48,6 +48,42 @@ def test_what_a_program_answers_stands_in_the_table(
     (before, after) = pace.pop("sort · det")
     assert before != after and after == next(row for row in rows if row["tracker"] == "sort")["milliseconds"]
     assert pace == {}
+
+
+def test_what_is_finished_is_not_tracked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program breaks off on the third of three videos, with 24 frames behind it; then it owes the last 12 alone."""
+    root, seen = write_sequences(tmp_path / "truth"), 0
+    for name in NAMES:
+        (root / name / "img1").mkdir()
+        Image.new("RGB", (300, 80)).save(root / name / "img1" / "000001.png")
+
+    def counted(name: str, frame_rate: float, *, looks: bool) -> run.Step:
+        def step(found: Detections, image: Any) -> Any:
+            nonlocal seen
+            if seen == stop:
+                raise KeyboardInterrupt
+            seen += 1
+            return by_place(name, frame_rate, looks=looks)(found, image)
+
+        return step
+
+    monkeypatch.setitem(run.PROGRAMS, "counted", counted)
+    words = [f"ground_truth={root}", "trackers=sort", "bootstrap=20", f"output={tmp_path / 'out'}"]
+    stop = 30
+    with pytest.raises(KeyboardInterrupt):
+        run.main(["counted:one"], words)
+    times = tmp_path / "out" / "peers" / "det" / "counted_one" / "milliseconds.json"
+    first = json.loads(times.read_text())
+    assert set(first) == {"a", "b"}
+    seen, stop = 0, -1
+    assert run.main(["counted:one"], words) == 0
+    assert seen == 12
+    assert {name: json.loads(times.read_text())[name] for name in first} == first
+    boxes = root / "b" / "det" / "det.txt"
+    boxes.write_text("".join(boxes.read_text().splitlines(keepends=True)[1:]))
+    seen = 0
+    assert run.main(["counted:one"], words) == 0
+    assert seen == 12  # one box is missing in one video, which alone is done anew
 
 
 def test_pictures_are_read_only_where_a_program_needs_them(root: Path) -> None:
