@@ -202,7 +202,7 @@ def _digest(program: str, video: Video, frames: list[Detections]) -> str:
 def _embedded(settings: CompareSettings, video: Video, detector: str) -> list[Detections]:
     """Returns the boxes with embeddings of the first model, which `compare` has computed."""
     name = settings.embedders[0]
-    embedder, identity = open_embedder(name, settings.device)
+    embedder, identity = open_embedder(name, settings.device, settings.runtime)
     return embedded(video, detector, embedder, above=0.2, folder=Path(settings.output) / "embeddings", model=identity)
 
 

@@ -120,7 +120,7 @@ def _cells(settings: CompareSettings, videos: list[Video], scoring: Scoring) -> 
     cells: dict[Entry, dict[str, Cell]] = {}
     work = [(embedder, tracker) for tracker in settings.trackers for embedder in _embedders(settings, tracker)]
     titles = _titles([name for name in dict.fromkeys(name for name, _ in work) if name])
-    models = {name: open_embedder(name, settings.device) for name in titles}
+    models = {name: open_embedder(name, settings.device, settings.runtime) for name in titles}
     names = list(videos[0].boxes)
     with tqdm(total=len(work) * len(names) * len(videos), desc="comparing", unit="cell", disable=None) as bar:
         for detector in names:

@@ -34,7 +34,7 @@ numbers are TrackEval's.""",
         "benchmark=MOT15 ground_truth=my/sequence results=my/tracks.txt",
     ),
 )
-REPORT_KEYS = ("frames", "scale", "detections", "reid", "threshold", "gate")
+REPORT_KEYS = ("frames", "scale", "detections", "reid", "runtime", "threshold", "gate")
 PERCENT = {"HOTA": "hota", "DetA": "deta", "AssA": "assa", "MOTA": "mota", "IDF1": "idf1"}
 COUNTS = {"IDs": "idsw", "Frag": "frag", "MT": "mt", "ML": "ml", "FP": "fp", "FN": "fn"}
 
@@ -111,7 +111,7 @@ def _report_page(
         results=results,
         title=Path(settings.results).stem,
         measured=f"{', '.join(sequences)} by the rules of {settings.benchmark}, results in {Path(settings.results)}",
-        embedder=_embedder(settings.reid),
+        embedder=_embedder(settings.reid, settings.runtime),
         footage=Footage(settings.frames, settings.detections, settings.scale),
         gate=settings.gate,
         threshold=settings.threshold,
@@ -119,12 +119,12 @@ def _report_page(
     return mot_report_html(report)
 
 
-def _embedder(name: str | None) -> Embedder | None:
+def _embedder(name: str | None, runtime: str) -> Embedder | None:
     if name is None:
         return None
     from mot_reid.reid.embedder import Embedder
 
-    return Embedder(name)
+    return Embedder(name, runtime=runtime)
 
 
 def table(result: MotResult, intervals: Mapping[str, Interval]) -> str:

@@ -40,7 +40,7 @@ def _link(settings: LinkSettings, given: Given) -> None:
     tracklets, folder = outline(cameras), Path(settings.output)
     known = read_constraints(settings.constraints, tracklets, cameras)
     check_writable(folder / "links.json", "output")
-    embedder = Embedder(settings.reid or BUNDLED_MODEL, device=settings.device)
+    embedder = Embedder(settings.reid or BUNDLED_MODEL, device=settings.device, runtime=settings.runtime)
     stored(embedder.metadata["calibration"])  # refuses a model without one
     tracklets, pictures = look(cameras, tracklets, embedder, crops=settings.crops)
     linked = link(

@@ -59,6 +59,7 @@ def _tune(settings: TuneTrackerSettings, given: Given) -> None:
         detections=settings.detections,
         embeddings=settings.embeddings,
         reid=settings.reid,
+        runtime=settings.runtime,
     )
     total = (len(bench.frames) + 1) * settings.trials
     with tqdm(total=total, desc="tuning", unit="try", disable=None) as bar:

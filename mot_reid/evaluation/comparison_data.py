@@ -109,12 +109,14 @@ def detector_name(path: str) -> str:
     return Path(path).parent.name if "{sequence}" in Path(path).name else Path(path).stem
 
 
-def open_embedder(name: str, device: str) -> tuple[Embedder, bytes]:
-    """Returns an embedder by its name or path, and what identifies it: the checksum of its weights."""
+def open_embedder(name: str, device: str, runtime: str) -> tuple[Embedder, bytes]:
+    """Returns an embedder by its name or path, and what identifies its embeddings: the weights, and what runs them."""
     from mot_reid.reid.checkpoint import identify
     from mot_reid.reid.embedder import Embedder
 
-    return Embedder(name, device=device), identify(name)["sha256"].encode()
+    embedder = Embedder(name, device=device, runtime=runtime)
+    run_by = "" if embedder.runtime == "torch" else embedder.runtime
+    return embedder, f"{identify(name)['sha256']}{run_by}".encode()
 
 
 def embedded(

@@ -26,6 +26,7 @@ def read_bench(
     detections: str = "det/det.txt",
     embeddings: str | Path | None = None,
     reid: str | None = None,
+    runtime: str = "auto",
 ) -> Bench:
     """Returns the sequences with their detections, and embeddings where they are given or a model computes them.
 
@@ -37,6 +38,7 @@ def read_bench(
         detections: A file inside the folder of each.
         embeddings: A folder with NAME.npy for each; None for none.
         reid: A model that computes what is missing there.
+        runtime: What runs it, as for the embedder.
 
     Raises:
         FileNotFoundError: Something is missing.
@@ -47,7 +49,7 @@ def read_bench(
         raise ConfigError(f"command line: ground_truth: got only one sequence, {min(found)}; expected two or more")
     if reid is not None and not embeddings:
         raise ConfigError("command line: reid: got it without embeddings=DIR; expected the folder to keep them in")
-    embedder = None if reid is None else Embedder(reid)
+    embedder = None if reid is None else Embedder(reid, runtime=runtime)
     truths, frames = {}, {}
     for name, sequence in found.items():
         truths[name] = read_ground_truth(sequence.ground_truth_path)

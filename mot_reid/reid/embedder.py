@@ -40,6 +40,7 @@ class Embedder:
 
     Attributes:
         device: The name of where it runs.
+        runtime: What runs it: "torch", "onnx" or "openvino".
         metadata: The description stored in the file.
         preprocess: Turns pixels into the network's input.
 
@@ -66,6 +67,7 @@ class Embedder:
             raise ValueError(f"runtime: got {runtime!r}; expected one of {', '.join(RUNTIMES)}")
         self._backend = _opened(checkpoint.find(path_or_name), device, precision, runtime)
         self.device: str = self._backend.device
+        self.runtime: str = self._backend.runtime
         self.metadata: dict[str, Any] = self._backend.metadata
         self.preprocess: Preprocess = self._backend.preprocess
 

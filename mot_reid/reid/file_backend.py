@@ -25,6 +25,7 @@ class FileBackend:
         metadata: the description stored in the file, or next to it.
         preprocess: turns pixels into the network's input.
         device: the name of where it runs.
+        runtime: what runs it, "onnx" or "openvino".
 
     Raises:
         FileNotFoundError, CheckpointError, ValueError, ImportError: as for the embedder.
@@ -34,6 +35,7 @@ class FileBackend:
         self.metadata, runtime = (open_foreign if is_foreign(path) else open_own)(path, device=device)
         self.preprocess = Preprocess.from_dict(self.metadata["preprocess"])
         self.device, self._run = runtime.device, runtime.run
+        self.runtime = "openvino" if path.suffix == ".xml" else "onnx"
 
     def crops(self, image: Image, xyxy: FloatArray, *, color: str) -> Float32Array:
         """Returns the network's input for the boxes of an image."""

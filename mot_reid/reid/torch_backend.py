@@ -34,10 +34,13 @@ class TorchBackend:
         metadata: the description stored in the file.
         preprocess: turns pixels into the network's input.
         device: the name of where it runs.
+        runtime: "torch".
 
     Raises:
         CheckpointError, ValueError: as for the embedder.
     """
+
+    runtime = "torch"
 
     def __init__(self, path: Path, *, device: str, precision: str) -> None:
         self._device = find_device(device)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from mot_reid.settings.evaluation import BENCHMARKS
 from mot_reid.settings.refinement import PARTS
+from mot_reid.settings.runtimes import Runtime
 from mot_reid.settings.schema import COMMAS, Count, OneOf
 from mot_reid.settings.tracker_parameters import PRESET_NAMES
 
@@ -61,3 +62,4 @@ class CompareSettings:
     bootstrap: Annotated[int, Count, "draws of the 95% intervals, the same for every row"]
     block_frames: Annotated[int, Count, "frames of a block that is drawn as a whole"]
     device: Annotated[str, "auto, cpu, cuda, cuda:1 or mps; of the Re-ID models"]
+    runtime: Runtime

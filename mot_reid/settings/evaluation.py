@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+from mot_reid.settings.runtimes import Runtime
 from mot_reid.settings.schema import COMMAS, SHORT, Between, Count, OneOf, Share, Weight
 from mot_reid.settings.tracker_parameters import PRESET_NAMES
 from mot_reid.settings.training import DATA_KINDS
@@ -117,6 +118,7 @@ class EvaluateMotSettings:
     reid: Annotated[
         str | None, "for the report: a Re-ID model, file or name, to compare people before and after a switch"
     ]
+    runtime: Runtime
     threshold: Annotated[
         float | None,
         Share,
@@ -136,6 +138,7 @@ class TuneTrackerSettings:
     detections: Annotated[str, "file in each sequence's folder; scores from 0 to 1"]
     embeddings: Annotated[str | None, "folder with NAME.npy for each sequence: one row for each line of its detections"]
     reid: Annotated[str | None, "a Re-ID model, file or name, that computes the embeddings that are missing there"]
+    runtime: Runtime
     benchmark: Annotated[str, _Benchmark, "benchmark whose rules are used"]
     sequences: Annotated[tuple[str, ...] | None, COMMAS, "names of the sequences to use, as A,B; null: all"]
     objective: Annotated[str, OneOf(("hota", "assa", "idf1", "mota")), "score to maximise"]

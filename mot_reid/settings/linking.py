@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+from mot_reid.settings.runtimes import Runtime
 from mot_reid.settings.schema import COMMAS, Between, Count
 
 MAX_FALSE_LINKS = Between(1e-6, 0.5)
@@ -30,3 +31,4 @@ class LinkSettings:
     ]
     crops: Annotated[int, Count, "crops of each track that are embedded, evenly spaced"]
     device: Annotated[str, "auto, cpu, cuda, cuda:1 or mps"]
+    runtime: Runtime

@@ -7,6 +7,7 @@ from typing import Annotated, Any, get_args
 
 from mot_reid.settings.linking import MAX_FALSE_LINKS
 from mot_reid.settings.refinement import PARTS
+from mot_reid.settings.runtimes import Runtime
 from mot_reid.settings.schema import COMMAS, SHORT, Between, Count, OneOf, Positive, Share
 from mot_reid.settings.tracker_parameters import (
     PRESET_NAMES,
@@ -15,8 +16,6 @@ from mot_reid.settings.tracker_parameters import (
     TrackerParameters,
     default_preset,
 )
-
-RUNTIMES = ("torch", "onnx", "openvino", "auto", "fastest")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,13 +148,7 @@ class TrackSettings:
         float, MAX_FALSE_LINKS, "with link: largest share of joined pairs of tracks that may show two persons"
     ]
     device: Annotated[str, "auto, cpu, cuda, cuda:1 or mps"]
-    runtime: Annotated[
-        str,
-        OneOf(RUNTIMES),
-        "what runs the Re-ID model on a CPU: torch; onnx or openvino, for which it is exported at the first time; "
-        "auto: ONNX Runtime if it is installed, else OpenVINO, else torch; fastest: what takes the least time of those "
-        "that are installed",
-    ]
+    runtime: Runtime
     max_frames: Annotated[int | None, Count, "stop each source after this many frames; null: at its end"]
     min_track_length: Annotated[int, Count, "leave tracks seen in fewer frames out of results and summary"]
     min_score: Annotated[float, Share, "leave tracks with a lower mean score out of results and summary"]

@@ -7,12 +7,14 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mot_reid.cli import compare as tool
 from mot_reid.data.motchallenge import read_ground_truth, write_results
 from mot_reid.data.synthetic_clip import walkers
 from mot_reid.evaluation import comparison
+from mot_reid.reid.embedder import Embedder
 from tests.helpers.sequences import NAMES, write_sequences
 
 
@@ -211,6 +213,26 @@ def test_without_anything_the_synthetic_clip_is_compared(tmp_path: Path, monkeyp
     with_looks = next(row for row in found["rows"] if row["embedder"])
     assert (with_looks["tracker"], with_looks["embedder"]) == ("bytetrack_reid", "osnet_x0_25_taught")
     assert len(list((tmp_path / "out" / "embeddings").iterdir())) == 1
+
+
+def test_embeddings_of_each_runtime_are_its_own_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By default ONNX Runtime's, as in `track`: the last digits are others than torch's, the direction is the same."""
+    pytest.importorskip("onnxruntime")
+    clip = walkers(frames=8)
+    monkeypatch.setattr("mot_reid.evaluation.comparison_data.walkers", lambda: clip)
+    words = ["trackers=bytetrack_reid", f"output={tmp_path / 'out'}", "bootstrap=20", "device=cpu"]
+    kept = tmp_path / "out" / "embeddings"
+    boxes = [found.xyxy[found.score > 0.2] for found in clip.detections]
+    expected = {}
+    for runtime, extra in (("onnx", []), ("torch", ["runtime=torch"])):
+        before = set(kept.iterdir()) if kept.is_dir() else set()
+        assert tool.main([*words, *extra]) == 0
+        (file,) = set(kept.iterdir()) - before
+        embedder = Embedder("osnet_x0_25_taught", device="cpu", runtime=runtime)
+        expected[runtime] = np.concatenate(embedder.many(list(clip.images), boxes))
+        found = np.load(file)
+        np.testing.assert_array_equal(found[~np.isnan(found).any(axis=1)], expected[runtime])
+    assert not np.array_equal(expected["onnx"], expected["torch"])
 
 
 @pytest.mark.parametrize(

@@ -231,8 +231,8 @@ def test_report_takes_detections_of_the_sequence(filmed: list[str], tmp_path: Pa
 def test_report_compares_looks_at_the_boxes_in_the_frames(
     filmed: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails when: frames are shifted, boxes are not scaled, or the wrong two looks are compared."""
-    asked = []
+    """Fails when: frames are shifted, boxes are not scaled, the wrong two looks are compared, or by another runtime."""
+    asked, runtimes = [], []
 
     def embed(image: np.ndarray, xyxy: np.ndarray) -> np.ndarray:
         asked.extend((int(image[0, 0, 2]), *box) for box in xyxy.tolist())
@@ -240,12 +240,13 @@ def test_report_compares_looks_at_the_boxes_in_the_frames(
         return np.array([[np.cos(angle), np.sin(angle)]] * len(xyxy))
 
     embed.threshold = 0.9  # type: ignore[attr-defined]
-    monkeypatch.setattr("mot_reid.reid.embedder.Embedder", lambda name: embed)
+    monkeypatch.setattr("mot_reid.reid.embedder.Embedder", lambda name, runtime: runtimes.append(runtime) or embed)
     assert tool.main([*filmed, "reid=model", "detections=det/mine.txt"]) == 0
     assert asked == [(4, 14, 0, 24, 20), (8, 18, 0, 28, 20)]
     page = (tmp_path / "mot.html").read_text()
     assert "badge appearance" in page and f"<dt>Similarity of the appearance</dt><dd>{np.cos(1):.2f}</dd>" in page
-    assert tool.main([*filmed, "reid=model", "detections=det/mine.txt", "threshold=0"]) == 0
+    assert tool.main([*filmed, "reid=model", "runtime=torch", "detections=det/mine.txt", "threshold=0"]) == 0
+    assert runtimes == ["auto", "torch"]
     assert "badge association" in (tmp_path / "mot.html").read_text()
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from mot_reid.cli import tune_tracker as tool
+from mot_reid.data.motchallenge import read_detections
+from mot_reid.reid.embedder import Embedder
 from tests.helpers.sequences import NAMES, write_sequences
 
 pytest.importorskip("optuna")
@@ -40,6 +44,26 @@ def test_table_shows_default_and_tuned(root: Path, capsys: pytest.CaptureFixture
     assert [line.split()[0] for line in lines[:4]] == ["held", "a", "b", "combined"]
     assert "0.00 > 0.00" in lines[3]
     assert lines[-1] == "parameters tuned on all sequences: those of the preset: nothing was better"
+
+
+@pytest.mark.parametrize(("extra", "runtime"), [([], "onnx"), (["runtime=torch"], "torch")])
+def test_missing_embeddings_are_computed_by_the_runtime(
+    root: Path, tmp_path: Path, extra: list[str], runtime: str
+) -> None:
+    """By default by ONNX Runtime, as in `track`, whose last digits are others than torch's."""
+    pytest.importorskip("onnxruntime")
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 80, 300, 3), dtype=np.uint8)
+    for name in NAMES[:2]:
+        (root / name / "img1").mkdir()
+        for number, image in enumerate(pixels, start=1):
+            Image.fromarray(image[..., ::-1]).save(root / name / "img1" / f"{number:06d}.png")
+    words = [f"ground_truth={root}", "benchmark=MOT15", "preset=bytetrack_reid", "parameters=high", "trials=1"]
+    words += ["sequences=a,b", f"embeddings={tmp_path / 'kept'}", "reid=osnet_x0_25_taught"]
+    (tmp_path / "kept").mkdir()
+    assert tool.main([*words, *extra]) == 0
+    table, embedder = read_detections(root / "a" / "det" / "det.txt"), Embedder("osnet_x0_25_taught", runtime=runtime)
+    expected = [embedder(image, table.xyxy[table.frame == number]) for number, image in enumerate(pixels, start=1)]
+    np.testing.assert_array_equal(np.load(tmp_path / "kept" / "a.npy"), np.concatenate(expected))
 
 
 @pytest.mark.parametrize(

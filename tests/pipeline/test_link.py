@@ -196,6 +196,20 @@ def test_bad_input_is_found_before_a_frame_is_read(
     assert message in told and "Traceback" not in told
 
 
+def test_model_is_run_by_the_runtime_that_is_asked_for(files, tmp_path: Path, monkeypatch) -> None:
+    asked = []
+
+    def opened(name, *, device, runtime):
+        asked.append(runtime)
+        raise ValueError("seen enough")
+
+    monkeypatch.setattr("mot_reid.reid.embedder.Embedder", opened)
+    (a, b), (one, two) = files
+    call = [f"tracks={a},{b}", f"videos={one},{two}", f"output={tmp_path / 'out'}"]
+    assert main(call) == main([*call, "runtime=openvino"]) == 2
+    assert asked == ["auto", "openvino"]
+
+
 def test_mistakes_are_one_line_and_exit_code_two(files, tmp_path: Path, capsys) -> None:
     (a, b), (one, _) = files
     for call, message in (

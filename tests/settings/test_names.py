@@ -19,6 +19,8 @@ from mot_reid.reid.embedder import RUNTIMES
 from mot_reid.settings.comparison import CompareSettings
 from mot_reid.settings.evaluation import EvaluateMotSettings, EvaluateSettings, TuneTrackerSettings
 from mot_reid.settings.export import ExportSettings
+from mot_reid.settings.linking import LinkSettings
+from mot_reid.settings.load import load_settings
 from mot_reid.settings.preparation import PrepareMotSettings
 from mot_reid.settings.schema import OneOf, schema
 from mot_reid.settings.tracking import TrackSettings
@@ -38,6 +40,7 @@ from mot_reid.settings.training import Config
         (TuneTrackerSettings, "objective", OBJECTIVES),
         (CompareSettings, "benchmark", BENCHMARKS),
         (TrackSettings, "runtime", RUNTIMES),
+        (CompareSettings, "runtime", RUNTIMES),
         (PrepareMotSettings, "split", SPLITS),
         (PrepareMotSettings, "benchmark", PREPARED),
     ],
@@ -45,6 +48,21 @@ from mot_reid.settings.training import Config
 def test_names_of_a_key_are_those_of_its_room(tree: type, key: str, names: tuple[str, ...]) -> None:
     rule = next(rule for rule in schema(tree)[key].rules if isinstance(rule, OneOf))
     assert set(rule.names) == set(names)
+
+
+@pytest.mark.parametrize(
+    ("tree", "base", "needed"),
+    [
+        (TrackSettings, "track", []),
+        (LinkSettings, "link", ["tracks=a.txt", "videos=a.mp4", "output=out"]),
+        (CompareSettings, "compare", []),
+        (TuneTrackerSettings, "tune_tracker", ["ground_truth=truth"]),
+        (EvaluateMotSettings, "evaluate_mot", ["ground_truth=truth", "results=results"]),
+    ],
+)
+def test_what_is_measured_runs_as_what_is_used(tree: type, base: str, needed: list[str]) -> None:
+    """`track` chooses its runtime by itself, and so does every command that measures a tracker or joins its tracks."""
+    assert load_settings(tree, needed, base=base).runtime == "auto"
 
 
 def test_optimisers_and_schedules_are_those_that_are_built() -> None:
