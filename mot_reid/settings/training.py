@@ -66,6 +66,9 @@ class Model:
     embedding_dim: Annotated[int | None, Count, "size of a projection before the neck; null: none, the backbone's size"]
     last_stride: Annotated[int, Between(1, 2), "stride of a ResNet's last stage; other backbones ignore it"]
     non_local: Annotated[tuple[int, ...], Between(0), "non-local blocks of a ResNet's four stages, as [0, 2, 3, 0]"]
+    input_norm: Annotated[
+        bool, "normalise each image by its own mean and deviation of each colour: other cameras and light matter less"
+    ]
     drop_path: Annotated[float, Share, "stochastic depth rate"]
     height: Annotated[int, Side, "height of the network's input in pixels"]
     width: Annotated[int, Side, "width of the network's input in pixels"]

@@ -152,6 +152,7 @@ def build_network(config: Config, *, classes: int, weights: str | None = None) -
         drop_path=model.drop_path,
         embedding=model.embedding,
         non_local=model.non_local,
+        input_norm=model.input_norm,
     )
 
 

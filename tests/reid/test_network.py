@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from mot_reid.reid.network import BNNeck, GeM, NetworkOutput, ReIDNetwork, from_config
+from mot_reid.reid.network import BNNeck, GeM, InputNorm, NetworkOutput, ReIDNetwork, from_config
 
 
 @pytest.fixture(scope="module")
@@ -220,3 +220,35 @@ def test_config_builds_the_same_network_again(images: torch.Tensor) -> None:
 def test_network_refuses_unknown_choices(choices: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         _osnet(**choices)
+
+
+def test_input_norm_gives_every_colour_of_every_image_the_learned_mean_and_deviation(images: torch.Tensor) -> None:
+    norm = InputNorm(eps=0.0)
+    with torch.no_grad():
+        norm.weight.copy_(torch.tensor([1.0, 2.0, 3.0]))
+        norm.bias.copy_(torch.tensor([0.1, 0.2, 0.3]))
+    found = norm(images * 7 - 3)
+    torch.testing.assert_close(found.mean((2, 3)), torch.tensor([[0.1, 0.2, 0.3]]).expand(4, 3), rtol=0, atol=1e-5)
+    torch.testing.assert_close(
+        found.std((2, 3), correction=0), torch.tensor([[1.0, 2.0, 3.0]]).expand(4, 3), rtol=1e-5, atol=0
+    )
+    expected = nn.functional.instance_norm(images, weight=norm.weight, bias=norm.bias, eps=1e-3)
+    norm.eps = 1e-3
+    torch.testing.assert_close(norm(images), expected)
+
+
+def test_input_norm_leaves_an_image_of_one_colour_at_the_shift_and_keeps_the_type() -> None:
+    found = InputNorm()(torch.full((1, 3, 8, 4), 0.4, dtype=torch.float16))
+    assert found.dtype == torch.float16
+    assert torch.equal(found, torch.zeros_like(found))
+
+
+def test_network_with_input_norm_does_not_see_the_white_balance(images: torch.Tensor) -> None:
+    tint = torch.tensor([1.3, 1.0, 0.7])[:, None, None]
+    shift = torch.tensor([0.2, 0.0, -0.1])[:, None, None]
+    with_norm, without = _osnet(input_norm=True).eval(), _osnet().eval()
+    torch.testing.assert_close(with_norm(images * tint + shift), with_norm(images), rtol=0, atol=1e-3)
+    assert (without(images * tint + shift) - without(images)).abs().max() > 0.02
+    again = from_config(with_norm.config, image_size=(64, 32))
+    again.load_state_dict(with_norm.state_dict())
+    assert torch.equal(again.eval()(images), with_norm(images))
