@@ -1,6 +1,6 @@
 """What helps a network with cameras it has never seen? One camera is left out of training, a small study.
 
-    python experiments/other_cameras.py MARKET1501 MOT15 VIDEOS WORK [seeds=0,1,2] [variants=plain,ain] [batches=50]
+    python experiments/other_cameras.py MARKET1501 MOT15 VIDEOS WORK [seeds=0,1,2] [variants=plain,ain] [batches=25]
 
 OSNet x0.25 from scratch at 128x64 on Market-1501's training persons but 150, without the images of one camera, another
 one with each seed. The 150 persons are asked for by queries of the cameras that were trained on, among their crops of
@@ -36,6 +36,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "plain": {},
     "colour": {"augment.brightness": 0.2, "augment.contrast": 0.2, "augment.saturation": 0.2, "augment.grayscale": 0.1},
     "mixstyle": {"augment.mixstyle": 0.5},
+    "input_norm": {"model.input_norm": True},
     "ain": {"model.backbone": "osnet_ain_x0_25"},
     "ain_mixstyle": {"model.backbone": "osnet_ain_x0_25", "augment.mixstyle": 0.5},
 }
@@ -115,7 +116,7 @@ def main(argv: list[str]) -> None:
     rows: dict[str, list[dict[str, float]]] = {variant: [] for variant in variants}
     for seed in seeds:
         for variant in variants:
-            model = trained(variant, seed, market, work, int(given.get("batches", 50)))
+            model = trained(variant, seed, market, work, int(given.get("batches", 25)))
             kept = model.parent / "scores.json"
             if not kept.is_file():
                 kept.write_text(json.dumps(scored(model, seed, market, sequences, videos)))

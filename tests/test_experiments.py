@@ -43,6 +43,7 @@ def test_promised_experiments_are_there() -> None:
         "agw_resnet50_market",
         "mobilenetv2_market_cpu",
         "mobilenetv2_market_cpu_again",
+        "mobilenetv2_market_cpu_cameras",
         "osnet_market_scratch",
         "osnet_x0_25_market_cpu",
         "quickstart",
