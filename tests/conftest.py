@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # a worker for each core: more threads would only wait for each other
+
 from mot_reid.data.synthetic_clip import walkers
 from mot_reid.reid.fastest import CACHE
 
