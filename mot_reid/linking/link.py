@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,7 +118,12 @@ def link(
 
 
 def check_known(
-    tracklets: Tracklets, *, travel_seconds: Travel | None = None, must: Pairs = (), cannot: Pairs = ()
+    tracklets: Tracklets,
+    *,
+    travel_seconds: Travel | None = None,
+    must: Pairs = (),
+    cannot: Pairs = (),
+    names: Sequence[str] | None = None,
 ) -> None:
     """Refuses what `link` would refuse of these, for which no embedding is needed.
 
@@ -127,20 +132,25 @@ def check_known(
         travel_seconds: As for `link`.
         must: As for `link`.
         cannot: As for `link`.
+        names: What the rows are called in a message; None: by row, track and camera.
 
     Raises:
         ValueError: A pair is no pair, or `must` contradicts `cannot` or the times.
     """
-    _known(tracklets, travel_seconds, must, cannot)
+    _known(tracklets, travel_seconds, must, cannot, names)
 
 
 def _known(
-    tracklets: Tracklets, travel_seconds: Travel | None, must: Pairs, cannot: Pairs
+    tracklets: Tracklets,
+    travel_seconds: Travel | None,
+    must: Pairs,
+    cannot: Pairs,
+    names: Sequence[str] | None = None,
 ) -> tuple[Constraints, list[list[int]]]:
     """Returns who cannot be who, and the rows that are one person, group by group."""
     rows = len(tracklets)
     constraints = Constraints(tracklets, travel_seconds or {}, ordered(cannot, rows, what="cannot"))
-    return constraints, _must_groups(ordered(must, rows, what="must"), constraints)
+    return constraints, _must_groups(ordered(must, rows, what="must"), constraints, names)
 
 
 def candidates(tracklets: Tracklets, strangers: Chance) -> SimilarPairs:
@@ -155,7 +165,9 @@ def candidates(tracklets: Tracklets, strangers: Chance) -> SimilarPairs:
     return similar_pairs(tracklets.embedding, -1.1 if rate >= 0.5 else strangers.similarity_at(rate))
 
 
-def _must_groups(must: frozenset[tuple[int, int]], constraints: Constraints) -> list[list[int]]:
+def _must_groups(
+    must: frozenset[tuple[int, int]], constraints: Constraints, names: Sequence[str] | None
+) -> list[list[int]]:
     """Returns the rows that must be one person, group by group."""
     if not must:
         return []
@@ -169,15 +181,18 @@ def _must_groups(must: frozenset[tuple[int, int]], constraints: Constraints) -> 
         if len(wrong):
             one, other = int(a[wrong[0]]), int(b[wrong[0]])
             raise ValueError(
-                f"must: got rows {one} and {other}, {_called(constraints.tracklets, one)} and "
-                f"{_called(constraints.tracklets, other)}, as one person, which cannot be: `cannot` names them, "
-                "or one camera shows both at a time, or the travel time does not fit; remove one of the two"
+                f"must: got {_called(constraints.tracklets, one, other, names)} as one person, which cannot be: "
+                "`cannot` names them, or one camera shows both at a time, or the travel time does not fit; remove "
+                "one of the two"
             )
     return [group.tolist() for group in groups]
 
 
-def _called(tracklets: Tracklets, row: int) -> str:
-    return f"track {tracklets.track_id[row]} of camera {tracklets.camera_id[row]}"
+def _called(tracklets: Tracklets, one: int, other: int, names: Sequence[str] | None) -> str:
+    if names is not None:
+        return f"'{names[one]}' and '{names[other]}'"
+    tracks = (f"track {tracklets.track_id[row]} of camera {tracklets.camera_id[row]}" for row in (one, other))
+    return f"rows {one} and {other}, {' and '.join(tracks)},"
 
 
 def explain(merge: Merge, tracklets: Tracklets, expected_false: float) -> Link:

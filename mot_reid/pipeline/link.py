@@ -221,7 +221,7 @@ def read_constraints(
             "remove the other"
         )
     try:
-        check_known(tracklets, must=found["must"], cannot=found["cannot"])
+        check_known(tracklets, must=found["must"], cannot=found["cannot"], names=list(names))
     except ValueError as error:
         raise ValueError(f"constraints: '{path}': {error}") from None
     return found

@@ -174,8 +174,8 @@ def test_command_writes_files_and_keeps_what_is_known(files, tmp_path: Path, cap
     ("known", "output", "reid", "message"),
     [
         ('{"must": [["a:2", "c:1"]]}', "out", "null", "constraints: got 'c:1' in"),
-        ('{"must": [["a:2", "a:5"]]}', "out", "null", "track 2 of camera 0 and track 5 of camera 0, as one person"),
-        ('{"must": [["a:2", "b:1"], ["b:1", "b:9"]]}', "out", "null", "track 1 of camera 1 and track 9 of camera 1"),
+        ('{"must": [["a:2", "a:5"]]}', "out", "null", "must: got 'a:2' and 'a:5' as one person, which"),
+        ('{"must": [["a:2", "b:1"], ["b:1", "b:9"]]}', "out", "null", "must: got 'b:1' and 'b:9' as one person"),
         ("{}", "known.json", "null", "output: got 'known.json"),
         ("{}", "out", "uncalibrated.safetensors", "calibration: got none; expected the calibration of a model"),
     ],
