@@ -1,6 +1,6 @@
 """What score bands that follow the detector bring, beside fixed ones: one row per detector and video.
 
-    python experiments/score_bands.py MOT15/train BOXES [draws=3] [preset=bytetrack]
+    python experiments/score_bands.py MOT15/train BOXES [draws=3] [preset=bytetrack] [only=name,name]
 
 MOT15/train holds folders of sequences; BOXES holds a folder for each detector with SEQUENCE.txt inside, MOTChallenge's
 det.txt in the coordinates of the ground truth. The public det/det.txt of each sequence are the detector `public`.

@@ -8,6 +8,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -55,6 +56,12 @@ def check(words: Sequence[str]) -> None:
         CHECKS[name](arguments)
     if list(words[:2]) == ["python", "-c"]:
         assert missing_names(words[2]) == []
+    if words[0] == "python" and words[1].startswith("experiments/"):
+        check_script(ROOT / words[1], words[2:])
+    if list(words[:2]) == ["python", "docs/peers/run.py"]:
+        CHECKS["compare"](words[3:])
+    if list(words[:2]) == ["python", "-m"] and words[2].startswith("tests."):
+        assert (ROOT / f"{words[2].replace('.', '/')}.py").is_file(), f"{words[2]}: no such module"
     for word in words:
         # A redirection or a container's address is no file of ours.
         if word.startswith(OURS) and "*" not in word:
@@ -62,6 +69,50 @@ def check(words: Sequence[str]) -> None:
     for word in words if words[0] == "pip" else ():
         for extra in re.findall(r"[\w,]+(?=\]$)", word):
             assert set(extra.split(",")) <= extras(), f"{word}: no such extra"
+
+
+def check_script(path: Path, arguments: Sequence[str]) -> None:
+    """Checks the arguments of a script by the usage in its docstring.
+
+    Raises:
+        AssertionError: a key that it does not name, a value that is none of a|b, or another number of places.
+    """
+    places, keys = usage(path)
+    given = [word.split("=", 1) for word in arguments if "=" in word]
+    assert len(arguments) - len(given) in (0, places), f"{path.name}: got {arguments}; expected {places} places"
+    for key, value in given:
+        assert key in keys, f"{path.name}: no key '{key}'"
+        assert "|" not in keys[key] or set(value.split("|")) <= set(keys[key].split("|")), f"{path.name}: {key}={value}"
+
+
+def usage(path: Path) -> tuple[int, dict[str, str]]:
+    """Returns how many places and which keys the docstring of a script names, the keys with what stands after them."""
+    told = re.search(rf"python experiments/{path.name}(.*?)\n\n", str(ast.get_docstring(_parsed(path))), re.DOTALL)
+    assert told is not None, f"{path.name}: its docstring has no usage"
+    words = told[1].split()
+    keys = dict(word.strip("[]").split("=", 1) for word in words if "=" in word)
+    return len(words) - len(keys), keys
+
+
+def read_keys(path: Path) -> set[str]:
+    """Returns the keys that a script looks up in `given`: `given["x"]`, `given.get("x", ..)` and `"x" in given`."""
+    found: set[object] = set()
+    for node in ast.walk(_parsed(path)):
+        if isinstance(node, ast.Subscript) and _is_given(node.value) and isinstance(node.slice, ast.Constant):
+            found.add(node.slice.value)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and _is_given(node.func.value):
+            found |= {word.value for word in node.args[:1] if isinstance(word, ast.Constant)}
+        if isinstance(node, ast.Compare) and _is_given(node.comparators[0]) and isinstance(node.left, ast.Constant):
+            found.add(node.left.value)
+    return {str(key) for key in found}
+
+
+def _is_given(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id == "given"
+
+
+def _parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def called(words: Sequence[str]) -> tuple[str | None, Sequence[str]]:
