@@ -10,15 +10,20 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mot_reid.arrays import BoolArray, IntArray
+from mot_reid.arrays import BoolArray, Float32Array, IntArray
 from mot_reid.linking.agglomerate import Groups, Merge
+from mot_reid.linking.camera_bias import Common, common
 from mot_reid.linking.chance import stored
 from mot_reid.linking.link import Link, explain
 from mot_reid.linking.spread import BINS, Spread
 from mot_reid.linking.tracklets import Constraints, Tracklets, Travel
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _COLUMNS = tuple(Tracklets.COLUMNS)
+_COMMON = ("place", "mean", "overall", "deviation")
+_AGAIN = 0.25
+"""What people have in common is found again when so many of the tracklets are newer than that."""
+_AT_ONCE = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,8 @@ class OnlineLinker:
     A tracklet is given again as it grows: camera and track say which it is. It gets an identity at once, 1, 2, 3 ..,
     that of a person seen before where it is sure enough, by the rules of `link`. Identities stay as they are, with two
     exceptions, which are events: two turn out to be one person, or a camera shows two tracks of one identity at a time.
-    Only tracklets that changed are compared, so the answer can differ a little from that of `link` over all of them.
+    Only tracklets that changed are compared, and what the people of a camera have in common is that of the tracklets so
+    far, so the answer can differ from that of `link` over all of them.
 
     Args:
         calibration: Of the model that embedded the tracklets.
@@ -72,6 +78,7 @@ class OnlineLinker:
         self._most_false, self._travel, self._most = max_false_links, dict(travel_seconds or {}), most_tracklets
         self._seen, self._global_id = Tracklets.empty(), np.zeros(0, np.int64)
         self._spread, self._next_id = Spread(), 1
+        self._common, self._less, self._newer = common(self._seen), self._seen.embedding, 0
 
     @property
     def tracklets(self) -> Tracklets:
@@ -97,7 +104,11 @@ class OnlineLinker:
             return []
         changed = self._take(tracklets)
         constraints = Constraints(self._seen, self._travel, frozenset())
-        events = self._split(changed, constraints) + self._join(changed, constraints)
+        events = self._split(changed, constraints)
+        if self._newer >= _AGAIN * len(self._seen):
+            self._find_common()
+            changed = np.arange(len(self._seen))
+        events += self._join(changed, constraints)
         self._forget_oldest()
         return events
 
@@ -119,6 +130,7 @@ class OnlineLinker:
         """
         gone = self._global_id == global_id
         self._drop(gone)
+        self._find_common()  # which nobody who is forgotten is part of
         return int(gone.sum())
 
     def forget_camera(self, camera_id: int) -> None:
@@ -128,6 +140,7 @@ class OnlineLinker:
             camera_id: Which camera.
         """
         self._drop(self._seen.camera_id == camera_id)
+        self._find_common()
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """Returns the whole state as arrays by name; `numpy.savez(path, **state)` stores it without pickle."""
@@ -137,6 +150,8 @@ class OnlineLinker:
             "global_id": self.global_id,
             "next_id": np.array(self._next_id),
             "counts": self._spread.counts.copy(),
+            "newer": np.array(self._newer),
+            **{f"common_{name}": np.array(getattr(self._common, name)) for name in _COMMON},
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -148,7 +163,8 @@ class OnlineLinker:
         Raises:
             ValueError: It is of a newer format, something is missing, or identities are wrong; nothing is changed then.
         """
-        names = (*_COLUMNS, "format_version", "global_id", "next_id", "counts")
+        kept = [f"common_{name}" for name in _COMMON]
+        names = (*_COLUMNS, "format_version", "global_id", "next_id", "counts", "newer", *kept)
         missing = next((name for name in names if name not in state), None)
         if missing is not None:
             raise ValueError(f"linker state: got none of '{missing}'; expected what `state_dict` returns")
@@ -161,8 +177,14 @@ class OnlineLinker:
             raise ValueError(f"linker state: got wrong identities; expected one from 1 to {following - 1} for each row")
         if np.shape(state["counts"]) != (BINS,):
             raise ValueError(f"linker state: got counts of shape {np.shape(state['counts'])}; expected {BINS}")
+        shared = Common(*(np.asarray(state[name]) for name in kept))
+        cameras, size = len(shared.place), seen.embedding.shape[1]
+        shapes = [np.shape(state[name]) for name in kept]
+        if shapes != [(cameras, 2), (cameras, size), (size,), (size,)]:
+            raise ValueError(f"linker state: got means of shapes {shapes}; expected those of embeddings of size {size}")
+        self._less = shared.without(seen)
         self._seen, self._global_id, self._next_id = seen, identity.astype(np.int64), following
-        self._spread = Spread(state["counts"])
+        self._spread, self._common, self._newer = Spread(state["counts"]), shared, int(state["newer"])
 
     def _check(self, tracklets: Tracklets) -> None:
         keys = list(zip(tracklets.camera_id.tolist(), tracklets.track_id.tolist()))
@@ -181,15 +203,29 @@ class OnlineLinker:
         rows = np.array([place.setdefault(key, len(place)) for key in given])
         old = np.sort(rows[rows < len(self._seen)])
         if len(old):
-            self._spread.count(self._seen.embedding, old, sign=-1)
+            self._spread.count(self._less, old, sign=-1)
         both = Tracklets.concatenate([self._seen, tracklets]) if len(self._seen) else tracklets
         source = np.arange(len(place))
         source[rows] = len(self._seen) + np.arange(len(tracklets))
         self._seen = both[source]
-        self._global_id = np.append(self._global_id, np.zeros(len(place) - len(self._global_id), np.int64))
+        added = len(place) - len(self._global_id)
+        self._global_id = np.append(self._global_id, np.zeros(added, np.int64))
+        self._newer += added
         rows.sort()
-        self._spread.count(self._seen.embedding, rows)
+        less = self._seen.embedding.copy()
+        if len(self._less):
+            less[: len(self._less)], less[rows] = self._less, self._common.without(self._seen[rows])
+        self._less = less
+        self._spread.count(less, rows)
         return rows
+
+    def _find_common(self) -> None:
+        """Finds what people have in common anew, and counts how similar all pairs are without it."""
+        self._common, self._newer = common(self._seen), 0
+        self._less, self._spread = self._common.without(self._seen), Spread()
+        for start in range(0, len(self._seen), _AT_ONCE):
+            end = min(start + _AT_ONCE, len(self._seen))
+            self._spread.count(self._less[:end], np.arange(start, end))
 
     def _split(self, changed: IntArray, constraints: Constraints) -> list[Event]:
         """Takes tracklets out of an identity with which they cannot be one person; the one that began later leaves."""
@@ -214,20 +250,20 @@ class OnlineLinker:
         together: dict[int, list[int]] = defaultdict(list)
         for row in np.flatnonzero(self._global_id).tolist():
             together[int(self._global_id[row])].append(row)
-        groups = Groups(self._seen.embedding, constraints, list(together.values()))
-        place, other = np.nonzero(self._seen.embedding[changed] @ self._seen.embedding.T >= threshold)
-        one = changed[place]
+        groups = Groups(self._less, constraints, list(together.values()))
+        seen = self._seen.replace(embedding=self._less)
+        one, other = _similar(self._less, changed, threshold)
         good = (one != other) & constraints.allow(one, other)
         events = []
         for merge in groups.join(one[good], other[good], threshold):
-            events += self._merged(merge, float(shares[Spread.place(merge.similarity)]))
+            events += self._merged(merge, seen, float(shares[Spread.place(merge.similarity)]))
         new = sorted((rows for rows in groups.groups() if not self._global_id[rows].any()), key=min)
         for rows in new:
             self._global_id[rows] = self._next_id
             self._next_id += 1
         return events
 
-    def _merged(self, merge: Merge, expected_false: float) -> list[Event]:
+    def _merged(self, merge: Merge, seen: Tracklets, expected_false: float) -> list[Event]:
         """Gives two groups the lower of their identities; an event where both had one."""
         rows = np.array(merge.left + merge.right)
         given = np.unique(self._global_id[rows])
@@ -235,7 +271,7 @@ class OnlineLinker:
         if not len(given):
             return []
         self._global_id[rows] = given[0]
-        link = explain(merge, self._seen, expected_false) if len(given) > 1 else None
+        link = explain(merge, seen, expected_false) if len(given) > 1 else None
         return [Event("merge", int(given[0]), int(other), link) for other in given[1:]]
 
     def _forget_oldest(self) -> None:
@@ -247,5 +283,15 @@ class OnlineLinker:
 
     def _drop(self, gone: BoolArray) -> None:
         if gone.any():
-            self._spread.count(self._seen.embedding, np.flatnonzero(gone), sign=-1)
-            self._seen, self._global_id = self._seen[~gone], self._global_id[~gone]
+            self._spread.count(self._less, np.flatnonzero(gone), sign=-1)
+            self._seen, self._less, self._global_id = self._seen[~gone], self._less[~gone], self._global_id[~gone]
+
+
+def _similar(embedding: Float32Array, rows: IntArray, least: float) -> tuple[IntArray, IntArray]:
+    """Returns the pairs of these rows and any others that are similar enough, each row and the other."""
+    found = []
+    for part in np.split(rows, range(_AT_ONCE, len(rows), _AT_ONCE)):
+        place, other = np.nonzero(embedding[part] @ embedding.T >= least)
+        found.append((part[place], other))
+    one, other = (np.concatenate(side) for side in zip(*found))
+    return one, other

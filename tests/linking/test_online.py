@@ -7,6 +7,7 @@ import io
 import numpy as np
 import pytest
 
+from mot_reid.linking.camera_bias import Common
 from mot_reid.linking.link import link
 from mot_reid.linking.online import OnlineLinker
 from mot_reid.linking.spread import Spread
@@ -107,11 +108,43 @@ def test_spread_equals_a_count_of_all_pairs_after_rows_came_changed_and_went() -
     linker = OnlineLinker(CALIBRATION, max_false_links=0.05, most_tracklets=40)
     for rows in (slice(0, 30), slice(20, 60), slice(5, 12)):
         linker.update(seen[rows])
-    left = linker.tracklets.embedding
+    state = linker.state_dict()
+    shared = Common(*(state[f"common_{name}"] for name in ("place", "mean", "overall", "deviation")))
+    left = shared.without(linker.tracklets)
     pairs = (left @ left.T)[np.triu_indices(len(left), 1)]
     counted = np.histogram(pairs, bins=2000, range=(-1, 1))[0]
-    assert np.abs(np.cumsum(counted - linker.state_dict()["counts"])).max() <= 2  # a rounding may move a pair by a bin
-    assert linker.state_dict()["counts"].sum() == len(pairs)
+    assert np.abs(np.cumsum(counted - state["counts"])).max() <= 2  # a rounding may move a pair by a bin
+    assert state["counts"].sum() == len(pairs)
+
+
+def test_light_of_a_camera_neither_joins_strangers_nor_parts_a_person() -> None:
+    """Forty persons, each before two cameras, one after the other; the light of each is as long as what a person is.
+
+    With it 15 pairs were joined, 10 of them of strangers.
+    """
+    rng = np.random.default_rng(0)
+    person, light = rng.normal(size=(40, 64)), rng.normal(size=(2, 64))
+    camera, who = np.tile([0, 1], 40), np.repeat(np.arange(40), 2)
+    vector = person[who] + light[camera] + 0.2 * rng.normal(size=(80, 64))
+    seen = tracklets(who.tolist(), cameras=camera, begin=20 * np.arange(80))
+    seen = seen.replace(embedding=(vector / np.linalg.norm(vector, axis=1, keepdims=True)).astype(np.float32))
+    linker = OnlineLinker(CALIBRATION, max_false_links=0.05)
+    for start in range(0, 80, 8):
+        linker.update(seen[start : start + 8])
+    same = linker.global_id[:, None] == linker.global_id[None]
+    pairs = np.triu_indices(80, 1)
+    assert (same[pairs] == (who[pairs[0]] == who[pairs[1]])).all()
+
+
+def test_means_hold_nothing_of_a_person_who_is_forgotten() -> None:
+    seen = tracklets([0, 1, 1], cameras=[0, 0, 1], begin=[0, 20, 40])
+    both, one = (OnlineLinker(CALIBRATION, max_false_links=0.05) for _ in range(2))
+    both.update(seen)
+    assert both.forget(int(both.global_id[0])) == 1
+    one.update(seen[1:])
+    for name, values in one.state_dict().items():
+        if name.startswith("common_") or name == "counts":
+            np.testing.assert_array_equal(both.state_dict()[name], values)
 
 
 def test_shares_of_the_spread_are_those_of_the_definition() -> None:
@@ -134,7 +167,9 @@ def test_shares_of_the_spread_are_those_of_the_definition() -> None:
     ("change", "message"),
     [
         ({"global_id": None}, "got none of 'global_id'"),
-        ({"format_version": np.array(2)}, "got format 2; expected 1"),
+        ({"format_version": np.array(1)}, "got format 1; expected 2"),
+        ({"common_mean": np.zeros((1, 7))}, "got means of shapes"),
+        ({"common_place": None}, "got none of 'common_place'"),
         ({"global_id": np.array([1, 9])}, "got wrong identities"),
         ({"counts": np.zeros(7)}, r"counts of shape \(7,\)"),
         ({"embedding": np.ones((2, 64))}, "a vector of length 1"),
