@@ -35,6 +35,27 @@ def writing(path: str | Path) -> Iterator[None]:
         ) from None
 
 
+@contextmanager
+def given_by(key: str, *, instead_of: str = "checkpoint") -> Iterator[None]:
+    """Names the key by which a file was given in what is said against the file; other refusals pass as they are.
+
+    Args:
+        key: What the person wrote, such as "reid".
+        instead_of: What the block calls the file where it does not know the key.
+
+    Raises:
+        OSError, ValueError, ImportError: The block refused the file, or something else.
+    """
+    try:
+        yield
+    except (OSError, ValueError, ImportError) as error:
+        told = str(error)
+        file = told.removeprefix(f"{instead_of}: ")
+        if len(error.args) != 1 or (file == told and not told.startswith("'")):
+            raise
+        raise type(error)(f"{key}: {file}") from error
+
+
 def check_writable(path: str | Path, what: str) -> None:
     """Refuses a place that could not be written to in the end, before any work is done; makes its folder.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mot_reid.cli.command import Command, Given, check_output
-from mot_reid.files import write_json
+from mot_reid.files import given_by, write_json
 from mot_reid.settings.adaptation import AdaptSettings, EvidenceSettings
 from mot_reid.settings.load import ConfigError
 
@@ -77,6 +77,8 @@ def _files(settings: AdaptSettings) -> tuple[Path, Path]:
     if output.suffix != ".safetensors":
         raise ConfigError(f"output: got '{output}'; expected a name ending in .safetensors")
     check_output("output", str(output))
+    with given_by("checkpoint"):
+        checkpoint.load(model)  # which tests itself, before any video is read
     return model, output
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mot_reid.cli.command import Command, Given, check_output
-from mot_reid.files import write_json
+from mot_reid.files import given_by, write_json
 from mot_reid.settings.benchmark import BenchmarkSettings
 
 COMMAND = Command(
@@ -41,7 +41,8 @@ def _measure(settings: BenchmarkSettings, given: Given) -> None:
         f"accelerator {machine['accelerator'] or 'none'}, torch {machine['versions']['torch']}",
         flush=True,
     )
-    figures = measure(settings)
+    with given_by("reid"):
+        figures = measure(settings)
     if settings.json is not None:
         told = {"machine": machine, "figures": {figure.name: figure.to_dict() for figure in figures}}
         write_json(settings.json, told)

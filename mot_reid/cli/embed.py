@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 
 from mot_reid.cli.command import Command, Given, check_output
+from mot_reid.files import given_by
 from mot_reid.settings.embedding import EmbedSettings
 
 COMMAND = Command(
@@ -44,7 +45,8 @@ def _embed(settings: EmbedSettings, given: Given) -> None:
     from mot_reid.settings.tracker_parameters import BUNDLED_MODEL
 
     model = checkpoint.find(settings.checkpoint or BUNDLED_MODEL)
-    embedder = Embedder(model, device=settings.device, batch_size=settings.batch_size)
+    with given_by("checkpoint"):
+        embedder = Embedder(model, device=settings.device, batch_size=settings.batch_size)
     log.info("embedding %s image%s with %s ..", f"{len(paths):,}", "" if len(paths) == 1 else "s", model.stem)
     found = EmbeddingFile(paths, embed_crops(embedder, paths), checkpoint.identify(model))
     print(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mot_reid.cli.command import Command, Given, check_output
-from mot_reid.files import write_json, write_text
+from mot_reid.files import given_by, write_json, write_text
 from mot_reid.settings.evaluation import EvaluateSettings
 from mot_reid.settings.load import ConfigError
 
@@ -99,7 +99,8 @@ def _load(name: str, settings: EvaluateSettings, given: Given) -> Model:
 
     path = checkpoint.find(name)
     precision = "auto" if path.suffix == ".onnx" and "precision" not in given else settings.precision
-    embedder = Embedder(path, device=settings.device, batch_size=settings.batch_size, precision=precision)
+    with given_by("checkpoint"):
+        embedder = Embedder(path, device=settings.device, batch_size=settings.batch_size, precision=precision)
     return Model(name, path, precision, embedder)
 
 

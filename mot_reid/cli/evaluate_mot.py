@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mot_reid.cli.command import Command, Given, check_output
-from mot_reid.files import write_json, write_text
+from mot_reid.files import given_by, write_json, write_text
 from mot_reid.settings.evaluation import EvaluateMotSettings
 from mot_reid.settings.load import ConfigError
 
@@ -124,7 +124,8 @@ def _embedder(name: str | None, runtime: str) -> Embedder | None:
         return None
     from mot_reid.reid.embedder import Embedder
 
-    return Embedder(name, runtime=runtime)
+    with given_by("reid"):
+        return Embedder(name, runtime=runtime)
 
 
 def table(result: MotResult, intervals: Mapping[str, Interval]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mot_reid.cli.command import Command, Given, mistake
-from mot_reid.files import check_writable
+from mot_reid.files import check_writable, given_by
 from mot_reid.settings.export import ExportSettings
 from mot_reid.settings.load import ConfigError
 
@@ -64,11 +64,13 @@ def _export(settings: ExportSettings, given: Given) -> None:
     }
     precision = " in half precision" if settings.half else " in 8 bits" if settings.int8 else ""
     log.info("exporting %s as %s%s ...", source, kind, precision)
+    with given_by("checkpoint"):
+        artifact = checkpoint.load(source)
     if settings.int8 is not None:
-        cosine = exporters.export_int8(checkpoint.load(source), output, settings.int8)
+        cosine = exporters.export_int8(artifact, output, settings.int8)
         log.info("median cosine to torch on crops left out of it: %.4f", cosine)
     else:
-        writers[kind](checkpoint.load(source), output, half=settings.half)
+        writers[kind](artifact, output, half=settings.half)
     print(f"{output} ({output.stat().st_size / 1e6:.2f} MB)")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mot_reid.cli.command import Command, Given
-from mot_reid.files import check_writable, write_json
+from mot_reid.files import check_writable, given_by, write_json
 from mot_reid.settings.linking import LinkSettings
 
 COMMAND = Command(
@@ -40,7 +40,8 @@ def _link(settings: LinkSettings, given: Given) -> None:
     tracklets, folder = outline(cameras), Path(settings.output)
     known = read_constraints(settings.constraints, tracklets, cameras)
     check_writable(folder / "links.json", "output")
-    embedder = Embedder(settings.reid or BUNDLED_MODEL, device=settings.device, runtime=settings.runtime)
+    with given_by("reid"):
+        embedder = Embedder(settings.reid or BUNDLED_MODEL, device=settings.device, runtime=settings.runtime)
     stored(embedder.metadata["calibration"])  # refuses a model without one
     tracklets, pictures = look(cameras, tracklets, embedder, crops=settings.crops)
     linked = link(

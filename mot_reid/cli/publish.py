@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mot_reid.cli.command import Command, Given, check_output
-from mot_reid.files import write_text
+from mot_reid.files import given_by, write_text
 from mot_reid.settings.load import ConfigError
 from mot_reid.settings.publication import PublishSettings
 
@@ -42,7 +42,8 @@ def _publish(settings: PublishSettings, given: Given) -> None:
         raise ConfigError(
             f"command line: checkpoint: got '{model}'; expected a .safetensors file; write one with mot-reid export"
         )
-    metadata = checkpoint.load(model).metadata  # which tests itself
+    with given_by("checkpoint"):
+        metadata = checkpoint.load(model).metadata  # which tests itself
     card = hub.card_of(metadata, settings.repo, scores=scores)
     if settings.card is not None:
         print(f"card     {write_text(settings.card, card)}; nothing was uploaded")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mot_reid.cli.command import Command, Given, check_output
-from mot_reid.files import write_json, write_text
+from mot_reid.files import given_by, write_json, write_text
 from mot_reid.settings.embedding import SearchSettings
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ def _search(settings: SearchSettings, given: Given) -> None:
     from mot_reid.settings.tracker_parameters import BUNDLED_MODEL
 
     model = checkpoint.find(settings.checkpoint or BUNDLED_MODEL)
-    embedder = Embedder(model, device=settings.device, batch_size=settings.batch_size)
+    with given_by("checkpoint"):
+        embedder = Embedder(model, device=settings.device, batch_size=settings.batch_size)
     gallery = read_gallery(settings.gallery, embedder, model=model)
     found = search(queries, gallery, embedder, count=settings.count)
     for answers in found:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mot_reid.cli.command import Command, Given
+from mot_reid.files import given_by
 from mot_reid.settings.tracking import TrackSettings
 
 if TYPE_CHECKING:
@@ -89,7 +90,8 @@ def _linked(
     from mot_reid.reid.embedder import Embedder
     from mot_reid.settings.tracker_parameters import BUNDLED_MODEL
 
-    embedder = Embedder(settings.reid or BUNDLED_MODEL, device=settings.device, runtime=settings.runtime)
+    with given_by("reid"):
+        embedder = Embedder(settings.reid or BUNDLED_MODEL, device=settings.device, runtime=settings.runtime)
     told, described = link_sources(settings, jobs, embedder, doing)
     tracks = sum(len(names) for names in told["identities"].values())
     print(f"linked       {tracks} tracks of {len(jobs)} sources, {len(told['identities'])} identities")

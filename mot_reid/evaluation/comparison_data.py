@@ -16,7 +16,7 @@ from mot_reid.data.motchallenge import Sequence as Folder
 from mot_reid.data.motchallenge import by_frame, read_detections, read_ground_truth, read_sequences
 from mot_reid.data.synthetic_clip import walkers
 from mot_reid.data.video import VideoReader
-from mot_reid.files import whole
+from mot_reid.files import given_by, whole
 from mot_reid.structures import Detections, TrackTable
 
 if TYPE_CHECKING:  # only those who compare embedders need torch
@@ -114,7 +114,8 @@ def open_embedder(name: str, device: str, runtime: str) -> tuple[Embedder, bytes
     from mot_reid.reid.checkpoint import identify
     from mot_reid.reid.embedder import Embedder
 
-    embedder = Embedder(name, device=device, runtime=runtime)
+    with given_by("embedders"):
+        embedder = Embedder(name, device=device, runtime=runtime)
     run_by = "" if embedder.runtime == "torch" else embedder.runtime
     return embedder, f"{identify(name)['sha256']}{run_by}".encode()
 

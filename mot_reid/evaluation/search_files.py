@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mot_reid.data.image_files import find_images
 from mot_reid.evaluation.embed_files import embed_crops
 from mot_reid.evaluation.embedding_file import SUFFIX, EmbeddingFile
+from mot_reid.files import given_by
 from mot_reid.metrics.search import nearest
 from mot_reid.reid.checkpoint import identify
 from mot_reid.reid.embedder import Embedder
@@ -57,7 +58,8 @@ def read_gallery(gallery: str, embedder: Embedder, *, model: Path) -> EmbeddingF
     if Path(gallery).suffix != SUFFIX:
         paths = find_images([gallery], what="gallery")
         return EmbeddingFile(paths, embed_crops(embedder, paths), own)
-    found = EmbeddingFile.load(gallery)
+    with given_by("gallery", instead_of="embeddings"):
+        found = EmbeddingFile.load(gallery)
     if found.model.get("sha256") != own["sha256"]:
         raise ValueError(
             f"gallery: got '{gallery}', embedded by {found.model.get('file')}; expected embeddings of the model that "

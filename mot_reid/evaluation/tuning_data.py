@@ -10,7 +10,7 @@ import numpy as np
 from mot_reid.data.motchallenge import Sequence, by_frame, read_detections, read_ground_truth, read_sequences
 from mot_reid.data.video import VideoReader
 from mot_reid.evaluation.tuning import Bench
-from mot_reid.files import whole
+from mot_reid.files import given_by, whole
 from mot_reid.metrics.mot_rules import Benchmark
 from mot_reid.reid.embedder import Embedder
 from mot_reid.settings.load import ConfigError
@@ -49,7 +49,8 @@ def read_bench(
         raise ConfigError(f"command line: ground_truth: got only one sequence, {min(found)}; expected two or more")
     if reid is not None and not embeddings:
         raise ConfigError("command line: reid: got it without embeddings=DIR; expected the folder to keep them in")
-    embedder = None if reid is None else Embedder(reid, runtime=runtime)
+    with given_by("reid"):
+        embedder = None if reid is None else Embedder(reid, runtime=runtime)
     truths, frames = {}, {}
     for name, sequence in found.items():
         truths[name] = read_ground_truth(sequence.ground_truth_path)
@@ -74,7 +75,7 @@ def _with_embeddings(
     embedding = np.load(file)
     if embedding.ndim != 2 or len(embedding) != len(table):
         raise ValueError(
-            f"'{file}': got shape {embedding.shape}; expected a row for each of the {len(table)} detections"
+            f"embeddings: got '{file}' of shape {embedding.shape}; expected {len(table)} rows, one for each detection"
         )
     order = np.argsort(table.frame, kind="stable")
     parts = np.split(embedding[order], np.cumsum([len(found) for found in frames])[:-1])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mot_reid.actions.describe import Described, describe
 from mot_reid.actions.zones import polygon, segment
 from mot_reid.data.zones import Scene, read_scene
+from mot_reid.files import given_by
 from mot_reid.pipeline.plan import Job
 from mot_reid.pipeline.source import Source
 from mot_reid.settings.load import ConfigError
@@ -50,7 +51,8 @@ class Doing:
         if chosen is not None:
             from mot_reid.actions.classifier import ActionClassifier
 
-            self._classifier = ActionClassifier(chosen, device=settings.device)
+            with given_by("actions.classifier"):
+                self._classifier = ActionClassifier(chosen, device=settings.device)
 
     def refuse_live(self, source: str, *, live: bool) -> None:
         """Refuses a classifier for what cannot be read a second time.

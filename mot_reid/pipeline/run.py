@@ -14,6 +14,7 @@ from mot_reid.data.video_writer import VideoWriter
 from mot_reid.detection.onnx import OnnxDetector, is_onnx
 from mot_reid.detection.public import PublicDetector
 from mot_reid.detection.yolo import YoloDetector
+from mot_reid.files import given_by
 from mot_reid.pipeline.doing import Doing
 from mot_reid.pipeline.embed_ahead import EmbedAhead
 from mot_reid.pipeline.plan import Job
@@ -232,15 +233,18 @@ def build_detector(
     if chosen.public is not None:
         if chosen.weights is not None:
             raise ConfigError("detector: got weights and public; expected one of them")
-        return PublicDetector(chosen.public.replace("{source}", source), min_score=chosen.min_score)
+        with given_by("detector.public"):
+            return PublicDetector(chosen.public.replace("{source}", source), min_score=chosen.min_score)
     if drawn is not None and chosen.weights is None:
         return PublicDetector(drawn, min_score=chosen.min_score)
-    if chosen.kind is not None or is_onnx(chosen.weights or ""):
-        return _onnx_detector(settings)
-    return YoloDetector(
-        chosen.weights or _DEFAULT_WEIGHTS, min_score=chosen.min_score, nms_iou=chosen.nms_iou, classes=chosen.classes,
-        image_size=chosen.image_size, rectangular=chosen.rectangular, device=settings.device,
-    )  # fmt: skip
+    with given_by("detector.weights", instead_of="detector"):
+        if chosen.kind is not None or is_onnx(chosen.weights or ""):
+            return _onnx_detector(settings)
+        return YoloDetector(
+            chosen.weights or _DEFAULT_WEIGHTS, min_score=chosen.min_score, nms_iou=chosen.nms_iou,
+            classes=chosen.classes, image_size=chosen.image_size, rectangular=chosen.rectangular,
+            device=settings.device,
+        )  # fmt: skip
 
 
 def _onnx_detector(settings: TrackSettings | AdaptSettings) -> OnnxDetector:
@@ -269,7 +273,8 @@ def _embedder(settings: TrackSettings, job: Job, given: EmbedderLike | None, wat
     if given is None and job.reid is not None:
         from mot_reid.reid.embedder import Embedder
 
-        given = Embedder(job.reid, device=settings.device, runtime=settings.runtime)
+        with given_by("reid"):
+            given = Embedder(job.reid, device=settings.device, runtime=settings.runtime)
     return None if given is None else _TimedEmbedder(given, watch)
 
 

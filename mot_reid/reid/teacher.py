@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mot_reid.files import given_by
 from mot_reid.reid import checkpoint
 from mot_reid.reid.embedder import Embedder
 from mot_reid.reid.preprocess import Preprocess
@@ -36,7 +37,8 @@ class Teacher:
             ValueError: A network of others comes without its preprocessing, or one of ours with it.
             ImportError: What runs the file is not installed.
         """
-        self.path = checkpoint.find(path)
+        with given_by("distill.teacher"):
+            self.path = checkpoint.find(path)
         foreign = self.path.suffix in (".onnx", ".xml")
         if preprocess is None and self.path.suffix == ".xml":
             raise ValueError(
@@ -48,7 +50,8 @@ class Teacher:
                 f"distill.teacher_size: got {preprocess.size} for '{path}', which carries its own preprocessing; "
                 "expected null; leave it out"
             )
-        self._embed = _ours(self.path) if preprocess is None else _of_others(self.path, preprocess)
+        with given_by("distill.teacher"):
+            self._embed = _ours(self.path) if preprocess is None else _of_others(self.path, preprocess)
 
     @property
     def sha256(self) -> str:

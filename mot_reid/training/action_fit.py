@@ -18,6 +18,7 @@ from mot_reid.data.action_clips import ClipSplits, ClipTable, read_clips
 from mot_reid.data.origins import SYNTHETIC
 from mot_reid.data.synthetic_actions import generate
 from mot_reid.data.track_clips import CONTEXT
+from mot_reid.files import given_by
 from mot_reid.metrics.confusion import as_text
 from mot_reid.settings.load import ActionConfig
 from mot_reid.training.action_data import ActionDataModule
@@ -151,7 +152,8 @@ def _network(config: ActionConfig, *, classes: int, clip: ClipFormat) -> nn.Modu
                 f"model.weights: got '{model.weights}'; expected pretrained, none, or the model.safetensors of a run "
                 "that trained an action classifier"
             )
-        fill(network, dict(model_file.load(model.weights).network.state_dict()), head=NETWORKS[model.network].head)
+        with given_by("model.weights"):
+            fill(network, dict(model_file.load(model.weights).network.state_dict()), head=NETWORKS[model.network].head)
     return network
 
 

@@ -19,6 +19,7 @@ import torch
 from mot_reid import __version__
 from mot_reid.data.identities import IdentityTable
 from mot_reid.data.origins import Origin
+from mot_reid.files import given_by
 from mot_reid.reid import bundled
 from mot_reid.reid.checkpoint import describe, find, identify
 from mot_reid.reid.pretrained import pretrained_licence
@@ -53,7 +54,8 @@ def provenance(
         initial: What is known of the weights it starts from, see `initial_weights`.
     """
     dataset = ", ".join(origin.name for origin in origins) or config.data.kind
-    teacher = None if config.distill.teacher is None else identify(config.distill.teacher)
+    with given_by("distill.teacher"):
+        teacher = None if config.distill.teacher is None else identify(config.distill.teacher)
     told = run_provenance(config, dataset=dataset, crops=crops, initial=initial, network_package="timm")
     return told | {"teacher": teacher}
 
@@ -203,7 +205,8 @@ def _of_teacher(teacher: str) -> str:
     """The terms that come with a teacher."""
     if Path(teacher).stem in TEACHERS:
         return f"taught by {TEACHERS[Path(teacher).stem]}"
-    path = find(teacher)
+    with given_by("distill.teacher"):
+        path = find(teacher)
     told = _told(path)
     if told is None:
         return f"taught by {path.name}, whose own terms apply as well"

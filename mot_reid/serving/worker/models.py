@@ -13,6 +13,8 @@ import numpy as np
 from mot_reid.arrays import Image
 from mot_reid.data.images import decode_bytes, encode_jpeg
 from mot_reid.data.tables import read_tracks
+from mot_reid.files import given_by
+from mot_reid.pipeline.doing import Doing
 from mot_reid.pipeline.link import CROPS, Camera, look, outline
 from mot_reid.pipeline.run import build_annotator, build_detector
 from mot_reid.serving.content import HEAD_BYTES, image_format
@@ -55,7 +57,8 @@ class Models:
         if settings.reid is not None:
             from mot_reid.reid.embedder import Embedder
 
-            self._embedder = Embedder(settings.reid, device=settings.device, runtime=settings.runtime)
+            with given_by("reid"):
+                self._embedder = Embedder(settings.reid, device=settings.device, runtime=settings.runtime)
             self.facts |= {
                 "device": str(self._embedder.device),
                 "reid": _shown(settings.reid),
