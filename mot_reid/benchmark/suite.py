@@ -10,6 +10,7 @@ import torch
 
 from mot_reid.benchmark.machine import peak_megabytes
 from mot_reid.benchmark.results import Figure, line
+from mot_reid.reid import checkpoint
 from mot_reid.settings.benchmark import BenchmarkSettings
 from mot_reid.settings.load import ConfigError
 
@@ -19,11 +20,14 @@ def check(settings: BenchmarkSettings) -> None:
 
     Raises:
         ConfigError: there is no such device, or a video is named and nothing to find people in it.
+        FileNotFoundError: there is no such Re-ID model.
     """
     if settings.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device: got 'cuda'; expected 'auto' or 'cpu', since torch finds no CUDA device here")
     if settings.source is not None and settings.weights is None:
         raise ConfigError(f"source: got '{settings.source}' without a detector; expected weights=PATH with it")
+    if settings.what in ("embed", "video", "all"):
+        checkpoint.find(settings.reid)
 
 
 def measure(settings: BenchmarkSettings) -> list[Figure]:

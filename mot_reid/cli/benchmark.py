@@ -34,7 +34,8 @@ def _measure(settings: BenchmarkSettings, given: Given) -> None:
     from mot_reid.benchmark.machine import describe
     from mot_reid.benchmark.suite import check, measure
 
-    check(settings)
+    with given_by("reid"):
+        check(settings)
     machine = describe()
     print(
         f"{machine['processor']}, {machine['cores']} cores, {machine['threads']} threads, "
