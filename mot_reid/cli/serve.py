@@ -14,7 +14,7 @@ from typing import Any
 from mot_reid.cli.command import Command, Given
 from mot_reid.extras import install
 from mot_reid.serving.logs import json_logs
-from mot_reid.settings.load import ConfigError, draft_settings, load_settings, parse_arguments
+from mot_reid.settings.load import ConfigError, by_key, draft_settings, load_settings, parse_arguments
 from mot_reid.settings.schema import schema
 from mot_reid.settings.serving import ServeSettings
 from mot_reid.settings.tracking import TrackSettings
@@ -27,8 +27,6 @@ _REQUESTS_SAY = (
     "json",
     "montage",
     "compare",
-    "actions",
-    "zones",
     "link",
     "max_frames",
     "workers",
@@ -69,7 +67,9 @@ class _ServeCommand(Command[Any]):
         tracking = [f"{key}={text}" for key, text in given.items() if key in track_keys]
         if "tracking" in given:
             tracking.append(f"config={given['tracking']}")
-        return settings, load_settings(TrackSettings, tracking, base="track")
+        loaded = load_settings(TrackSettings, tracking, base="track")
+        _refuse_idle(loaded, given.get("tracking", ""))
+        return settings, loaded
 
     def values(self, argv: Sequence[str]) -> dict[str, Any]:
         return draft_settings(ServeSettings, argv, base=self.base, tool_keys=(*_track_keys(), "tracking")).values()
@@ -108,8 +108,18 @@ def _run(settings: tuple[ServeSettings, TrackSettings], given: Given) -> None:
 
 
 def _track_keys() -> list[str]:
-    """The keys of tracking that have a place here."""
-    return [key for key in schema(TrackSettings) if key.partition(".")[0] not in _REQUESTS_SAY]
+    """The keys of tracking that have a place here, and the sections that stand for one of them."""
+    keys = {key: spec for key, spec in schema(TrackSettings).items() if key.partition(".")[0] not in _REQUESTS_SAY}
+    return [*keys, *(key.partition(".")[0] for key, spec in keys.items() if spec.form.stands_for_section)]
+
+
+def _refuse_idle(loaded: TrackSettings, file: str) -> None:
+    """Refuses keys in the file of tracking= that have no place here, where they are not as they always are."""
+    usual, known = by_key(load_settings(TrackSettings, [], base="track")), schema(ServeSettings)
+    for key, value in by_key(loaded).items():
+        if key in _REQUESTS_SAY and value != usual[key]:
+            remedy = f"give the server {key}= instead" if key in known else "leave it out"
+            raise ConfigError(f"tracking: got {key}: {value} in '{file}', which would have no effect here; {remedy}")
 
 
 def _serve(settings: ServeSettings, tracking: TrackSettings) -> None:

@@ -60,6 +60,7 @@ def run(
     progress: Progress | None = None,
     detector: Detector | None = None,
     embedder: EmbedderLike | None = None,
+    doing: Doing | None = None,
 ) -> dict[str, Any]:
     """Tracks one source and writes what the job asks for; returns its summary.
 
@@ -70,6 +71,7 @@ def run(
             or on an interrupt, the results of the frames before are written.)
         detector: one that is loaded already, in place of the settings'.
         embedder: one that is loaded already, in place of the model that the job names.
+        doing: says what people do, where it is loaded already, in place of what the settings ask for.
 
     Raises:
         ConfigError: a setting makes no sense.
@@ -77,7 +79,7 @@ def run(
         OSError: results cannot be written; a video that cannot is left out with a warning.
         RuntimeError: the detector failed.
     """
-    watch, found, doing = Stopwatch(), _Found(settings, job), Doing(settings)
+    watch, found, doing = Stopwatch(), _Found(settings, job), doing or Doing(settings)
     with ExitStack() as stack:
         source = stack.enter_context(
             Source(job.source, frame_rate=settings.tracker.frame_rate, max_frames=settings.max_frames)

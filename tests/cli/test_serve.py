@@ -22,6 +22,31 @@ def test_keys_of_the_server_and_of_tracking_share_a_command_line(tmp_path: Path)
     assert (tracking.min_score, tracking.tracker.high, tracking.reid) == (0.1, 0.4, None)
 
 
+def test_what_people_do_can_be_asked_for_in_both_places(tmp_path: Path) -> None:
+    (tmp_path / "track.yaml").write_text("zones: door.json\nactions: {describe: true, classifier: a.safetensors}\n")
+    for words in (
+        [f"tracking={tmp_path / 'track.yaml'}"],
+        ["zones=door.json", "actions=true", "actions.classifier=a.safetensors"],
+    ):
+        _, tracking = tool.COMMAND.load(words)
+        assert (tracking.zones, tracking.actions.describe) == ("door.json", True)
+        assert tracking.actions.classifier == "a.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("reid: person_small", "tracking: got reid: person_small in '.*', which would have no effect here; give"),
+        ("max_frames: 9", "tracking: got max_frames: 9 in '.*', which would have no effect here; leave it out"),
+        ("link: true", "tracking: got link: True in"),
+    ],
+)
+def test_key_of_tracking_without_effect_is_refused(tmp_path: Path, line: str, message: str) -> None:
+    (tmp_path / "track.yaml").write_text(f"{line}\n")
+    with pytest.raises(ValueError, match=message):
+        tool.COMMAND.load([f"tracking={tmp_path / 'track.yaml'}"])
+
+
 def test_key_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MOT_REID_API_KEY", raising=False)
     assert tool.COMMAND.load([])[0].api_key is None

@@ -43,6 +43,7 @@ class Models:
 
     Attributes:
         detector: finds people.
+        doing: says what the people of a video do, where the settings ask for it.
         facts: what the service tells of the models.
 
     Raises:
@@ -51,7 +52,7 @@ class Models:
 
     def __init__(self, settings: TrackSettings, limits: Limits) -> None:
         self.settings, self.limits = settings, limits
-        self.detector = build_detector(settings, "")
+        self.detector, self.doing = build_detector(settings, ""), Doing(settings)
         self._embedder: Any = None
         self.facts: dict[str, Any] = {"device": settings.device, "detector": _shown(settings.detector.weights)}
         if settings.reid is not None:

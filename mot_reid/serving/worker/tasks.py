@@ -123,7 +123,8 @@ def track_video(
     try:
         embedder = models.embedder_for(preset)
         job = Job("upload", source, preset, models.settings.reid if embedder else None, output, results)
-        summary = run.run(models.settings, job, progress=progress, detector=models.detector, embedder=embedder)
+        loaded = {"detector": models.detector, "embedder": embedder, "doing": models.doing}
+        summary = run.run(models.settings, job, progress=progress, **loaded)
         if looks is not None:
             models.write_looks(source, results, looks)
     except (OSError, ValueError, ImportError, RuntimeError) as error:

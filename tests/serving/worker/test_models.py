@@ -46,6 +46,22 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
     return Models(tracking, LIMITS)
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["actions=true", "actions.classifier=gone.safetensors"], "actions.classifier: got 'gone.safetensors'"),
+        (["actions.classifier=gone.safetensors"], "actions.classifier: got 'gone.safetensors' without actions=true"),
+        (["zones=gone.json"], "zones: got 'gone.json'"),
+        (["reid=gone.safetensors"], "reid: got 'gone.safetensors'"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_when_the_server_starts(words: list[str], message: str, tmp_path: Path) -> None:
+    (tmp_path / "det.txt").write_text("1,-1,10,10,20,40,0.9\n")
+    settings = load_settings(TrackSettings, [f"detector.public={tmp_path / 'det.txt'}", *words], base="track")
+    with pytest.raises((OSError, ValueError), match=message):
+        Models(settings, LIMITS)
+
+
 def cosine(a: list[float], b: list[float]) -> float:
     return float(np.dot(a, b))
 

@@ -31,7 +31,7 @@ def test_result_names_no_file_of_the_server(monkeypatch: pytest.MonkeyPatch) -> 
     stopped = "output: '/srv/data/jobs/x/annotated.mp4' (No space left on device)"
     summary = {"source": "/srv/data/jobs/x/upload", "frames": 5, "video_stopped": stopped}
     monkeypatch.setattr("mot_reid.pipeline.run.run", lambda *_, **__: dict(summary))
-    models: Any = SimpleNamespace(limits=None, settings=SimpleNamespace(reid=None), detector=None)
+    models: Any = SimpleNamespace(limits=None, settings=SimpleNamespace(reid=None), detector=None, doing=None)
     models.embedder_for = lambda preset: None
     found = track_video(
         models, print, "/srv/data/jobs/x/upload", "sort", "/srv/data/jobs/x/annotated.mp4", "/srv/data/r"
