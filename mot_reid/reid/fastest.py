@@ -54,8 +54,9 @@ def _export(path: Path, runtime: str, target: Path) -> None:
     from mot_reid.reid.export import export_onnx, export_openvino
 
     check_writable(target, CACHE)
+    artifact = checkpoint.load(path)  # refuses what is no such model, before anything is said
     _log.info("reid: exporting %s for %s, once, to %s", path.name, _RUN_BY[runtime], target)
-    (export_onnx if runtime == "onnx" else export_openvino)(checkpoint.load(path), target, quick=True)
+    (export_onnx if runtime == "onnx" else export_openvino)(artifact, target, quick=True)
 
 
 def open_exported(path: Path, runtime: str, *, device: str) -> FileBackend:

@@ -142,6 +142,17 @@ def test_cache_that_cannot_be_written_to_is_said_in_one_sentence(
         Embedder(MODEL, device="cpu", runtime=runtime)
 
 
+@pytest.mark.parametrize("runtime", ["auto", "onnx", "openvino"])
+def test_file_of_another_kind_is_refused_before_an_export_is_announced(
+    runtime: str, tmp_path: Path, cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    checkpoint.write(tmp_path / "actions.safetensors", {}, {"format": "mot_reid.actions"})
+    caplog.set_level("INFO", logger="mot_reid")
+    with pytest.raises(checkpoint.CheckpointError, match="got an action classifier; expected a model that recognises"):
+        Embedder(tmp_path / "actions.safetensors", device="cpu", runtime=runtime)
+    assert not caplog.records and not list(cache.glob("*"))
+
+
 def test_tracker_goes_on_with_another_runtime() -> None:
     """The tracks of the synthetic clip, and the state after half of it taken from torch to ONNX Runtime."""
     clip = walkers(frames=40)
