@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -37,6 +37,7 @@ def own_folder(config: AnyConfig) -> Iterator[None]:
     folder = Path(config.run.dir)
     place = folder.resolve()
     with ExitStack() as stack:
+        stack.callback(_remove_empty, [parent for parent in place.parents if not parent.exists()])
         try:
             stack.enter_context(locked(place.with_name(f".{place.name}.lock")))
         except BlockingIOError:
@@ -54,8 +55,8 @@ def own_folder(config: AnyConfig) -> Iterator[None]:
 def opened(config: AnyConfig, *, keep: bool) -> Iterator[None]:
     """Makes the run's folder and writes its configuration; an earlier run there moves aside, unless it goes on.
 
-    A run that fails before it has anything to show, by a mistake in a setting for example, gives an earlier one its
-    place back.
+    A run that fails before it has anything to show, by a mistake in a setting for example, leaves nothing behind, and
+    gives an earlier one its place back.
 
     Args:
         config: Of the run.
@@ -66,14 +67,18 @@ def opened(config: AnyConfig, *, keep: bool) -> Iterator[None]:
         return
     folder = Path(config.run.dir)
     aside = None if keep else _moved_aside(folder)
+    before = {path.name for path in folder.iterdir()} if folder.is_dir() else None
     save_config(config, folder / "config.yaml")
     try:
         yield
     except Exception:
-        if aside is not None and {path.name for path in folder.iterdir()} <= _WRITTEN_FIRST:
-            for path in folder.iterdir():
-                path.unlink()
-            folder.rmdir()
+        made = {path.name for path in folder.iterdir()} - (before or set())
+        if made <= _WRITTEN_FIRST:
+            for name in made:
+                (folder / name).unlink()
+            if before is None:
+                folder.rmdir()
+        if aside is not None and not folder.exists():
             aside.rename(folder)
             log.warning("%s: nothing was trained; the earlier run is back", folder)
         raise
@@ -89,6 +94,13 @@ def _moved_aside(folder: Path) -> Path | None:
         folder.rename(aside)
     log.warning("%s: an earlier run was there; it is now in %s", folder, aside)
     return aside
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    """Removes folders that are empty, the innermost first."""
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def _rename_checkpoints_of_slurm(folder: Path) -> None:

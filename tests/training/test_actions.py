@@ -165,6 +165,22 @@ def test_mistakes_are_one_sentence_and_exit_code_2(clips: Path, tmp_path: Path, 
     assert not (tmp_path / "run").exists()
 
 
+def test_clips_that_are_no_videos_leave_no_run_behind(tmp_path: Path, capsys) -> None:
+    """They are decoded when training asks for them, after the folder of the run was made."""
+    for name in ("sitting", "standing"):
+        (tmp_path / "clips" / name).mkdir(parents=True)
+        for number in range(2):
+            (tmp_path / "clips" / name / f"{number}.mp4").write_text("no video")
+    more = ("data.kind=folders", "data.batch_size=2", "trainer.num_sanity_val_steps=0")
+    assert command.main(words(tmp_path / "clips", tmp_path / "runs" / "first", *more)) == 2
+    assert ".mp4" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["clips"]
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "notes.txt").write_text("mine")
+    assert command.main(words(tmp_path / "clips", tmp_path / "own", *more)) == 2
+    assert [path.name for path in (tmp_path / "own").iterdir()] == ["notes.txt"]
+
+
 def test_other_clips_than_those_of_the_checkpoint_are_refused(clips: Path, tmp_path: Path) -> None:
     fit(load_training(words(clips, tmp_path / "run", "trainer.max_epochs=1")))
     others = generate(tmp_path / "others", train=3, validation=1, test=1, seconds=0.4)

@@ -545,6 +545,24 @@ def test_batch_in_which_a_loss_compares_nobody_is_refused_at_the_start(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("settings", "refused"),
+    [
+        (("distill.teacher=gone.safetensors", "distill.cosine=1"), "distill.teacher: got 'gone.safetensors'"),
+        (("model.weights=gone.safetensors",), "model.weights: got 'gone.safetensors'"),
+        (("data=folders", "data.root=gone", "data.validation=0.2"), "'gone'"),
+        (("run.callbacks=[gone.Callback]",), "run.callbacks: got 'gone.Callback'"),
+        (("trainer.devices=abc",), "trainer: `devices` selected with `CPUAccelerator`"),
+    ],
+)
+def test_refused_run_leaves_no_folder_behind(
+    settings: tuple[str, ...], refused: str, people: Path, tmp_path: Path
+) -> None:
+    with pytest.raises((OSError, ValueError, ImportError), match=refused):
+        fit(small_config(people, tmp_path / "runs" / "first", *settings))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_start_with_images_of_which_nothing_is_left_is_refused_at_the_start(tmp_path: Path) -> None:
     settings = ("model.height=64", "model.width=32", "progressive.share=0.5", "progressive.scale=0.45")
     with pytest.raises(ValueError, match=r"progressive\.scale: got 0\.45, images of 29x14; expected 16 pixels or more"):
