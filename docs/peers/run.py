@@ -54,14 +54,11 @@ def ultralytics(name: str, frame_rate: float, *, looks: bool) -> Step:
     values = YAML.load(ROOT / f"cfg/trackers/{name}.yaml")
     values.update({"with_reid": looks, "gmc_method": "none"})
     tracker = TRACKER_MAP[name](args=SimpleNamespace(**values))
-    given: list[FloatArray] = []
-    tracker.encoder = lambda image, boxes: list(given[0])
 
     def step(found: Detections, image: Any) -> FloatArray:
-        if looks:
-            given[:] = [_filled(found)]
+        given = {"feats": _filled(found)} if looks else {}  # as those of its own detectors
         rows = np.column_stack([found.xyxy, found.score, np.zeros(len(found))]).astype(np.float32)
-        answer = np.asarray(tracker.update(Boxes(rows, image.shape[:2]), image))
+        answer = np.asarray(tracker.update(Boxes(rows, image.shape[:2]), image, **given))
         return answer[:, :5] if len(answer) else _NOBODY
 
     return step

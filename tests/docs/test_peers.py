@@ -115,3 +115,19 @@ def test_each_program_keeps_three_people_apart(program: str, name: str, modules:
     assert (identity == identity[0]).all()
     assert len(set(identity[0])) == 3
     assert np.sort(rows[-1][:, 0]) == pytest.approx(low[:, 0], abs=1)
+
+
+def test_ultralytics_is_given_the_embeddings() -> None:
+    """Two people who overlap change places at once: motion keeps the places' identities, looks those of the people."""
+    for module in ("ultralytics", "lap"):
+        pytest.importorskip(module, reason=f"{module} is not installed")
+    low = np.array([[60.0, 10], [64, 10]])
+    xyxy, looks = np.concatenate([low, low + np.array([20, 40])], axis=1), np.eye(2, 8, dtype=np.float32)
+    for given in (False, True):
+        step: Any = run.ultralytics("botsort", 30, looks=given)
+        frames = [
+            Detections(xyxy, np.full(2, 0.9), np.zeros(2, int), embedding=e) for e in 10 * [looks] + [looks[::-1]]
+        ]
+        rows = [step(found, np.zeros((80, 300, 3), np.uint8)) for found in frames]
+        before, after = (row[np.argsort(row[:, 0]), 4].tolist() for row in rows[-2:])
+        assert after == (before[::-1] if given else before)
