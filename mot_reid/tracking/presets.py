@@ -208,7 +208,8 @@ class Preset:
         corners: frames back from which the directions of the four corners are measured; 0: they are not.
         occlusion: what happens to tracks that others hide; `None`: nothing.
         shares: how `high` and `birth` follow the detector's scores; `None`: they are what is written.
-        report: whether the filter's box or the detector's box is reported.
+        report: the box that is reported: `filtered`: the filter's; `observed`: the detector's; `between`: three tenths
+            of the way from the filter's to the detector's.
         camera: how camera motion is estimated when an image is given.
         pixel: added to x2 and y2 when overlaps are computed; 1 reproduces the inclusive pixels of the originals.
         expiry_slip: 1 reproduces the late expiry of the originals of ByteTrack and BoT-SORT.
@@ -225,7 +226,7 @@ class Preset:
     occlusion: Occlusion | None = None
     shares: Shares | None = None
     camera: CameraMethod = "none"
-    report: Literal["filtered", "observed"] = "filtered"
+    report: Literal["filtered", "observed", "between"] = "filtered"
     pixel: float = 0.0
     expiry_slip: int = 0
 
@@ -350,6 +351,7 @@ BYTETRACK_REID = Preset(
     life=BYTETRACK.life,
     appearance=Appearance(exemplars=5, proximity=0.1, max_lost_seconds=60.0),
     shares=_SHARES,
+    report="between",
 )
 """Ours: ByteTrack whose first stage weighs appearance, with a memory of the identities that left."""
 

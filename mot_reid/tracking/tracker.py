@@ -30,6 +30,8 @@ from mot_reid.tracking.store import Store
 
 # Times in seconds come with rounding: a step this near to a whole number of frames is one.
 _ROUNDING = 1e-6
+# How far from the filter's box to the detector's the box between them lies: the filter follows a changing width late.
+_BETWEEN = 0.3
 
 
 class Tracker:
@@ -372,7 +374,10 @@ class Tracker:
             reported, column, xyxy = reported.take(kept), column.take(kept), xyxy.take(kept, axis=1)
         rows = reported.nonzero()[0]
         column = column.take(rows)
-        xyxy = boxes.xyxy.take(column, axis=1) if preset.report == "observed" else xyxy.take(rows, axis=1)
+        xyxy = xyxy.take(rows, axis=1)
+        if preset.report != "filtered":
+            observed = boxes.xyxy.take(column, axis=1)
+            xyxy = observed if preset.report == "observed" else xyxy + _BETWEEN * (observed - xyxy)
         return self._tracks(rows, xyxy, boxes.source.take(column))
 
     def _name(self, reported: BoolArray, dropped: BoolArray) -> Recalled:

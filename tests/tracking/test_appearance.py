@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from mot_reid import Detections, Tracker
 from mot_reid.tracking.memory import Embeddings
+from mot_reid.tracking.presets import BYTETRACK
 from mot_reid.tracking.recall import Edges, Impostors
 
 FACES = np.eye(8, dtype=np.float32)
@@ -119,10 +122,10 @@ def test_appearance_keeps_identities_apart_where_motion_alone_swaps_them():
     assert not crossing(Tracker("bytetrack_reid", gate=0.5), with_faces=False)
 
 
-def test_without_embeddings_bytetrack_reid_is_bytetrack():
+def test_without_embeddings_bytetrack_reid_is_bytetrack_that_reports_boxes_between():
     from tests.helpers.boxes_world import walking_people
 
-    plain, ours = Tracker("bytetrack"), Tracker("bytetrack_reid")
+    plain, ours = Tracker(replace(BYTETRACK, report="between")), Tracker("bytetrack_reid")
     for frame in walking_people(4):
         expected, tracks = plain.update(frame), ours.update(frame)
         np.testing.assert_array_equal(expected.xyxy, tracks.xyxy)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from mot_reid import Detections, Tracker
-from mot_reid.tracking.presets import PRESETS
+from mot_reid.tracking.presets import BYTETRACK_REID, PRESETS
 from tests.helpers.boxes_world import walking_people
 
 EVERY_PRESET = pytest.mark.parametrize("preset", PRESETS)
@@ -98,6 +100,18 @@ def test_ocsort_reports_the_detected_box_and_bytetrack_the_filtered_one():
         first, second = observed.update(row), filtered.update(row)
     np.testing.assert_array_equal(first.xyxy, row[:, :4])
     assert np.abs(second.xyxy - row[:, :4]).max() > 1e-3
+
+
+def test_bytetrack_reid_reports_a_box_three_tenths_of_the_way_from_the_filtered_to_the_detected_one():
+    between, filtered = Tracker("bytetrack_reid"), Tracker(replace(BYTETRACK_REID, report="filtered"))
+    rng = np.random.default_rng(0)
+    for x in range(0, 30, 3):
+        row = people(person(x + rng.normal()))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # no embeddings: motion alone moves the box
+            first, second = between.update(row), filtered.update(row)
+    assert np.abs(second.xyxy - row[:, :4]).max() > 1e-3
+    np.testing.assert_allclose(first.xyxy, 0.7 * second.xyxy + 0.3 * row[:, :4], atol=1e-9)
 
 
 # ---- time ----------------------------------------------------------------------------------------------------------
