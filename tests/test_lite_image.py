@@ -71,7 +71,7 @@ def test_lite_image_serves_without_torch_and_stops_when_asked(store: container.S
     assert said["Uid"] == ["10001"] * 4 and said["NoNewPrivs"] == ["1"] and int(said["CapEff"][0], 16) == 0
     assert not list(served.root.glob("opt/venv/lib/python3*/site-packages/torch"))
     assert job["state"] == "done", job
-    assert result == mot_of_tool(scene, tmp_path, "tracker.preset=bytetrack_reid", "reid=osnet_x0_25_taught")
+    assert result == mot_of_tool(scene, tmp_path, "tracker.preset=bytetrack_reid", "reid=osnet_x0_25_cameras")
     assert code == 0, served.log.read_text()
 
 

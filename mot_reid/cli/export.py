@@ -23,7 +23,7 @@ median cosine is printed and stands in the file.""",
     examples=(
         "checkpoint=runs/quickstart/model.safetensors format=onnx",
         "checkpoint=runs/quickstart/checkpoints/last.ckpt output=model.safetensors half=true",
-        "checkpoint=osnet_x0_25_taught format=openvino int8=data/market1501/bounding_box_train",
+        "checkpoint=osnet_x0_25_cameras format=openvino int8=data/market1501/bounding_box_train",
     ),
     exits="0 done, 1 the exported file disagrees with torch, 2 a mistake in the arguments",
 )

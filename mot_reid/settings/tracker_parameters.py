@@ -38,7 +38,7 @@ IN_PLAIN_WORDS: dict[PresetName, str] = {
     "sort": "The plainest one (SORT)",
 }
 """What each preset is for, in the order in which they are offered."""
-BUNDLED_MODEL = "osnet_x0_25_taught"
+BUNDLED_MODEL = "osnet_x0_25_cameras"
 """The Re-ID model inside the package, for presets that need one where none is named."""
 
 

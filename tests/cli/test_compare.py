@@ -211,7 +211,7 @@ def test_without_anything_the_synthetic_clip_is_compared(tmp_path: Path, monkeyp
     found = board(tmp_path / "out")
     assert found["videos"] == ["synthetic"]
     with_looks = next(row for row in found["rows"] if row["embedder"])
-    assert (with_looks["tracker"], with_looks["embedder"]) == ("bytetrack_reid", "osnet_x0_25_taught")
+    assert (with_looks["tracker"], with_looks["embedder"]) == ("bytetrack_reid", "osnet_x0_25_cameras")
     assert len(list((tmp_path / "out" / "embeddings").iterdir())) == 1
 
 
@@ -228,7 +228,7 @@ def test_embeddings_of_each_runtime_are_its_own_and_kept(tmp_path: Path, monkeyp
         before = set(kept.iterdir()) if kept.is_dir() else set()
         assert tool.main([*words, *extra]) == 0
         (file,) = set(kept.iterdir()) - before
-        embedder = Embedder("osnet_x0_25_taught", device="cpu", runtime=runtime)
+        embedder = Embedder("osnet_x0_25_cameras", device="cpu", runtime=runtime)
         expected[runtime] = np.concatenate(embedder.many(list(clip.images), boxes))
         found = np.load(file)
         np.testing.assert_array_equal(found[~np.isnan(found).any(axis=1)], expected[runtime])

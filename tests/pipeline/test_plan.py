@@ -54,12 +54,12 @@ def test_plan_refuses_an_unknown_preset() -> None:
 def test_preset_that_needs_a_model_takes_the_bundled_one_where_none_is_named() -> None:
     jobs = plan(settings("tracker.preset=bytetrack_reid", "compare=[bytetrack, botsort]"))
     assert [(job.preset, job.reid) for job in jobs] == [
-        ("bytetrack_reid", "osnet_x0_25_taught"),
+        ("bytetrack_reid", "osnet_x0_25_cameras"),
         ("bytetrack", None),
         ("botsort", None),
     ]
     assert [job.reid for job in plan(settings("tracker.preset=bytetrack_reid", "reid=x"))] == ["x"]
-    assert [job.reid for job in plan(settings("compare=[bytetrack_reid]"))] == [None, "osnet_x0_25_taught"]
+    assert [job.reid for job in plan(settings("compare=[bytetrack_reid]"))] == [None, "osnet_x0_25_cameras"]
 
 
 def test_bundled_model_travels_with_the_package() -> None:

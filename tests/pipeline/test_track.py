@@ -63,7 +63,7 @@ def test_path_and_names_are_a_loop_with_the_frame_rate_of_the_video(
 
 def test_preset_with_appearance_gets_the_bundled_model(folder: Path) -> None:
     clip = walkers(frames=12)
-    by_hand = Tracker("bytetrack_reid", reid="osnet_x0_25_taught", frame_rate=5)
+    by_hand = Tracker("bytetrack_reid", reid="osnet_x0_25_cameras", frame_rate=5)
     expected = [by_hand.update(found, image) for found, image in zip(clip.detections, clip.images)]
     assert_same(list(track(folder, PublicDetector(clip.detections), "bytetrack_reid")), expected)
 

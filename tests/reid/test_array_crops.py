@@ -47,7 +47,7 @@ def test_no_boxes_give_no_crops(image: np.ndarray) -> None:
 def test_bundled_twin_gives_the_embeddings_of_its_weights() -> None:
     pytest.importorskip("onnxruntime")
     twins = sorted(path.stem for path in bundled.WEIGHTS.glob("*.onnx"))
-    assert twins == ["osnet_x0_25_taught"]
+    assert twins == ["osnet_x0_25_cameras"]
     crops = np.random.default_rng(0).integers(0, 256, (8, 16, 8, 3), dtype=np.uint8).repeat(9, 1).repeat(9, 2)
     weights, twin = (Embedder(bundled.WEIGHTS / f"{twins[0]}{end}", device="cpu") for end in (".safetensors", ".onnx"))
     assert (weights.embed(crops) * twin.embed(crops)).sum(axis=1).min() > 0.9999
@@ -64,7 +64,7 @@ def test_bundled_model_embeds_without_torch() -> None:
     pytest.importorskip("onnxruntime")
     done = without_torch(
         "import numpy as np\nfrom mot_reid import Embedder\n"
-        "embedder = Embedder('osnet_x0_25_taught')\n"
+        "embedder = Embedder('osnet_x0_25_cameras')\n"
         "print(embedder(np.zeros((90, 40, 3), np.uint8), [[0, 0, 40, 90.0]]).shape, embedder.device)"
     )
     assert (done.stdout, done.stderr) == ("(1, 128) cpu\n", "")

@@ -22,7 +22,8 @@ def drawn(persons: int, crops: int) -> list[np.ndarray]:
 
 
 def test_promised_models_are_there() -> None:
-    assert {"mobilenetv2_market1501", "osnet_x0_25_market1501", "osnet_x0_25_taught", "person_small"} <= set(NAMES)
+    promised = {"mobilenetv2_cameras", "mobilenetv2_market1501", "osnet_x0_25_cameras", "osnet_x0_25_market1501"}
+    assert promised | {"osnet_x0_25_taught", "person_small"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -54,3 +55,13 @@ def test_person_small_names_its_teacher_and_has_no_constant_numbers() -> None:
     assert "Open Model Zoo" in embedder.metadata["licence"] and "not published" in embedder.metadata["licence"]
     spread = embedder.embed(drawn(60, 1), color="rgb").std(axis=0)
     assert len(spread) == 256 and spread.min() > 0.1 * np.median(spread)
+
+
+@pytest.mark.parametrize("name", ["mobilenetv2_cameras", "osnet_x0_25_cameras", "person_small"])
+def test_model_for_other_cameras_does_not_see_their_colours(name: str) -> None:
+    crops = drawn(40, 1)
+    tinted = [np.round(crop * [0.7, 0.85, 1.0]).astype(np.uint8) for crop in crops]
+    embedder, plain = Embedder(name, device="cpu"), Embedder("osnet_x0_25_market1501", device="cpu")
+    own, other = ((one.embed(crops, color="rgb") * one.embed(tinted, color="rgb")).sum(1) for one in (embedder, plain))
+    assert own.min() > 0.95
+    assert np.median(other) < 0.9

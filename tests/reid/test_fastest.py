@@ -16,7 +16,7 @@ from mot_reid.tracking.tracker import Tracker
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
-MODEL, TWIN = "osnet_x0_25_market1501", "osnet_x0_25_taught"
+MODEL, TWIN = "osnet_x0_25_market1501", "osnet_x0_25_cameras"
 
 
 @pytest.fixture

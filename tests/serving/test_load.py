@@ -50,5 +50,5 @@ def test_real_video_by_a_real_detector_gives_the_file_of_the_tool(real_data: Pat
         done = server.ended(server.upload(scene.video)["id"], seconds=600)
         assert (done["state"], done["preset"], done["progress"]["frames_done"]) == ("done", "bytetrack_reid", 795)
         mot = server.client.get(done["result"]["mot_path"]).content
-    assert mot == mot_of_tool(scene, tmp_path, "reid=osnet_x0_25_taught")
+    assert mot == mot_of_tool(scene, tmp_path, "reid=osnet_x0_25_cameras")
     print(f"{len(mot)} bytes are the same, {done['result']['avg_fps']:.1f} frames/s")

@@ -54,7 +54,7 @@ def test_uploaded_video_gives_the_file_of_the_tool(server: Server, scene: Scene,
 def test_preset_with_appearance_gives_the_file_of_the_same_work(server: Server, scene: Scene, tmp_path: Path) -> None:
     done = server.ended(server.upload(scene.video)["id"])
     assert done["preset"] == "bytetrack_reid"
-    settings = load_settings(TrackSettings, [*scene.arguments, "reid=osnet_x0_25_taught", "device=cpu"], base="track")
+    settings = load_settings(TrackSettings, [*scene.arguments, "reid=osnet_x0_25_cameras", "device=cpu"], base="track")
     results = tmp_path / "tracks.txt"
     run(settings, Job("walkers", str(scene.video), "bytetrack_reid", settings.reid, results=str(results)))
     assert server.client.get(f"/api/jobs/{done['id']}/mot").content == results.read_bytes()
@@ -123,7 +123,7 @@ def test_embeddings_are_those_of_the_embedder(server: Server) -> None:
 
     image = picture(200, 200)
     pixels = np.asarray(Image.open(io.BytesIO(image)))
-    embedder = Embedder("osnet_x0_25_taught", device="cpu")
+    embedder = Embedder("osnet_x0_25_cameras", device="cpu")
     answer = server.client.post("/api/embed", files=[("files", image), ("files", picture())]).json()
     assert answer["dimension"] == embedder.embedding_dim and answer["threshold"] == embedder.threshold
     assert np.allclose(answer["embeddings"][0], embedder.embed([pixels], color="rgb")[0], atol=1e-5)
@@ -148,7 +148,7 @@ def test_status_tells_what_runs(server: Server) -> None:
     assert server.client.get("/health").json() == {"status": "ok"}
     assert server.client.head("/health").status_code == 200
     told = server.client.get("/ready").json()
-    assert told["device"] == "cpu" and told["reid"] == "osnet_x0_25_taught" and "numpy" in told["versions"]
+    assert told["device"] == "cpu" and told["reid"] == "osnet_x0_25_cameras" and "numpy" in told["versions"]
 
 
 def test_start_prints_the_address_of_the_page(server: Server) -> None:
