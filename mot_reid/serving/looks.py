@@ -40,16 +40,29 @@ class Looks:
         """Returns the names of all sites that have jobs."""
         return {name for name in map(_text, self._folder.glob(f"*/{SITE}")) if name is not None}
 
-    def of(self, job: str) -> Tracklets | None:
-        """Returns the tracklets of a job; None where there are none, or the file is damaged.
+    def of(self, job: str, *, model: str) -> Tracklets | None:
+        """Returns the tracklets of a job; None where there are none, or the file is damaged or of another model.
 
         Args:
             job: its id.
+            model: what their embeddings have to come from; those of another cannot be compared with its own.
         """
+        found = self._read(job)
+        if found is None or found[1] == model:
+            return None if found is None else found[0]
+        log.warning(
+            "tracks of a video were embedded by another model and are not joined; upload the video again",
+            extra={"job": job, "reason": f"got {found[1] or 'no name of a model'}; expected {model}"},
+        )
+        return None
+
+    def _read(self, job: str) -> tuple[Tracklets, str] | None:
+        """Returns the tracklets of a job and their model, which older files do not name."""
         path = self._folder / job / LOOKS
         try:
             with np.load(path, allow_pickle=False) as stored:
-                return Tracklets(**{name: stored[name] for name in Tracklets.COLUMNS})
+                model = str(stored["model"]) if "model" in stored else ""
+                return Tracklets(**{name: stored[name] for name in Tracklets.COLUMNS}), model
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
@@ -63,9 +76,10 @@ class Looks:
             job: its id.
             tracks: their numbers.
         """
-        seen = self.of(job)
-        if seen is not None:
-            write_tracklets(self._folder / job / LOOKS, seen[~np.isin(seen.track_id, list(tracks))])
+        found = self._read(job)
+        if found is not None:
+            seen, model = found
+            write_tracklets(self._folder / job / LOOKS, seen[~np.isin(seen.track_id, list(tracks))], model=model)
 
     def forget_site(self, site: str) -> None:
         """Deletes what is known of the people of a site; its jobs go on, or stay, as jobs of no site.
@@ -78,15 +92,17 @@ class Looks:
             (self._folder / job / LOOKS).unlink(missing_ok=True)
 
 
-def write_tracklets(path: Path, tracklets: Tracklets) -> None:
+def write_tracklets(path: Path, tracklets: Tracklets, *, model: str) -> None:
     """Writes tracklets, whole or not at all.
 
     Args:
         path: of the npz file.
         tracklets: the tracklets.
+        model: what their embeddings come from.
     """
     with whole(path) as partial, partial.open("wb") as file:
-        np.savez(file, **{name: getattr(tracklets, name) for name in Tracklets.COLUMNS})
+        columns = {name: getattr(tracklets, name) for name in Tracklets.COLUMNS}
+        np.savez(file, model=np.array(model), **columns)
 
 
 def _text(path: Path) -> str | None:

@@ -194,7 +194,7 @@ class SitePeople:
         jobs = self._jobs.of_site(name)
         over = all(job.state in ENDED for job in jobs)
         wanted = [job.id for job in jobs if over or site.in_video(job.id) is not None]
-        site.join_videos(wanted, self._jobs.looks.of)
+        site.join_videos(wanted, lambda job: self._jobs.looks.of(job, model=model_name(self._facts())))
 
 
 def _unit(dimension: int) -> Float32Array:

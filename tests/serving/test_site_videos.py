@@ -45,6 +45,11 @@ def add(server: Server, video: Path, site: str) -> str:
     return str(server.upload(video, site=site, preset="bytetrack")["id"])
 
 
+def kept_tracks(job: Path) -> set[int]:
+    with np.load(job / LOOKS) as stored:
+        return set(stored["track_id"].tolist())
+
+
 def joined(server: Server, site: str) -> dict[str, dict[int, int]]:
     """The identities of the tracks of each video of a site, all of which are done."""
     told = server.client.get(f"/api/sites/{site}/videos").json()
@@ -82,7 +87,7 @@ def test_videos_are_joined_when_no_job_of_the_site_waits_or_runs(
         assert server.client.delete(f"/api/sites/mall/persons/{gone}").status_code == 404
         left = {track: one for track, one in found[first].items() if one != gone}
         assert joined(server, "mall") == {first: left, second: left} and gone not in persons(server, "mall")
-        assert set(Looks(server.folder / "jobs").of(first).track_id.tolist()) == set(left)
+        assert kept_tracks(server.folder / "jobs" / first) == set(left)
 
         broken = add(server, long_scene.video, "mall")
         server.running(broken)
@@ -197,13 +202,34 @@ def test_kept_tracks_are_those_that_were_written_and_damaged_ones_are_none(tmp_p
     for job in "ab":
         (tmp_path / job).mkdir()
         (tmp_path / job / SITE).write_text("mall")
-    write_tracklets(tmp_path / "a" / LOOKS, seen)
+    write_tracklets(tmp_path / "a" / LOOKS, seen, model="m@1")
     for column in seen.COLUMNS:
-        np.testing.assert_array_equal(getattr(looks.of("a"), column), getattr(seen, column))
+        np.testing.assert_array_equal(getattr(looks.of("a", model="m@1"), column), getattr(seen, column))
     looks.forget_tracks("a", [1])
-    assert looks.of("a").track_id.tolist() == [0, 2]
+    assert looks.of("a", model="m@1").track_id.tolist() == [0, 2]
     (tmp_path / "b" / LOOKS).write_bytes((tmp_path / "a" / LOOKS).read_bytes()[:-30])
-    assert looks.of("b") is None and looks.of("c") is None
+    assert looks.of("b", model="m@1") is None and looks.of("c", model="m@1") is None
     assert sorted(looks.jobs("mall")) == ["a", "b"] and looks.jobs("other") == [] and looks.sites() == {"mall"}
     looks.forget_site("mall")
     assert not list(tmp_path.glob("*/*"))
+
+
+def test_kept_tracks_of_another_model_are_not_joined_but_can_be_forgotten(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A server that is started again with another model, or after an update with another default."""
+    looks, seen = Looks(tmp_path), tracklets([0, 1, 2])
+    for job in ("named", "older"):
+        (tmp_path / job).mkdir()
+        write_tracklets(tmp_path / job / LOOKS, seen, model="taught@1")
+    columns = {name: getattr(seen, name) for name in seen.COLUMNS}
+    np.savez(tmp_path / "older" / LOOKS, **columns)  # as it was written before models were named
+    assert looks.of("named", model="cameras@2") is None and looks.of("older", model="cameras@2") is None
+    assert [record.message for record in caplog.records] == [
+        "tracks of a video were embedded by another model and are not joined; upload the video again"
+    ] * 2
+    for job in ("named", "older"):
+        looks.forget_tracks(job, [1])
+        assert kept_tracks(tmp_path / job) == {0, 2}
+    assert looks.of("named", model="taught@1").track_id.tolist() == [0, 2]
+    assert looks.of("named", model="cameras@2") is None

@@ -163,7 +163,7 @@ class Models:
         camera = Camera("upload", source, read_tracks(results))
         if len(camera.table):
             seen, _ = look([camera], outline([camera]), self._embedder, crops=CROPS)
-            write_tracklets(Path(path), seen)
+            write_tracklets(Path(path), seen, model=model_name(self.facts))
 
     def open_live(self, session: str, preset: str, frame_rate: float) -> None:
         """Begins a live session: a tracker of its own.
