@@ -130,8 +130,14 @@ class OnlineLinker:
         """
         gone = self._global_id == global_id
         self._drop(gone)
-        self._find_common()  # which nobody who is forgotten is part of
+        if gone.any():
+            self._find_common()  # which nobody who is forgotten is part of
         return int(gone.sum())
+
+    def forget_everybody(self) -> None:
+        """Deletes everything known of all identities at once; those to come get numbers that nobody had."""
+        self._drop(np.ones(len(self._seen), bool))
+        self._find_common()
 
     def forget_camera(self, camera_id: int) -> None:
         """Deletes the tracklets of a camera; identities of others stay as they are.

@@ -186,8 +186,7 @@ class Site:
         """Forgets everybody; who is seen afterwards is nobody."""
         with self._lock:
             self._closed = True
-            for identity in np.unique(self._linker.global_id).tolist():
-                self._linker.forget(identity)
+            self._linker.forget_everybody()
             self._looks.clear()
             self._videos.clear()
             self._events.clear()

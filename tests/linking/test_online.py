@@ -7,7 +7,8 @@ import io
 import numpy as np
 import pytest
 
-from mot_reid.linking.camera_bias import Common
+from mot_reid.linking import online
+from mot_reid.linking.camera_bias import Common, common
 from mot_reid.linking.link import link
 from mot_reid.linking.online import OnlineLinker
 from mot_reid.linking.spread import Spread
@@ -90,6 +91,27 @@ def test_identities_are_never_given_twice_although_tracklets_are_forgotten() -> 
         given.append(int(linker.global_id[-1]))
     assert given == list(range(1, 9))
     assert linker.tracklets.track_id.tolist() == [5, 6, 7]
+
+
+def test_everybody_is_forgotten_as_one_by_one_but_what_is_common_is_found_once(monkeypatch) -> None:
+    """To find it compares all pairs: for each of the 2,000 people of a full site it would take minutes."""
+    found: list[int] = []
+    monkeypatch.setattr(online, "common", lambda seen: found.append(len(seen)) or common(seen))
+    together, each = (OnlineLinker(CALIBRATION, max_false_links=0.05) for _ in range(2))
+    for linker in (together, each):
+        linker.update(crowd(2))
+    found.clear()
+    together.forget_everybody()
+    assert found == [0]
+    for identity in sorted(set(each.global_id.tolist())):
+        each.forget(identity)
+    assert len(found) > 10
+    after, expected = together.state_dict(), each.state_dict()
+    assert after.keys() == expected.keys() and after["next_id"] > 10
+    for name in expected:
+        np.testing.assert_array_equal(after[name], expected[name])
+    found.clear()
+    assert together.forget(1) == 0 and not found
 
 
 def test_a_forgotten_person_leaves_nothing_and_comes_back_as_somebody_new() -> None:
