@@ -167,15 +167,18 @@ class OnlineLinker:
             state: What `state_dict` returned, or the same read from an npz file.
 
         Raises:
-            ValueError: It is of a newer format, something is missing, or identities are wrong; nothing is changed then.
+            ValueError: It is of another format, something is missing, or identities are wrong; nothing is changed then.
         """
+        if str(state.get("format_version", FORMAT_VERSION)) != str(FORMAT_VERSION):
+            raise ValueError(
+                f"linker state: got format {state['format_version']}; expected {FORMAT_VERSION}, which this version of "
+                "mot_reid writes; give the tracklets to a new linker"
+            )
         kept = [f"common_{name}" for name in _COMMON]
         names = (*_COLUMNS, "format_version", "global_id", "next_id", "counts", "newer", *kept)
         missing = next((name for name in names if name not in state), None)
         if missing is not None:
             raise ValueError(f"linker state: got none of '{missing}'; expected what `state_dict` returns")
-        if int(state["format_version"]) != FORMAT_VERSION:
-            raise ValueError(f"linker state: got format {int(state['format_version'])}; expected {FORMAT_VERSION}")
         seen = Tracklets(**{name: np.asarray(state[name]) for name in _COLUMNS})
         identity, following = np.array(state["global_id"]), int(state["next_id"])
         whole = identity.dtype.kind in "iu" and identity.shape == (len(seen),)

@@ -190,6 +190,8 @@ def test_shares_of_the_spread_are_those_of_the_definition() -> None:
     [
         ({"global_id": None}, "got none of 'global_id'"),
         ({"format_version": np.array(1)}, "got format 1; expected 2"),
+        ({"format_version": np.array(1), "newer": None, "common_mean": None}, "format 1; .* to a new linker"),
+        ({"format_version": None}, "got none of 'format_version'"),
         ({"common_mean": np.zeros((1, 7))}, "got means of shapes"),
         ({"common_place": None}, "got none of 'common_place'"),
         ({"global_id": np.array([1, 9])}, "got wrong identities"),
