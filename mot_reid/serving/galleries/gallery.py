@@ -304,9 +304,16 @@ def _check_model(found: tuple[str, int], *, model: str, dimension: int) -> None:
     if found != (model, dimension):
         raise Refusal(
             "conflict",
-            f"gallery: it holds embeddings of another model ({found[1]} numbers each, got {dimension}); "
-            "choose another gallery, or delete it and enrol again",
+            f"gallery: it holds embeddings of another model, {_told(*found)}; expected those of the server's model, "
+            f"{_told(model, dimension)}; choose another gallery, delete it and enrol again, or start the server "
+            "with the other model as reid=",
         )
+
+
+def _told(model: str, dimension: int) -> str:
+    """Returns a model as a user knows it, and of models of one name which it is."""
+    name, _, digest = model.rpartition("@")
+    return f"'{name or model}' ({digest[:8] + ', ' if name else ''}{dimension} numbers each)"
 
 
 def _check_count(rows: Rows, what: str, where: str, most: int, table: str, values: tuple[Any, ...]) -> None:

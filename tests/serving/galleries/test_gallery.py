@@ -235,6 +235,17 @@ def test_embeddings_of_another_model_are_refused(galleries: Galleries) -> None:
             galleries.search("staff", vector, model=model, threshold=0.5)
 
 
+def test_refusal_of_embeddings_of_another_model_names_both(galleries: Galleries) -> None:
+    """Both bundled models give 128 numbers: sizes alone would not say what is wrong."""
+    galleries.enrol("staff", "Ada", X[None], model="osnet_x0_25_taught@0123456789")
+    message = (
+        r"another model, 'osnet_x0_25_taught' \(01234567, 3 numbers each\); expected those of the server's model, "
+        r"'osnet_x0_25_cameras' \(98765432, 3 numbers each\); .* reid="
+    )
+    with pytest.raises(Refusal, match=message):
+        galleries.search("staff", X, model="osnet_x0_25_cameras@9876543210", threshold=0.5)
+
+
 @pytest.mark.parametrize("rows", [np.zeros((1, 3)), 2 * X[None], np.full((1, 3), np.nan), np.zeros((0, 3)), X])
 def test_vector_that_is_no_unit_vector_is_refused(galleries: Galleries, rows: np.ndarray) -> None:
     with pytest.raises(Refusal, match="unit length"):
