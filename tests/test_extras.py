@@ -58,12 +58,12 @@ def test_public_names_say_which_extra_they_need() -> None:
         "said(lambda: mot_reid.Tracker('bytetrack').update([[0, 0, 9, 9, 0.9]]))\n"
     )
     needs = (
-        'needs PyTorch, which is not installed; pip install "mot-reid[reid]", or make an ONNX file of it where PyTorch '
-        "is: mot-reid export checkpoint=person_small.safetensors format=onnx"
+        'needs PyTorch, which is not installed; pip install "mot-reid[reid]", take osnet_x0_25_cameras, which does '
+        "without, or make an ONNX file of it where PyTorch is: mot-reid export checkpoint=person_small format=onnx"
     )
     assert plain(code).splitlines() == [
-        f"checkpoint: 'person_small.safetensors' {needs}",
-        f"checkpoint: 'person_small.safetensors' {needs}",
+        f"checkpoint: 'person_small' {needs}",
+        f"checkpoint: 'person_small' {needs}",
         'training: lightning is not installed; pip install "mot-reid[train]"',
         'detector: needs Ultralytics (import of ultralytics halted; None in sys.modules); pip install "mot-reid[yolo]"',
         'to_pandas: pandas is not installed; pip install "mot-reid[report]"',

@@ -11,7 +11,7 @@ import numpy as np
 
 from mot_reid.arrays import BoolArray, Float32Array, FloatArray, Image
 from mot_reid.extras import install
-from mot_reid.reid import checkpoint
+from mot_reid.reid import bundled, checkpoint
 from mot_reid.reid.pictures import Picture, as_pictures, to_rgb
 from mot_reid.reid.preprocess import Preprocess
 
@@ -190,10 +190,7 @@ def _opened(path: Path, device: str, precision: str, runtime: str) -> Any:
     except ImportError as error:
         if error.name != "torch":
             raise
-        raise ImportError(
-            f"checkpoint: '{path.name}' needs PyTorch, which is not installed; {install('reid')}, or make an ONNX "
-            f"file of it where PyTorch is: mot-reid export checkpoint={path.name} format=onnx"
-        ) from None
+        raise ImportError(_without_torch(path)) from None
     if runtime in ("torch", "auto"):
         return TorchBackend(path, device=device, precision=precision)
     if precision != "auto":
@@ -209,3 +206,15 @@ def _opened(path: Path, device: str, precision: str, runtime: str) -> Any:
 def _boxes(xyxy: FloatArray) -> FloatArray:
     """Returns (N, 4) boxes; of no boxes, in any shape, (0, 4)."""
     return np.asarray(xyxy, dtype=np.float64).reshape(-1, 4) if np.size(xyxy) == 0 else np.asarray(xyxy)
+
+
+def _without_torch(path: Path) -> str:
+    """Returns the sentence for a checkpoint that is asked for where torch is not installed."""
+    travels = path.parent == bundled.WEIGHTS
+    name = path.stem if travels else path.name
+    others = [name for name in bundled.names() if bundled.twin(bundled.WEIGHTS / f"{name}.safetensors")]
+    instead = f", take {' or '.join(others)}, which does without," if travels and others else ","
+    return (
+        f"checkpoint: '{name}' needs PyTorch, which is not installed; {install('reid')}{instead} or make an ONNX file "
+        f"of it where PyTorch is: mot-reid export checkpoint={name} format=onnx"
+    )

@@ -73,7 +73,7 @@ def test_bundled_model_embeds_without_torch() -> None:
 def test_model_that_needs_torch_says_so() -> None:
     done = without_torch("from mot_reid import Embedder\nEmbedder('person_small')")
     assert done.stderr.splitlines()[-1] == (
-        "ImportError: checkpoint: 'person_small.safetensors' needs PyTorch, which is not installed; "
-        'pip install "mot-reid[reid]", or make an ONNX file of it where PyTorch is: '
-        "mot-reid export checkpoint=person_small.safetensors format=onnx"
+        "ImportError: checkpoint: 'person_small' needs PyTorch, which is not installed; "
+        'pip install "mot-reid[reid]", take osnet_x0_25_cameras, which does without, or make an ONNX file of it where '
+        "PyTorch is: mot-reid export checkpoint=person_small format=onnx"
     )
