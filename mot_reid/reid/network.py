@@ -171,7 +171,12 @@ class ReIDNetwork(nn.Module):
         _check_choice("last_stride", last_stride, (1, 2))
         self.input_norm: nn.Module = InputNorm() if input_norm else nn.Identity()
         self.backbone = create_backbone(
-            backbone, weights=weights, image_size=image_size, drop_path=drop_path, non_local=non_local
+            backbone,
+            weights=weights,
+            image_size=image_size,
+            drop_path=drop_path,
+            non_local=non_local,
+            input_norm=input_norm,
         )
         if last_stride == 1 and not isinstance(self.backbone, OSNet):
             _keep_resolution(self.backbone)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from mot_reid.reid.non_local import KEY, add_non_local
 
 _CLASSIFIERS = ("fc.", "head.", "classifier.")
 _NAMED = 8
+_log = logging.getLogger(__name__)
 
 
 def create_backbone(
@@ -24,6 +26,7 @@ def create_backbone(
     image_size: tuple[int, int] = (256, 128),
     drop_path: float = 0.0,
     non_local: Sequence[int] = (),
+    input_norm: bool = False,
 ) -> nn.Module:
     """Returns a backbone without classifier or pooling; its `forward_features` gives the feature map.
 
@@ -34,6 +37,7 @@ def create_backbone(
         image_size: Height and width in pixels of the images it will see; fixes the position embedding of a ViT.
         drop_path: Stochastic depth rate in [0, 1).
         non_local: Non-local blocks of each of a ResNet's four stages, see `add_non_local`.
+        input_norm: Whether each image is normalised by its own colours before.
 
     Raises:
         ValueError: If the name is unknown, the backbone does not offer drop path or non-local blocks, or the file does
@@ -54,7 +58,7 @@ def create_backbone(
         backbone = _create_timm(name, weights == "pretrained", image_size, drop_path)
     add_non_local(backbone, non_local, name=name)
     if weights not in ("pretrained", "none"):
-        load_backbone(backbone, weights, name=name)
+        load_backbone(backbone, weights, name=name, input_norm=input_norm)
     return backbone
 
 
@@ -67,8 +71,10 @@ def pretrained_licence(name: str) -> str:
     return recorded or "unknown: that of timm's weights of this name"
 
 
-def load_backbone(backbone: nn.Module, path: str | Path, *, name: str) -> None:
+def load_backbone(backbone: nn.Module, path: str | Path, *, name: str, input_norm: bool = False) -> None:
     """Fills the backbone from a file; only the classifier may be left over, only non-local blocks may be missing.
+
+    A warning says so where the weights were trained behind an `InputNorm` and get none.
 
     Args:
         backbone: Filled in place.
@@ -76,12 +82,19 @@ def load_backbone(backbone: nn.Module, path: str | Path, *, name: str) -> None:
             backbone; or a model or a Lightning checkpoint of ours, whose backbone is taken (averaged over the steps
             where it has an average).
         name: The backbone's name, for the message.
+        input_norm: Whether each image is normalised by its own colours before.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If the file is no state dict, or its keys or shapes are not the backbone's; all are named.
     """
     state = read_state_dict(path)
+    if "input_norm.weight" in state and not input_norm:
+        _log.warning(
+            "model.weights: '%s' was trained with model.input_norm=true, and sees other colours without it; set it "
+            "here as well",
+            path,
+        )
     if any(key.startswith("backbone.") for key in state):
         state = {key.removeprefix("backbone."): value for key, value in state.items() if key.startswith("backbone.")}
     wanted = backbone.state_dict()

@@ -134,3 +134,19 @@ def test_name_of_a_bundled_model_gives_its_backbone() -> None:
     backbone = create_backbone("osnet_x0_25", weights="osnet_x0_25_market1501")
     stored = checkpoint.load(checkpoint.find("osnet_x0_25_market1501")).network.backbone.state_dict()
     assert all(torch.equal(value, stored[key]) for key, value in backbone.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("weights", "input_norm", "warned"),
+    [
+        ("osnet_x0_25_cameras", False, True),
+        ("osnet_x0_25_cameras", True, False),
+        ("osnet_x0_25_market1501", True, False),  # how such models begin
+        ("osnet_x0_25_market1501", False, False),
+    ],
+)
+def test_weights_trained_with_input_norm_are_warned_of_where_there_is_none(
+    weights: str, input_norm: bool, warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    ReIDNetwork("osnet_x0_25", weights=weights, input_norm=input_norm)
+    assert ("set it here as well" in caplog.text) == warned
