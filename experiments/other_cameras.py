@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 
 from mot_reid.data.cameras import seen_by
-from mot_reid.data.identities import IdentityTable, query_gallery, split_identities
+from mot_reid.data.identities import metric_ids, query_gallery, split_identities
 from mot_reid.data.market1501 import read
 from mot_reid.data.motchallenge import read_sequence
 from mot_reid.data.splits import SPLIT_SEED
@@ -89,22 +89,12 @@ def scored(model: Path, seed: int, market: Path, sequences: Path, videos: Path) 
         result = evaluate_retrieval(
             embedding[[row[path] for path in asks.path]],
             embedding[[row[path] for path in answers.path]],
-            **ids(asks, answers),
+            **metric_ids(asks, answers),
         )
         found |= {f"{name}_map": result.mean_ap, f"{name}_rank1": result.rank(1)}
     for name, file in VIDEOS.items():
         found[name] = score_reassociation(embedder, read_sequence(sequences / name), video=videos / file).rank1
     return found
-
-
-def ids(query: IdentityTable, gallery: IdentityTable) -> dict[str, Any]:
-    """Returns who is on which crop, and by which camera, as the metrics want it."""
-    return {
-        "query_person_id": query.person_id,
-        "gallery_person_id": gallery.person_id,
-        "query_camera_id": query.camera_id,
-        "gallery_camera_id": gallery.camera_id,
-    }
 
 
 def main(argv: list[str]) -> None:

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 from numpy.typing import NDArray
 
-from mot_reid.data.identities import query_gallery, split_identities
+from mot_reid.data.identities import metric_ids, query_gallery, split_identities
 from mot_reid.data.images import decode
 from mot_reid.data.market1501 import read
 from mot_reid.data.splits import SPLIT_SEED
@@ -59,14 +59,7 @@ def main(argv: list[str]) -> None:
         kept, cells = embed_crops(embedder, list(gallery.path)), []
         for gains, exponent in CASES.values():
             asked = embedder.embed([in_other_light(decode(path), gains, exponent) for path in query.path], color="rgb")
-            found = evaluate_retrieval(
-                asked,
-                kept,
-                query_person_id=query.person_id,
-                gallery_person_id=gallery.person_id,
-                query_camera_id=query.camera_id,
-                gallery_camera_id=gallery.camera_id,
-            )
+            found = evaluate_retrieval(asked, kept, **metric_ids(query, gallery))
             cells.append(f"{100 * found.rank(1):.1f} / {100 * found.mean_ap:.1f}")
         print(f"| `{name}` | {' | '.join(cells)} |", flush=True)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -91,6 +91,17 @@ def split_identities(table: IdentityTable, fraction: float, seed: int) -> tuple[
     chosen = np.random.default_rng(seed).permutation(persons)[:size]
     held_out = np.isin(label, chosen)
     return table[~held_out], table[held_out]
+
+
+def metric_ids(query: IdentityTable, gallery: IdentityTable) -> dict[str, Any]:
+    """Returns the keywords of the metrics: who is on which crop and, where both sides know it, by which camera."""
+    known = query.camera_id is not None and gallery.camera_id is not None
+    return {
+        "query_person_id": query.person_id,
+        "gallery_person_id": gallery.person_id,
+        "query_camera_id": query.camera_id if known else None,
+        "gallery_camera_id": gallery.camera_id if known else None,
+    }
 
 
 def query_gallery(table: IdentityTable, seed: int) -> tuple[IdentityTable, IdentityTable]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mot_reid.data import splits
-from mot_reid.data.identities import IdentityTable
+from mot_reid.data.identities import IdentityTable, metric_ids
 from mot_reid.settings.load import ConfigError
 
 log = logging.getLogger(__name__)
@@ -43,14 +43,7 @@ class People:
     @property
     def ids(self) -> dict[str, Any]:
         """The keywords of the metrics; cameras only where both sides know them."""
-        query, gallery = self.query, self.gallery
-        known = query.camera_id is not None and gallery.camera_id is not None
-        return {
-            "query_person_id": query.person_id,
-            "gallery_person_id": gallery.person_id,
-            "query_camera_id": query.camera_id if known else None,
-            "gallery_camera_id": gallery.camera_id if known else None,
-        }
+        return metric_ids(self.query, self.gallery)
 
     def __str__(self) -> str:
         seen = [camera for name, camera in self.ids.items() if "camera" in name]

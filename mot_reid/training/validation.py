@@ -10,7 +10,7 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from mot_reid.data.identities import IdentityTable
+from mot_reid.data.identities import IdentityTable, metric_ids
 from mot_reid.metrics.retrieval import evaluate_retrieval
 
 
@@ -53,15 +53,7 @@ class RetrievalMetric(Metric):
         """
         queries = len(self.query)
         self.embedding = embeddings = self._in_order()
-        with_cameras = self.query.camera_id is not None and self.gallery.camera_id is not None
-        result = evaluate_retrieval(
-            embeddings[:queries],
-            embeddings[queries:],
-            query_person_id=self.query.person_id,
-            gallery_person_id=self.gallery.person_id,
-            query_camera_id=self.query.camera_id if with_cameras else None,
-            gallery_camera_id=self.gallery.camera_id if with_cameras else None,
-        )
+        result = evaluate_retrieval(embeddings[:queries], embeddings[queries:], **metric_ids(self.query, self.gallery))
         ranks = {f"rank{k}": result.rank(k) for k in (1, 5, 10)}
         return {"mAP": result.mean_ap, **ranks, "mINP": result.mean_inp}
 
