@@ -129,8 +129,8 @@ class OnlineLinker:
             global_id: The identity.
         """
         gone = self._global_id == global_id
-        self._drop(gone)
         if gone.any():
+            self._drop(gone)
             self._find_common()  # which nobody who is forgotten is part of
         return int(gone.sum())
 
@@ -288,12 +288,12 @@ class OnlineLinker:
         if extra > 0:
             gone = np.zeros(len(self._seen), bool)
             gone[np.argsort(self._seen.end_seconds, kind="stable")[:extra]] = True
+            self._spread.count(self._less, np.flatnonzero(gone), sign=-1)
             self._drop(gone)
 
     def _drop(self, gone: BoolArray) -> None:
-        if gone.any():
-            self._spread.count(self._less, np.flatnonzero(gone), sign=-1)
-            self._seen, self._less, self._global_id = self._seen[~gone], self._less[~gone], self._global_id[~gone]
+        """Deletes rows; what was counted with them is left to the caller."""
+        self._seen, self._less, self._global_id = self._seen[~gone], self._less[~gone], self._global_id[~gone]
 
 
 def _similar(embedding: Float32Array, rows: IntArray, least: float) -> tuple[IntArray, IntArray]:

@@ -48,11 +48,14 @@ class Looks:
             model: what their embeddings have to come from; those of another cannot be compared with its own.
         """
         found = self._read(job)
-        if found is None or found[1] == model:
-            return None if found is None else found[0]
+        if found is None:
+            return None
+        seen, own = found
+        if own == model:
+            return seen
         log.warning(
             "tracks of a video were embedded by another model and are not joined; upload the video again",
-            extra={"job": job, "reason": f"got {found[1] or 'no name of a model'}; expected {model}"},
+            extra={"job": job, "reason": f"got {own or 'no name of a model'}; expected {model}"},
         )
         return None
 
