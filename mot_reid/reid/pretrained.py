@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from mot_reid.names import did_you_mean
-from mot_reid.reid import bundled, osnet
+from mot_reid.reid import bundled, osnet, short_mobilenet
 from mot_reid.reid.checksums import load_sealed
 from mot_reid.reid.non_local import KEY, add_non_local
 
@@ -31,7 +31,7 @@ def create_backbone(
     """Returns a backbone without classifier or pooling; its `forward_features` gives the feature map.
 
     Args:
-        name: A timm model, or one of `osnet.NAMES`.
+        name: A timm model, one of `osnet.NAMES`, or `short_mobilenet.NAME`.
         weights: "pretrained" (timm's own), "none" (random), the path of a safetensors or torch state dict, or the name
             of a bundled model.
         image_size: Height and width in pixels of the images it will see; fixes the position embedding of a ViT.
@@ -54,6 +54,10 @@ def create_backbone(
             raise RuntimeError(_no_pretrained(name, "no ImageNet weights of it are published in a safe format"))
         osnet.check_size(name, image_size)
         backbone: nn.Module = osnet.create(name)
+    elif name == short_mobilenet.NAME:
+        if weights == "pretrained":
+            raise RuntimeError(_no_pretrained(name, f"it takes those of {short_mobilenet.WHOLE} from a file"))
+        backbone = short_mobilenet.create(drop_path=drop_path)
     else:
         backbone = _create_timm(name, weights == "pretrained", image_size, drop_path)
     add_non_local(backbone, non_local, name=name)
@@ -100,6 +104,8 @@ def load_backbone(backbone: nn.Module, path: str | Path, *, name: str, input_nor
     wanted = backbone.state_dict()
     state = {key: value for key, value in state.items() if key in wanted or not key.startswith(_CLASSIFIERS)}
     state = _fit_positions(state, backbone)
+    if name == short_mobilenet.NAME:
+        state = short_mobilenet.cut(state, wanted)
     if not any(KEY in key for key in state):  # of a network without such blocks, which start as the identity
         state |= {key: value for key, value in wanted.items() if KEY in key}
     _check_keys(state, wanted, f"model.weights: '{path}' does not fit backbone '{name}'")
