@@ -119,7 +119,7 @@ class ReIDNetwork(nn.Module):
     In training mode a forward pass gives a `NetworkOutput`, in evaluation mode (B, D) float32 unit-length embeddings.
 
     Args:
-        backbone: A timm model or one of `osnet.NAMES`.
+        backbone: A timm model, one of `osnet.NAMES` or `short_mobilenet.NAME`.
         num_classes: Identities that the classifier tells apart; None for no classifier.
         pooling: "avg"; "gem", learnable from p = 3; or "token", the class token of a ViT. The first two leave a ViT's
             prefix tokens out.

@@ -54,23 +54,26 @@ def create_backbone(
             raise RuntimeError(_no_pretrained(name, "no ImageNet weights of it are published in a safe format"))
         osnet.check_size(name, image_size)
         backbone: nn.Module = osnet.create(name)
-    elif name == short_mobilenet.NAME:
-        if weights == "pretrained":
-            raise RuntimeError(_no_pretrained(name, f"it takes those of {short_mobilenet.WHOLE} from a file"))
-        backbone = short_mobilenet.create(drop_path=drop_path)
     else:
-        backbone = _create_timm(name, weights == "pretrained", image_size, drop_path)
+        backbone = _create_timm(timm_name(name), weights == "pretrained", image_size, drop_path)
+        if name == short_mobilenet.NAME:
+            backbone = short_mobilenet.shorten(backbone)
     add_non_local(backbone, non_local, name=name)
     if weights not in ("pretrained", "none"):
         load_backbone(backbone, weights, name=name, input_norm=input_norm)
     return backbone
 
 
+def timm_name(name: str) -> str:
+    """Returns the name of timm's network that a backbone is, or is cut from."""
+    return short_mobilenet.WHOLE if name == short_mobilenet.NAME else name
+
+
 def pretrained_licence(name: str) -> str:
     """Returns the terms of timm's pretrained weights of a backbone, as timm records them."""
     import timm
 
-    config = timm.models.get_pretrained_cfg(name)
+    config = timm.models.get_pretrained_cfg(timm_name(name))
     recorded = None if config is None else config.license
     return recorded or "unknown: that of timm's weights of this name"
 
@@ -155,8 +158,9 @@ def _create_timm(name: str, pretrained: bool, image_size: tuple[int, int], drop_
     import timm
 
     if not timm.is_model(name):
-        hint = did_you_mean(name, [*osnet.NAMES, *timm.list_models()], most=3)
-        raise ValueError(f"backbone: got '{name}'; expected a timm model or one of {', '.join(osnet.NAMES)}{hint}")
+        own = [*osnet.NAMES, short_mobilenet.NAME]
+        hint = did_you_mean(name, [*own, *timm.list_models()], most=3)
+        raise ValueError(f"backbone: got '{name}'; expected a timm model or one of {', '.join(own)}{hint}")
     options: dict[str, Any] = {"num_classes": 0, "global_pool": ""}
     if drop_path:
         options["drop_path_rate"] = drop_path

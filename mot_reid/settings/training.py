@@ -55,7 +55,8 @@ class Model:
     """Which network, and what it sees and gives."""
 
     backbone: Annotated[
-        str, "osnet_x0_25 to osnet_x1_0, osnet_ain_x0_25 to osnet_ain_x1_0, or the name of any timm model"
+        str,
+        "osnet_x0_25 to osnet_x1_0, osnet_ain_x0_25 to osnet_ain_x1_0, mobilenetv2_short, or any timm model",
     ]
     weights: Annotated[str, "pretrained, none, a file with weights of the backbone, or a bundled model"]
     pooling: Annotated[

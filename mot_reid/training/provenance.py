@@ -22,7 +22,7 @@ from mot_reid.data.origins import Origin
 from mot_reid.files import given_by
 from mot_reid.reid import bundled
 from mot_reid.reid.checkpoint import describe, find, identify
-from mot_reid.reid.pretrained import pretrained_licence
+from mot_reid.reid.pretrained import pretrained_licence, timm_name
 from mot_reid.settings.load import AnyConfig, Config
 
 log = logging.getLogger(__name__)
@@ -147,7 +147,7 @@ def initial_weights(weights: str, backbone: str) -> dict[str, Any] | None:
     if weights == "none":
         return None
     if weights == "pretrained":
-        return {"name": f"timm's {backbone}", "licence": pretrained_licence(backbone)}
+        return {"name": f"timm's {timm_name(backbone)}", "licence": pretrained_licence(backbone)}
     path = bundled.resolve(weights)
     told = _told(path)
     if told is None:
