@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -175,11 +176,17 @@ def licence(origins: Sequence[Origin], initial: Mapping[str, Any] | None = None,
         teacher: As `distill.teacher`.
     """
     terms = [origin.licence for origin in origins]
-    if initial is not None and initial["licence"] not in terms:
-        terms.append(f"{initial['licence']} (of its initial weights, {initial['name']})")
+    if initial is not None:
+        terms += _inherited(initial["licence"], f"of its initial weights, {initial['name']}", terms)
     if teacher is not None:
-        terms.append(_of_teacher(teacher))
+        terms += _of_teacher(teacher, terms)
     return "; ".join(sorted(dict.fromkeys(terms), key=lambda text: text.startswith("Apache-2.0")))
+
+
+def _inherited(licence: str, whose: str, terms: Sequence[str]) -> list[str]:
+    """Returns what a licence adds to terms that hold already, each with whose it is unless it says so itself."""
+    added = [term for term in re.split(r"; (?![^(]*\))", licence) if term not in terms]
+    return [term if " (of its " in term else f"{term} ({whose})" for term in added]
 
 
 def go_on(metadata: Mapping[str, Any], path: str) -> dict[str, Any]:
@@ -201,16 +208,16 @@ def go_on(metadata: Mapping[str, Any], path: str) -> dict[str, Any]:
     return {**metadata, "provenance": now, "licence": stored.get("licence", metadata["licence"])}
 
 
-def _of_teacher(teacher: str) -> str:
-    """The terms that come with a teacher."""
+def _of_teacher(teacher: str, terms: Sequence[str]) -> list[str]:
+    """The terms that a teacher adds to those that hold already."""
     if Path(teacher).stem in TEACHERS:
-        return f"taught by {TEACHERS[Path(teacher).stem]}"
+        return [f"taught by {TEACHERS[Path(teacher).stem]}"]
     with given_by("distill.teacher"):
         path = find(teacher)
     told = _told(path)
     if told is None:
-        return f"taught by {path.name}, whose own terms apply as well"
-    return f"{told['licence']} (of its teacher, {path.name})"
+        return [f"taught by {path.name}, whose own terms apply as well"]
+    return _inherited(told["licence"], f"of its teacher, {path.name}", terms)
 
 
 def _told(path: Path) -> dict[str, Any] | None:

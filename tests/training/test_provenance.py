@@ -129,6 +129,21 @@ def test_resumed_run_lists_every_configuration_that_trained(tmp_path: Path) -> N
     assert go_on(new, path)["provenance"]["earlier"] == [first]
 
 
+def test_a_term_is_said_once_however_long_the_line_of_models() -> None:
+    """ImageNet to a first cycle, that to a second, and this as the teacher of a third: three terms, four files."""
+    first = licence(
+        [MARKET1501], {"licence": "MIT: weights of a library (as they say; no more)", "name": "imagenet.pth"}
+    )
+    assert (
+        first == f"{RESEARCH}; MIT: weights of a library (as they say; no more) (of its initial weights, imagenet.pth)"
+    )
+    assert licence([MARKET1501], {"licence": first, "name": "first.safetensors"}) == first
+    apart = licence([SYNTHETIC], {"licence": f"{first}; not for sale", "name": "second.safetensors"})
+    assert apart.count(RESEARCH) == apart.count("MIT") == 1
+    assert f"{RESEARCH} (of its initial weights, second.safetensors)" in apart
+    assert "not for sale (of its initial weights, second.safetensors)" in apart
+
+
 def test_licence_names_the_teacher_and_its_terms(tmp_path: Path) -> None:
     foreign = tmp_path / "net.onnx"
     foreign.write_bytes(b"")

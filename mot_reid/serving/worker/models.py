@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -63,7 +65,7 @@ class Models:
             self.facts |= {
                 "device": str(self._embedder.device),
                 "reid": _shown(settings.reid),
-                "reid_digest": _digest(settings.reid),
+                "reid_digest": digest(settings.reid, self._embedder.metadata),
                 "embedding_dim": self._embedder.embedding_dim,
                 "threshold": self._embedder.threshold,
                 "calibration": self._embedder.metadata.get("calibration"),
@@ -294,15 +296,23 @@ def _listed(found: Detections | Tracks) -> list[dict[str, Any]]:
     ]
 
 
-def _digest(path_or_name: str) -> str:
-    """Returns what tells a model from others of the same name."""
-    from mot_reid.reid.checkpoint import find
+def digest(path_or_name: str, metadata: Mapping[str, Any]) -> str:
+    """Returns what tells a Re-ID model from others of the same name, 16 hexadecimal digits.
 
-    with find(path_or_name).open("rb") as file:
-        digest = hashlib.blake2b(digest_size=8)
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-        return digest.hexdigest()
+    It is the same for all files of the same weights, as a checkpoint and its ONNX twin, but another for one in 8 bits.
+    That of a network of others is its file's.
+
+    Args:
+        path_or_name: the file, or the name of a bundled model.
+        metadata: what it says of itself.
+    """
+    if "tensors_sha256" not in metadata:
+        from mot_reid.reid.checkpoint import identify
+
+        return identify(path_or_name)["sha256"][:16]
+    content = [metadata[part] for part in ("tensors_sha256", "preprocess", "embedding")]
+    content.append(metadata["provenance"].get("int8"))
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _shown(path_or_name: str | None) -> str | None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from mot_reid.data.synthetic_clip import walkers
+from mot_reid.reid.bundled import WEIGHTS
+from mot_reid.reid.checkpoint import describe
 from mot_reid.reid.embedder import Embedder
 from mot_reid.serving.refusal import Refusal
-from mot_reid.serving.worker.models import Models
+from mot_reid.serving.worker.models import Models, digest
 from mot_reid.settings.load import load_settings
 from mot_reid.settings.serving import ServeSettings
 from mot_reid.settings.tracking import TrackSettings
@@ -44,6 +48,21 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
     )
     tracking = load_settings(TrackSettings, [f"detector.public={boxes}", f"reid={MODEL}", "device=cpu"], base="track")
     return Models(tracking, LIMITS)
+
+
+def test_a_model_is_one_under_its_checkpoint_and_its_onnx_twin_but_not_in_8_bits() -> None:
+    weights = WEIGHTS / "osnet_x0_25_cameras.safetensors"
+    of_torch, of_onnx = describe(weights), Embedder(weights.with_suffix(".onnx"), device="cpu").metadata
+    assert digest(str(weights), of_torch) == digest("osnet_x0_25_cameras", of_onnx)
+    eight = {**of_onnx, "provenance": {**of_onnx["provenance"], "int8": {"pictures": 64}}}
+    assert digest("osnet_x0_25_cameras", eight) != digest("osnet_x0_25_cameras", of_onnx)
+    assert digest("osnet_x0_25_taught", describe(WEIGHTS / "osnet_x0_25_taught.safetensors")) != digest("", of_onnx)
+
+
+def test_a_network_of_others_is_told_by_its_file(tmp_path: Path) -> None:
+    (tmp_path / "theirs.onnx").write_bytes(b"one")
+    metadata: dict[str, Any] = {"provenance": {}}
+    assert digest(str(tmp_path / "theirs.onnx"), metadata) == hashlib.sha256(b"one").hexdigest()[:16]
 
 
 @pytest.mark.parametrize(
