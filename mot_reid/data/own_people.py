@@ -51,7 +51,7 @@ def read_folders(root: str | Path) -> IdentitySplits:
     """
     root = Path(root)
     if not root.is_dir():
-        raise FileNotFoundError(f"folders: got '{root}'; expected an existing folder; check the path")
+        raise FileNotFoundError(f"data.root: got '{root}'; expected an existing folder; check the path")
     present = [name for name in SPLITS if (root / name).is_dir()]
     if present:
         others = [
@@ -149,7 +149,7 @@ def _csv_rows(path: Path) -> list[Row]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise FileNotFoundError(f"csv: got '{path}'; expected an existing file; check the path") from None
+        raise FileNotFoundError(f"data.root: got '{path}'; expected an existing file; check the path") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"csv: got '{path}' ({error}); expected UTF-8 text; save it as CSV again") from None
     try:

@@ -135,7 +135,7 @@ def test_read_csv_refuses_cameras_in_one_list_only(tmp_path: Path) -> None:
 
 
 def test_read_folders_names_the_missing_folder(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"folders: got '.*gone'; expected an existing folder"):
+    with pytest.raises(FileNotFoundError, match=r"data.root: got '.*gone'; expected an existing folder"):
         read_folders(tmp_path / "gone")
 
 
@@ -182,7 +182,7 @@ def test_read_csv_of_a_folder_reads_the_three_lists_and_drops_junk(tmp_path: Pat
 
 
 def test_read_csv_names_the_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"csv: got '.*none.csv'; expected an existing file"):
+    with pytest.raises(FileNotFoundError, match=r"data.root: got '.*none.csv'; expected an existing file"):
         read_csv(tmp_path / "none.csv")
 
 
