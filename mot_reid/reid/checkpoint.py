@@ -122,7 +122,7 @@ def save(
         provenance: Any JSON, such as experiment, config, git, seed, dataset, scores, versions, created.
         licence: One sentence on the terms of use.
         calibration: From `metrics.calibration`: threshold, false_match_rate, true_match_rate, roc, identities.
-        dtype: "float32", or "float16" for matrices and filters of half the size (vectors stay float32).
+        dtype: "float32", or "float16" for half the size; batch norm's variances, which may be tiny, stay float32.
 
     Raises:
         ValueError: If the dtype is unknown, a weight is not finite in it, or a value cannot be written as JSON.
@@ -353,7 +353,7 @@ def _exported(network: ReIDNetwork, dtype: str) -> dict[str, Tensor]:
     for name, tensor in network.state_dict().items():
         if name.startswith("classifier."):
             continue
-        half = dtype == "float16" and tensor.is_floating_point() and tensor.ndim > 1
+        half = dtype == "float16" and tensor.is_floating_point() and not name.endswith("running_var")
         tensor = tensor.detach().cpu().to(torch.float16 if half else tensor.dtype).contiguous().clone()
         if not torch.isfinite(tensor).all():
             raise ValueError(f"'{name}': holds values that are not finite in {dtype}; expected finite weights")

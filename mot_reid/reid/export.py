@@ -42,7 +42,7 @@ class DisagreementError(RuntimeError):
 
 
 def export_safetensors(artifact: Artifact, path: str | Path, *, half: bool = False) -> None:
-    """Writes the artifact as a `model.safetensors`; with `half`, matrices and filters in float16."""
+    """Writes the artifact as a `model.safetensors`; with `half`, in float16 but for the variances of batch norm."""
     checkpoint.save(
         path,
         artifact.network,
