@@ -42,9 +42,9 @@ def _embed(settings: EmbedSettings, given: Given) -> None:
     from mot_reid.evaluation.embed_files import embed_crops
     from mot_reid.reid import checkpoint
     from mot_reid.reid.embedder import Embedder
-    from mot_reid.settings.tracker_parameters import BUNDLED_MODEL
+    from mot_reid.settings.tracker_parameters import SEARCH_MODEL
 
-    model = checkpoint.find(settings.checkpoint or BUNDLED_MODEL)
+    model = checkpoint.find(settings.checkpoint or SEARCH_MODEL)
     with given_by("checkpoint"):
         embedder = Embedder(model, device=settings.device, batch_size=settings.batch_size)
     log.info("embedding %s image%s with %s ..", f"{len(paths):,}", "" if len(paths) == 1 else "s", model.stem)

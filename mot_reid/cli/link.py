@@ -34,14 +34,14 @@ def _link(settings: LinkSettings, given: Given) -> None:
     from mot_reid.linking.link import link
     from mot_reid.pipeline.link import look, outline, read_cameras, read_constraints, report, write_linked
     from mot_reid.reid.embedder import Embedder
-    from mot_reid.settings.tracker_parameters import BUNDLED_MODEL
+    from mot_reid.settings.tracker_parameters import SEARCH_MODEL
 
     cameras = read_cameras(settings.tracks, settings.videos)
     tracklets, folder = outline(cameras), Path(settings.output)
     known = read_constraints(settings.constraints, tracklets, cameras)
     check_writable(folder / "links.json", "output")
     with given_by("reid"):
-        embedder = Embedder(settings.reid or BUNDLED_MODEL, device=settings.device, runtime=settings.runtime)
+        embedder = Embedder(settings.reid or SEARCH_MODEL, device=settings.device, runtime=settings.runtime)
     stored(embedder.metadata["calibration"])  # refuses a model without one
     tracklets, pictures = look(cameras, tracklets, embedder, crops=settings.crops)
     linked = link(

@@ -45,9 +45,9 @@ def _search(settings: SearchSettings, given: Given) -> None:
     from mot_reid.evaluation.search_files import read_gallery, search
     from mot_reid.reid import checkpoint
     from mot_reid.reid.embedder import Embedder
-    from mot_reid.settings.tracker_parameters import BUNDLED_MODEL
+    from mot_reid.settings.tracker_parameters import SEARCH_MODEL
 
-    model = checkpoint.find(settings.checkpoint or BUNDLED_MODEL)
+    model = checkpoint.find(settings.checkpoint or SEARCH_MODEL)
     with given_by("checkpoint"):
         embedder = Embedder(model, device=settings.device, batch_size=settings.batch_size)
     gallery = read_gallery(settings.gallery, embedder, model=model)

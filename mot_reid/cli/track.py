@@ -88,10 +88,10 @@ def _linked(
     """Joins the tracks of all sources, says how many people there are, and what they do where that is asked for."""
     from mot_reid.pipeline.link_sources import link_sources
     from mot_reid.reid.embedder import Embedder
-    from mot_reid.settings.tracker_parameters import BUNDLED_MODEL
+    from mot_reid.settings.tracker_parameters import SEARCH_MODEL
 
     with given_by("reid"):
-        embedder = Embedder(settings.reid or BUNDLED_MODEL, device=settings.device, runtime=settings.runtime)
+        embedder = Embedder(settings.reid or SEARCH_MODEL, device=settings.device, runtime=settings.runtime)
     told, described = link_sources(settings, jobs, embedder, doing)
     tracks = sum(len(names) for names in told["identities"].values())
     print(f"linked       {tracks} tracks of {len(jobs)} sources, {len(told['identities'])} identities")

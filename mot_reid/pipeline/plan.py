@@ -9,7 +9,7 @@ from pathlib import Path
 from mot_reid.data.file_names import is_pattern, matching
 from mot_reid.files import check_writable
 from mot_reid.settings.load import ConfigError
-from mot_reid.settings.tracker_parameters import BUNDLED_MODEL, NEED_EMBEDDINGS, default_preset
+from mot_reid.settings.tracker_parameters import NEED_EMBEDDINGS, TRACKING_MODEL, default_preset
 from mot_reid.settings.tracking import TrackSettings
 
 SYNTHETIC = "synthetic"
@@ -71,7 +71,7 @@ def plan(settings: TrackSettings, folder: str | None = None) -> list[Job]:
             name = f"{stem}-{chosen}" if len(presets) > 1 else stem
             # A comparison may include presets that have no use for the model, and those that are nothing without one;
             # with link, the model may be for linking only.
-            given = settings.reid or (BUNDLED_MODEL if chosen in needing else None)
+            given = settings.reid or (TRACKING_MODEL if chosen in needing else None)
             used = presets[chosen].appearance or (len(presets) == 1 and not settings.link)
             reid = given if used else None
             output = _placed("output", settings.output or folder, name, ".mp4", several=several or folder is not None)

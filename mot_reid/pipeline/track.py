@@ -11,7 +11,7 @@ from mot_reid.data.video import VideoReader
 from mot_reid.detection.onnx import OnnxDetector, is_onnx
 from mot_reid.detection.yolo import YoloDetector
 from mot_reid.pipeline.steps import Detector, TrackerLike, steps
-from mot_reid.settings.tracker_parameters import BUNDLED_MODEL, NEED_EMBEDDINGS
+from mot_reid.settings.tracker_parameters import NEED_EMBEDDINGS, TRACKING_MODEL
 from mot_reid.structures import Tracks
 from mot_reid.tracking.tracker import Tracker
 
@@ -74,5 +74,5 @@ def _tracker(preset: str, *, frame_rate: float | None) -> Tracker:
             f"tracker: got the name '{preset}' for images without a frame rate; expected a video's path, or "
             f"Tracker('{preset}', frame_rate=...)"
         )
-    reid = BUNDLED_MODEL if preset in NEED_EMBEDDINGS else None
+    reid = TRACKING_MODEL if preset in NEED_EMBEDDINGS else None
     return Tracker(preset, reid=reid, frame_rate=frame_rate)  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ from mot_reid.settings.schema import COMMAS, Count
 
 _CHECKPOINT = (
     "a model.safetensors, a Lightning .ckpt, a model.onnx, or the name of a bundled model; null: the bundled one "
-    "that trackers use"
+    "for several cameras"
 )
 _DEVICE = "auto, cpu, cuda, cuda:1 or mps"
 _BATCH = "crops that go through the network at once"

@@ -20,7 +20,9 @@ class LinkSettings:
     ]
     videos: Annotated[tuple[str, ...], COMMAS, "the video of each, in the same order"]
     output: Annotated[str, "folder for the tracks with global identities, links.json and montage.jpg"]
-    reid: Annotated[str | None, "a calibrated model file, or the name of a bundled model; null: the one trackers use"]
+    reid: Annotated[
+        str | None, "a calibrated model file, or the name of a bundled model; null: the one for several cameras"
+    ]
     max_false_links: Annotated[
         float,
         MAX_FALSE_LINKS,

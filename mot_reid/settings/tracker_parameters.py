@@ -38,8 +38,10 @@ IN_PLAIN_WORDS: dict[PresetName, str] = {
     "sort": "The plainest one (SORT)",
 }
 """What each preset is for, in the order in which they are offered."""
-BUNDLED_MODEL = "osnet_x0_25_cameras"
-"""The Re-ID model inside the package, for presets that need one where none is named."""
+TRACKING_MODEL = "osnet_x0_25_cameras"
+"""The bundled Re-ID model of presets that need one, where none is named: the smallest, and no worse in one video."""
+SEARCH_MODEL = "mobilenetv2_short_cameras"
+"""The one of search and of links between cameras, where none is named: it knows more people again."""
 
 
 def default_preset(reid: object) -> PresetName:

@@ -13,7 +13,7 @@ import torch
 from mot_reid.benchmark import association, embed, retrieval, train, video
 from mot_reid.benchmark.results import Figure
 from mot_reid.reid.embedder import Embedder
-from mot_reid.settings.tracker_parameters import BUNDLED_MODEL
+from mot_reid.settings.tracker_parameters import TRACKING_MODEL
 from mot_reid.training.dataset import Batch
 
 
@@ -100,7 +100,7 @@ def test_video_is_measured_with_each_runtime(monkeypatch: pytest.MonkeyPatch) ->
         video, "_milliseconds", lambda settings, job: taken[settings.runtime] if job.reid is not None else 1.0
     )
     found = {
-        figure.name: figure.value for figure in video.measure(source=None, weights=None, reid=BUNDLED_MODEL, frames=5)
+        figure.name: figure.value for figure in video.measure(source=None, weights=None, reid=TRACKING_MODEL, frames=5)
     }
     assert found == {
         "video/bytetrack": 1.0,

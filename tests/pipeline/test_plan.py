@@ -64,9 +64,9 @@ def test_preset_that_needs_a_model_takes_the_bundled_one_where_none_is_named() -
 
 def test_bundled_model_travels_with_the_package() -> None:
     from mot_reid.reid.checkpoint import describe, find
-    from mot_reid.settings.tracker_parameters import BUNDLED_MODEL
+    from mot_reid.settings.tracker_parameters import TRACKING_MODEL
 
-    assert describe(find(BUNDLED_MODEL))["calibration"] is not None
+    assert describe(find(TRACKING_MODEL))["calibration"] is not None
 
 
 def test_folders_with_brackets_are_taken_as_they_are_in_a_pattern(tmp_path: Path) -> None:

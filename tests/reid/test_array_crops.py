@@ -47,10 +47,12 @@ def test_no_boxes_give_no_crops(image: np.ndarray) -> None:
 def test_bundled_twin_gives_the_embeddings_of_its_weights() -> None:
     pytest.importorskip("onnxruntime")
     twins = sorted(path.stem for path in bundled.WEIGHTS.glob("*.onnx"))
-    assert twins == ["osnet_x0_25_cameras"]
+    assert twins == ["mobilenetv2_short_cameras", "osnet_x0_25_cameras"]
     crops = np.random.default_rng(0).integers(0, 256, (8, 16, 8, 3), dtype=np.uint8).repeat(9, 1).repeat(9, 2)
-    weights, twin = (Embedder(bundled.WEIGHTS / f"{twins[0]}{end}", device="cpu") for end in (".safetensors", ".onnx"))
-    assert (weights.embed(crops) * twin.embed(crops)).sum(axis=1).min() > 0.9999
+    for name in twins:
+        files = [bundled.WEIGHTS / f"{name}{end}" for end in (".safetensors", ".onnx")]
+        weights, twin = (Embedder(file, device="cpu").embed(crops) for file in files)
+        assert (weights * twin).sum(axis=1).min() > 0.9999, name
     assert twin.metadata == checkpoint.describe(checkpoint.find(twins[0]))
 
 
@@ -74,6 +76,6 @@ def test_model_that_needs_torch_says_so() -> None:
     done = without_torch("from mot_reid import Embedder\nEmbedder('person_small')")
     assert done.stderr.splitlines()[-1] == (
         "ImportError: checkpoint: 'person_small' needs PyTorch, which is not installed; "
-        'pip install "mot-reid[reid]", take osnet_x0_25_cameras, which does without, or make an ONNX file of it where '
-        "PyTorch is: mot-reid export checkpoint=person_small format=onnx"
+        'pip install "mot-reid[reid]", take mobilenetv2_short_cameras or osnet_x0_25_cameras, which does without, or '
+        "make an ONNX file of it where PyTorch is: mot-reid export checkpoint=person_small format=onnx"
     )
