@@ -51,9 +51,9 @@ def test_bundled_twin_gives_the_embeddings_of_its_weights() -> None:
     crops = np.random.default_rng(0).integers(0, 256, (8, 16, 8, 3), dtype=np.uint8).repeat(9, 1).repeat(9, 2)
     for name in twins:
         files = [bundled.WEIGHTS / f"{name}{end}" for end in (".safetensors", ".onnx")]
-        weights, twin = (Embedder(file, device="cpu").embed(crops) for file in files)
-        assert (weights * twin).sum(axis=1).min() > 0.9999, name
-    assert twin.metadata == checkpoint.describe(checkpoint.find(twins[0]))
+        weights, twin = (Embedder(file, device="cpu") for file in files)
+        assert (weights.embed(crops) * twin.embed(crops)).sum(axis=1).min() > 0.9999, name
+        assert twin.metadata == checkpoint.describe(checkpoint.find(name))
 
 
 def without_torch(code: str) -> subprocess.CompletedProcess[str]:
