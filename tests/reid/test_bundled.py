@@ -30,7 +30,7 @@ def test_promised_models_are_there() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_bundled_model_is_small_calibrated_and_named_in_the_notice(name: str) -> None:
     path = checkpoint.find(name)
-    assert path.stat().st_size < (5_000_000 if name in WHOLE else 1_000_000)
+    assert path.stat().st_size < (5_000_000 if name in WHOLE else 1_100_000)
     embedder = Embedder(name, device="cpu")
     assert embedder.threshold is not None and 0 < embedder.threshold < 1
     assert embedder.metadata["calibration"]["identities"] >= 38
@@ -55,7 +55,7 @@ def test_person_small_names_its_teacher_and_has_no_constant_numbers() -> None:
     assert teacher["file"] == "person-reidentification-retail-0277.xml"
     assert "Open Model Zoo" in embedder.metadata["licence"] and "not published" in embedder.metadata["licence"]
     spread = embedder.embed(drawn(60, 1), color="rgb").std(axis=0)
-    assert len(spread) == 256 and spread.min() > 0.1 * np.median(spread)
+    assert len(spread) == 128 and spread.min() > 0.1 * np.median(spread)
 
 
 @pytest.mark.parametrize(
