@@ -181,6 +181,8 @@ def main(argv: list[str]) -> None:
     root = find_root(next(word for word in argv if "=" not in word))
     split, model = given.get("split", "held_out"), given.get("model", "osnet_x0_25_market1501")
     cache = Path(given["cache"]) if "cache" in given else None
+    if cache is not None:
+        cache.mkdir(parents=True, exist_ok=True)
     seen, person, embedder = tracklets(root, split, model, cache)
     table_of(f"{model}, {split}", seen, person, embedder)
 
