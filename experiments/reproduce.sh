@@ -73,6 +73,9 @@ one() {
         mobilenetv2_market_cpu) set -- "model.weights=${MOBILENET:-pretrained}" "$@" ;;
         mobilenetv2_market_cpu_again) set -- "model.weights=$out/mobilenetv2_market_cpu/model.safetensors" "$@" ;;
         mobilenetv2_market_cpu_cameras) set -- "model.weights=$out/mobilenetv2_market_cpu_again/model.safetensors" "$@" ;;
+        mobilenetv2_short_taught_market_cpu)
+            set -- "model.weights=$out/mobilenetv2_market_cpu_again/model.safetensors" \
+                "distill.teacher=$out/mobilenetv2_market_cpu_again/model.safetensors" "$@" ;;
         osnet_x0_25_taught_market_cpu)
             set -- "distill.teacher=$out/mobilenetv2_market_cpu/model.safetensors" "$@" ;;
         osnet_x0_25_taught_market_cpu_again)
@@ -88,6 +91,7 @@ on_cpu() {
     one mobilenetv2_market_cpu
     one mobilenetv2_market_cpu_again
     one mobilenetv2_market_cpu_cameras
+    one mobilenetv2_short_taught_market_cpu
     one osnet_x0_25_taught_market_cpu
     one osnet_x0_25_taught_market_cpu_again
     if [ -n "${TEACHER:-}$small" ]; then one person_small; else echo "person_small: left out, TEACHER is not set"; fi

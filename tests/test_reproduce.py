@@ -77,6 +77,10 @@ def test_gpu_is_from_scratch_and_from_imagenet_weights_within_fifteen_minutes() 
 def test_cpu_leaves_out_what_needs_a_teacher_of_others() -> None:
     names = [run.run.experiment for run in planned("cpu")]
     assert "person_small" not in names and "osnet_x0_25_market_cpu" in names
+    first, again = ("mobilenetv2_short_taught_market_cpu", "mobilenetv2_market_cpu_again")
+    (short,) = (run for run in planned("cpu") if run.run.experiment == first)
+    assert short.model.weights == short.distill.teacher == f"runs/reproduce/{again}/model.safetensors"
+    assert names.index(again) < names.index(first)
     assert "person_small: left out, TEACHER is not set" in call("cpu", DRY="1").stdout
 
 
