@@ -59,8 +59,8 @@ def test_public_names_say_which_extra_they_need() -> None:
     )
     needs = (
         'needs PyTorch, which is not installed; pip install "mot-reid[reid]", take mobilenetv2_short_cameras or '
-        "osnet_x0_25_cameras, which does "
-        "without, or make an ONNX file of it where PyTorch is: mot-reid export checkpoint=person_small format=onnx"
+        "osnet_x0_25_cameras, which does without, or make an ONNX file of it where PyTorch is: "
+        "mot-reid export checkpoint=person_small format=onnx"
     )
     assert plain(code).splitlines() == [
         f"checkpoint: 'person_small' {needs}",

@@ -8,6 +8,7 @@ image; a 1x1 convolution to 256 channels with BN and ReLU6 takes the place of th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from torch import Tensor, nn
@@ -56,8 +57,5 @@ def cut(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, 
 
 def _is_cut(key: str) -> bool:
     """Whether a tensor belongs to a block that the short network lacks."""
-    part, *numbers = key.split(".")
-    if part != "blocks":
-        return False
-    stage, block = int(numbers[0]), int(numbers[1])
-    return stage >= STAGES or (stage == STAGES - 1 and block >= BLOCKS)
+    found = re.match(r"blocks\.(\d+)\.(\d+)\.", key)
+    return found is not None and (int(found[1]), int(found[2])) >= (STAGES - 1, BLOCKS)

@@ -66,10 +66,12 @@ def test_its_own_weights_come_back(tmp_path: Path) -> None:
     assert all(torch.equal(again[key], value) for key, value in first.backbone.state_dict().items())
 
 
-def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
-    torch.save(create_backbone("osnet_x0_25", weights="none").state_dict(), tmp_path / "osnet.pt")
+@pytest.mark.parametrize("name", ["osnet_x0_25", "vit_tiny_patch16_224"])
+def test_weights_of_another_network_are_refused(name: str, tmp_path: Path) -> None:
+    """A ViT has `blocks`, too, and those are not numbered twice."""
+    torch.save(create_backbone(name, weights="none").state_dict(), tmp_path / "other.pt")
     with pytest.raises(ValueError, match=r"does not fit backbone 'mobilenetv2_short'; \d+ missing: conv_stem.weight"):
-        create_backbone("mobilenetv2_short", weights=str(tmp_path / "osnet.pt"))
+        create_backbone("mobilenetv2_short", weights=str(tmp_path / "other.pt"))
 
 
 def test_the_cut_parts_of_another_network_are_no_excuse(weights: Path, tmp_path: Path) -> None:
