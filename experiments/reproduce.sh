@@ -42,7 +42,11 @@ merged() {
 train() {
     local folder="$out/$1" name=$2 arguments=() line
     shift 2
-    local given=("data.root=$data" "run.dir=$folder" trainer.enable_progress_bar=false "$@")
+    local given=("data.root=$data" "run.dir=$folder" trainer.enable_progress_bar=false)
+    case $name in
+        person_small | *_taught_*) given+=("distill.cache=$out/teacher_views/$name") ;; # each has a teacher of its own
+    esac
+    given+=("$@")
     if [ -n "$small" ]; then
         given+=("${rehearsal[@]}")
         case $name in

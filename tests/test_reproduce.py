@@ -84,6 +84,13 @@ def test_cpu_leaves_out_what_needs_a_teacher_of_others() -> None:
     assert "person_small: left out, TEACHER is not set" in call("cpu", DRY="1").stdout
 
 
+def test_trainings_with_teachers_keep_their_views_apart() -> None:
+    """A folder holds the views of one teacher; a run that finds those of another there is refused."""
+    taught = [run for run in planned("cpu", TEACHER="0277.xml") if run.distill.teacher is not None]
+    assert len(taught) == 4 and len({run.distill.teacher for run in taught}) == 3
+    assert len({run.distill.cache for run in taught}) == 4
+
+
 def test_arguments_of_ones_own_win() -> None:
     (config,) = planned("osnet_x0_25_market_cpu", "optim.lr=0.5", "data.root=mine")
     assert config.optim.lr == 0.5 and config.data.root == ("mine",)
